@@ -1,0 +1,62 @@
+"""Every error Anyprefer raises, in one place.
+
+A bad task is data, not a crash: errors raised while one task is played end as that task's
+`failed` row. Only the errors marked (stops the run) leave `synth`.
+
+```
+AnypreferError
+├── InputError            a row, file or argument of the user's        (a bad row: failed row)
+├── SettingsError         an unknown or out-of-range setting           (stops the run)
+├── RunFolderError        folder exists, experiments mixed, disk full  (stops the run)
+├── ModelError            a model could not be loaded or reached
+│   ├── ModelSetupError   no key, unknown name, missing package        (stops the run)
+│   └── AnswerError       an answer that cannot be parsed; `.text` is what the model said
+├── ToolError             a tool is unknown or badly declared          (stops the run)
+└── TrainingError         pairs or settings that cannot be trained on  (stops the run)
+```
+
+A tool that raises or hangs while it runs is not an error here: it becomes `Knowledge.error`.
+"""
+
+
+class AnypreferError(Exception):
+    """Base of all errors below. Its message names the input, the row where there is one, and the mend."""
+
+
+class InputError(AnypreferError):
+    """A row, file or argument that cannot be used."""
+
+
+class SettingsError(AnypreferError):
+    """A setting that does not exist, has the wrong type or lies outside its range."""
+
+
+class RunFolderError(AnypreferError):
+    """A run folder that cannot be created, written or continued."""
+
+
+class ModelError(AnypreferError):
+    """A model that failed to answer."""
+
+
+class ModelSetupError(ModelError):
+    """A model that cannot be made from its description: no key, unknown name, missing package."""
+
+
+class AnswerError(ModelError):
+    """An answer that does not hold what was asked for. Unparsed is unscored: never 0, never a tie.
+
+    `text` is the answer as the model gave it.
+    """
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(f"{message}; the model said: {text[:500]!r}")
+        self.text = text
+
+
+class ToolError(AnypreferError):
+    """A tool that is unknown, declared wrongly or given twice."""
+
+
+class TrainingError(AnypreferError):
+    """Pairs or settings that cannot be trained on."""

@@ -1,0 +1,54 @@
+"""The three roles of the game as protocols, so that anything can play them.
+
+A LangChain chat model plays a role through `nodes.chat`; a simulator policy is a `Target` with one
+method; a judge that ranks by a computed cost or by rules is a `Judge` that overrides `score`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from langchain_core.tools import BaseTool
+
+from anyprefer.graph.state import GameState, Judgment, PreferencePair, Reward, Selection, Task
+
+
+class Target(Protocol):
+    """π_t, the model to be aligned."""
+
+    name: str
+    """Written into every row."""
+
+    async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
+        """One content (text or any JSON value) per seed, in order. `prompt` is p_t."""
+        ...
+
+
+class Judge:
+    """π_j with sensible defaults: all tools, knowledge joined as it is. Subclasses give `score`."""
+
+    name: str = "judge"
+
+    async def select(self, state: GameState, tools: Sequence[BaseTool]) -> list[Selection]:
+        """S ⊆ tools with the arguments to pass; may be empty."""
+        return [Selection(tool=tool.name) for tool in tools]
+
+    async def aggregate(self, state: GameState) -> str:
+        """The consolidated knowledge (Appendix D.1) from `task_knowledge` and `candidate_knowledge`."""
+        found = [*state["task_knowledge"], *state["candidate_knowledge"]]
+        return "\n".join(f"{item.tool}: {item.text}" for item in found if not item.error)
+
+    async def score(self, state: GameState) -> list[Judgment]:
+        """Exactly one judgment per candidate, in the candidates' order; higher is better."""
+        raise NotImplementedError(f"{type(self).__name__} must define score()")
+
+
+class RewardModel(Protocol):
+    """R, the surrogate reward of a pair."""
+
+    name: str
+
+    async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
+        """R(y+, y-) in 1..10 with the analysis that becomes the feedback."""
+        ...

@@ -1,0 +1,206 @@
+"""The vocabulary of the game: what a task is, what players produce, what one round leaves behind.
+
+Symbols follow the paper (arXiv 2504.19276, §2). Nothing here assumes text: a candidate's content
+is any JSON value (an answer, a list of waypoints), a task may carry images and a start state, and
+a tool may return boxes, masks or points beside its text. All models are frozen; nodes return new
+values and never mutate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Outcome = Literal["accepted", "rejected", "failed"]
+Message = dict[str, Any]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(_Record):
+    """x, one input of the game (§2.1)."""
+
+    id: str
+    """Unique in a run. Rows without one are numbered."""
+    prompt: str
+    """What the target is asked. Also the start of p_t (§2.2: p_t is initialised with x)."""
+    system: str | None = None
+    """System message of the target, or None for the chat template's own."""
+    images: tuple[str, ...] = ()
+    """Paths, http(s) URLs or data: URLs, shown to every model that sees the task."""
+    reference: Any = None
+    """Gold answer where there is one. Read by `reference_chosen` and the `reference` tool alone."""
+    start: Any = None
+    """Seeded start state for targets that act in a simulator; any JSON value."""
+    meta: dict[str, Any] = Field(default_factory=dict)
+    """The row's other columns, carried through untouched."""
+
+
+class Candidate(_Record):
+    """y_c, one sample of the target."""
+
+    index: int
+    """0..C-1 within its round."""
+    content: Any
+    """The answer: text, or any JSON value such as a trajectory."""
+    seed: int
+    """The seed it was sampled with."""
+
+    @property
+    def text(self) -> str:
+        """The content as models and text tools read it: text as it is, anything else as JSON."""
+        return as_text(self.content)
+
+
+class Knowledge(_Record):
+    """q_i, what one tool returned about the task (`candidate` is None) or about one candidate."""
+
+    tool: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """What the judge passed; injected task and candidate are left out."""
+    candidate: int | None = None
+    """Index of the candidate it concerns, None for the task as a whole."""
+    text: str = ""
+    verdict: float | None = Field(default=None, ge=0, le=1)
+    """How far this evidence supports the candidate, 0..1; None when the tool takes no side."""
+    weight: float = Field(default=1.0, gt=0)
+    """How much the verdict counts beside other tools' in rule-based judging."""
+    data: Any = None
+    """Structured findings: boxes, masks, points, URLs; any JSON value."""
+    error: str | None = None
+    """Why there is no finding: the tool raised or ran out of time."""
+    seconds: float = Field(default=0.0, ge=0)
+
+
+class Judgment(_Record):
+    """The judge's verdict on one candidate (§2.2, Appendix D.1)."""
+
+    candidate: int
+    score: float
+    """Higher is better. 1..10 from model and evidence judges; any real number from a computed cost."""
+    spread: float = Field(default=0.0, ge=0)
+    """Largest minus smallest score over the judge's passes; 0 with one pass."""
+    analysis: str = ""
+
+
+class Selection(_Record):
+    """One tool of S, chosen by the judge, with the arguments it wants passed (§2.2)."""
+
+    tool: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Reward(_Record):
+    """R(y+, y-), the surrogate reward of a pair (§2.3, Appendix D.2)."""
+
+    score: float = Field(ge=1, le=10)
+    """1..10, higher is a better pair for preference training."""
+    analysis: str = ""
+    """Why; the textual gradient of Eq. 2."""
+
+
+class PreferencePair(_Record):
+    """(y+, y-), formed from one round's ranking."""
+
+    chosen: Any
+    """Content of y+."""
+    rejected: Any
+    """Content of y-; never equal to `chosen`."""
+    chosen_index: int | None = None
+    """Candidate index of y+, None when it is the reference."""
+    rejected_index: int | None = None
+    chosen_score: float | None = None
+    """Judge score of y+, None when it is the reference."""
+    rejected_score: float | None = None
+
+    @property
+    def margin(self) -> float | None:
+        """chosen_score - rejected_score, > 0; None when either was not scored."""
+        if self.chosen_score is None or self.rejected_score is None:
+            return None
+        return self.chosen_score - self.rejected_score
+
+
+class Prompts(_Record):
+    """The players' parameters in one round: p_t, p_j, and the tools' instructions (§2.1, §2.4)."""
+
+    target: str
+    judge: str
+    tools: dict[str, str]
+
+    @property
+    def version(self) -> str:
+        """Content hash, 12 hex digits; equal prompts have equal versions."""
+        return stable_hash(self.model_dump())[:12]
+
+
+class Update(_Record):
+    """What TextGrad did to one prompt after a round."""
+
+    prompt: str
+    """`target`, `judge` or `tools.NAME`."""
+    changed: bool
+    note: str = ""
+    """Why the old prompt was kept, when it was."""
+
+
+class Round(_Record):
+    """Everything one pass through the game left behind."""
+
+    number: int = Field(ge=1)
+    prompts: Prompts
+    selected: tuple[Selection, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    knowledge: tuple[Knowledge, ...] = ()
+    context: str = ""
+    """Consolidated knowledge the judge scored with."""
+    judgments: tuple[Judgment, ...] = ()
+    pair: PreferencePair | None = None
+    """None when no pair could be formed; `reward.analysis` says why."""
+    reward: Reward | None = None
+    """None when there was no pair to rate."""
+    feedback: str = ""
+    """What the players learn from this round: the reward's analysis, or why there was no pair."""
+    updates: tuple[Update, ...] = ()
+    """How the prompts were rewritten after this round."""
+
+
+class GameState(TypedDict, total=False):
+    """The LangGraph state. `invoke` needs `task` only; keys below the first block belong to the
+    current round and are overwritten by the next."""
+
+    task: Task
+    prompts: Prompts
+    rounds: list[Round]
+    outcome: Literal["accepted", "rejected"]
+
+    selected: list[Selection]
+    candidates: list[Candidate]
+    task_knowledge: list[Knowledge]
+    candidate_knowledge: list[Knowledge]
+    context: str
+    judgments: list[Judgment]
+    pair: PreferencePair | None
+    pair_note: str
+    reward: Reward | None
+
+
+def as_text(content: Any) -> str:
+    """Text as it is, any other JSON value as compact JSON."""
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+
+
+def stable_hash(value: Any) -> str:
+    """sha256 over canonical JSON, the same in every process and on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed in 0..2**31-1 that depends on every part and on nothing else."""
+    return int(stable_hash([str(part) for part in parts])[:12], 16) % 2**31

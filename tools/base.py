@@ -1,0 +1,124 @@
+"""How a knowledge tool is declared: a function with `@tool` above it.
+
+The signature says everything:
+
+- parameters named `task` and `candidate` are passed by the game; a tool that has `candidate` looks
+  at one candidate (`looks_at == "candidate"`), any other looks at the task alone (§2.2, Algorithm 1
+  step 2: the paper speaks of both);
+- other positional parameters are the judge's to fill; one named `query` defaults to the task's prompt;
+- keyword-only parameters are options the user sets under `[tool_options.NAME]`; the judge never sees them.
+
+It returns text, or a `Finding` when it has a verdict or structured data. It may be async.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict, create_model
+
+from anyprefer.graph.errors import ToolError
+
+INJECTED = ("task", "candidate")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a tool found."""
+
+    text: str
+    """What the judge reads."""
+    verdict: float | None = None
+    """0..1, how far this supports the candidate; None when the tool takes no side."""
+    weight: float = 1.0
+    """How much the verdict counts in rule-based judging."""
+    data: Any = None
+    """Boxes, masks, points, URLs: any JSON value."""
+
+
+class _Arguments(BaseModel):
+    """Base of the arguments a judge may pass; an unknown one is an error it can read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class KnowledgeTool(BaseTool):
+    """A LangChain tool (it traces and binds as one) that also says what it looks at.
+
+    `args_schema` holds the judge's arguments only. `ainvoke` takes those, plus `task` and
+    `candidate` where the function wants them, and returns what the function returned.
+    """
+
+    function: Callable[..., Any]
+    looks_at: Literal["task", "candidate"] = "task"
+    wants: tuple[str, ...] = ()
+    """Which of `task` and `candidate` the function takes."""
+    options: tuple[str, ...] = ()
+    """Names of the keyword-only options."""
+    set_options: dict[str, Any] = {}
+
+    def with_options(self, **options: Any) -> KnowledgeTool:
+        """The same tool with options set; an unknown one raises `ToolError`."""
+        for name in options:
+            if name not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise ToolError(f"tool {self.name!r} has no option {name!r}; it has: {known}")
+        return self.model_copy(update={"set_options": {**self.set_options, **options}})
+
+    def with_instruction(self, instruction: str) -> KnowledgeTool:
+        """The same tool as the judge sees it after its instruction was rewritten."""
+        return self.model_copy(update={"description": instruction})
+
+    def _to_args_and_kwargs(self, tool_input: Any, tool_call_id: str | None) -> tuple[tuple[()], dict[str, Any]]:
+        """Validates the judge's arguments; injected values pass through as they are."""
+        given = dict(tool_input) if isinstance(tool_input, dict) else {"query": tool_input}
+        injected = {name: given.pop(name) for name in self.wants if name in given}
+        schema = cast("type[BaseModel]", self.args_schema)
+        checked = schema.model_validate(given)
+        arguments = {name: getattr(checked, name) for name in schema.model_fields}
+        return (), {**arguments, **injected, **self.set_options}
+
+    def _run(self, **kwargs: Any) -> Any:
+        if inspect.iscoroutinefunction(self.function):
+            return asyncio.run(self.function(**kwargs))
+        return self.function(**kwargs)
+
+    async def _arun(self, **kwargs: Any) -> Any:
+        if inspect.iscoroutinefunction(self.function):
+            return await self.function(**kwargs)
+        return await asyncio.to_thread(self.function, **kwargs)
+
+
+def tool(function: Callable[..., Any]) -> KnowledgeTool:
+    """Declare a knowledge tool; see the module's docstring. Its docstring's text is what the judge reads.
+
+    Raises `ToolError` for a function without a docstring or without type hints on the judge's arguments.
+    """
+    name = function.__name__
+    description = inspect.getdoc(function)
+    if not description:
+        raise ToolError(f"tool {name!r} needs a docstring: it tells the judge when to use the tool")
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    fields: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.name in INJECTED or parameter.kind is parameter.KEYWORD_ONLY:
+            continue
+        if parameter.annotation is parameter.empty:
+            raise ToolError(f"tool {name!r}: parameter {parameter.name!r} needs a type hint")
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (parameter.annotation, default)
+    wants = tuple(p.name for p in parameters if p.name in INJECTED)
+    return KnowledgeTool(
+        name=name,
+        description=description,
+        args_schema=create_model(f"{name}_arguments", __base__=_Arguments, **fields),
+        function=function,
+        looks_at="candidate" if "candidate" in wants else "task",
+        wants=wants,
+        options=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+    )
