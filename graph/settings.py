@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.state import stable_hash
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Origin = Literal["default", "file", "flag"]
 Player = Literal["target", "judge", "tools"]
@@ -28,33 +27,64 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     target: str = Field("smollm2", description="Model to be aligned, π_t.")
-    judge: str = Field("evidence", description="Model that picks tools, weighs evidence and scores, π_j; `evidence` is rules, no model.")
+    judge: str = Field(
+        "evidence",
+        description="Model that picks tools, weighs evidence and scores, π_j; `evidence` is rules, no model.",
+    )
     reward: str = Field("", description="Model that rates pairs, R; empty: the judge's.")
-    engine: str = Field("", description="Model that rewrites prompts (TextGrad); empty: the judge's; with an evidence judge there is none and prompts stay.")
+    engine: str = Field(
+        "",
+        description="Model that rewrites prompts (TextGrad); empty: the judge's; with an evidence judge there is none and prompts stay.",
+    )
 
-    task_field: str = Field("question answering", min_length=1, description="The field the judge is an expert in (Appendix D).")
+    task_field: str = Field(
+        "question answering", min_length=1, description="The field the judge is an expert in (Appendix D)."
+    )
     system: str = Field("", description="System message for tasks that bring none; empty: the model's own default.")
-    examples: str = Field("", description="Scored examples shown to judge and reward (the {examples} slot of Appendix D).")
+    examples: str = Field(
+        "", description="Scored examples shown to judge and reward (the {examples} slot of Appendix D)."
+    )
 
     candidates: int = Field(5, ge=2, le=64, description="C, unique candidates a round (paper: 5).")
     temperature: float = Field(1.0, ge=0, le=5, description="Sampling temperature of the target.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling of the target.")
     max_tokens: int = Field(512, ge=1, description="Longest candidate, in tokens.")
-    resamples: int = Field(2, ge=0, le=20, description="How often duplicates are sampled again before fewer than C are accepted.")
+    resamples: int = Field(
+        2, ge=0, le=20, description="How often duplicates are sampled again before fewer than C are accepted."
+    )
 
-    tools: tuple[str, ...] = Field(("calculator", "knowledge_search", "fact_check", "answer_form"), description="Tools the judge may choose from; see `anyprefer tools`.")
+    tools: tuple[str, ...] = Field(
+        ("calculator", "knowledge_search", "fact_check", "answer_form"),
+        description="Tools the judge may choose from; see `anyprefer tools`.",
+    )
     tool_timeout: float = Field(30.0, gt=0, description="Seconds after which the round goes on without a tool.")
-    tool_options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Options per tool, such as knowledge_search.corpus.")
+    tool_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Options per tool, such as knowledge_search.corpus."
+    )
 
-    judge_passes: int = Field(1, ge=1, le=32, description="How often the judge scores, each time with the candidates in another order; scores are averaged.")
+    judge_passes: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="How often the judge scores, each time with the candidates in another order; scores are averaged.",
+    )
     judge_max_tokens: int = Field(2048, ge=16, description="Longest answer of judge, reward and engine, in tokens.")
-    reasks: int = Field(1, ge=0, le=5, description="How often an answer that cannot be parsed is asked for again before the task fails.")
-    pair: str = Field("best_worst", description="Pair builder: best_worst, ranks(i,j) with 1 the best, or reference_chosen.")
-    min_margin: float = Field(0.0, ge=0, description="A pair needs a score margin above this; equal scores never form one.")
+    reasks: int = Field(
+        1, ge=0, le=5, description="How often an answer that cannot be parsed is asked for again before the task fails."
+    )
+    pair: str = Field(
+        "best_worst", description="Pair builder: best_worst, ranks(i,j) with 1 the best, or reference_chosen."
+    )
+    min_margin: float = Field(
+        0.0, ge=0, description="A pair needs a score margin above this; equal scores never form one."
+    )
 
     threshold: float = Field(8.0, ge=1, le=10, description="τ: pairs with R ≥ τ are accepted.")
     max_rounds: int = Field(3, ge=1, le=100, description="Rounds a task may take before it is rejected.")
-    feedback: tuple[Player, ...] = Field(("target", "judge", "tools"), description="Whose prompts TextGrad rewrites between rounds (Eq. 2); empty: feedback off.")
+    feedback: tuple[Player, ...] = Field(
+        ("target", "judge", "tools"),
+        description="Whose prompts TextGrad rewrites between rounds (Eq. 2); empty: feedback off.",
+    )
 
     seed: int = Field(0, ge=0, description="Seed of sampling and of every random order.")
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")

@@ -170,6 +170,35 @@ class Round(_Record):
     """How the prompts were rewritten after this round."""
 
 
+class Usage(_Record):
+    """What one role's model calls took."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Row(_Record):
+    """How one task ended, with everything that led there. Every input row ends as exactly one."""
+
+    id: str
+    outcome: Outcome
+    reason: str = ""
+    """Why it was rejected or failed, and the mend where there is one."""
+    task: Task | None = None
+    """None when the input row was no task."""
+    pair: PreferencePair | None = None
+    """The accepted pair; rejected and failed rows have none."""
+    reward: float | None = None
+    """R of the accepted pair, 1..10."""
+    rounds: tuple[Round, ...] = ()
+    models: dict[str, str] = Field(default_factory=dict)
+    """Who played target, judge, reward and engine."""
+    usage: dict[str, Usage] = Field(default_factory=dict)
+    """Model calls and tokens per role."""
+    seed: int = 0
+
+
 class GameState(TypedDict, total=False):
     """The LangGraph state. `invoke` needs `task` only; keys below the first block belong to the
     current round and are overwritten by the next."""
@@ -177,7 +206,7 @@ class GameState(TypedDict, total=False):
     task: Task
     prompts: Prompts
     rounds: list[Round]
-    outcome: Literal["accepted", "rejected"]
+    outcome: Literal["accepted", "rejected", "again"]
 
     selected: list[Selection]
     candidates: list[Candidate]

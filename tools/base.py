@@ -14,7 +14,11 @@ It returns text, or a `Finding` when it has a verdict or structured data. It may
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import inspect
+import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -23,6 +27,7 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, create_model
 
 from anyprefer.graph.errors import ToolError
+from anyprefer.graph.state import as_text
 
 INJECTED = ("task", "candidate")
 
@@ -39,6 +44,12 @@ class Finding:
     """How much the verdict counts in rule-based judging."""
     data: Any = None
     """Boxes, masks, points, URLs: any JSON value."""
+    seconds: float | None = None
+    """Latency, when it is known; the game measures it otherwise."""
+
+
+class ToolFailure(Exception):
+    """Raise it to say in one plain sentence why there is no finding; other exceptions are named by their type."""
 
 
 class _Arguments(BaseModel):
@@ -91,7 +102,30 @@ class KnowledgeTool(BaseTool):
     async def _arun(self, **kwargs: Any) -> Any:
         if inspect.iscoroutinefunction(self.function):
             return await self.function(**kwargs)
-        return await asyncio.to_thread(self.function, **kwargs)
+        return await _in_daemon_thread(functools.partial(self.function, **kwargs))
+
+
+async def _in_daemon_thread(call: Callable[[], Any]) -> Any:
+    """Runs a blocking call; a daemon thread, because one that hangs must not hold up the exit."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_exception(error) if error else done.set_result(result)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = context.run(call)
+        except BaseException as raised:
+            error = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await done
 
 
 def tool(function: Callable[..., Any]) -> KnowledgeTool:
@@ -122,3 +156,16 @@ def tool(function: Callable[..., Any]) -> KnowledgeTool:
         wants=wants,
         options=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
     )
+
+
+def as_finding(result: Any) -> Finding:
+    """What a tool returned as a `Finding`; plain values become its text (and data, when structured)."""
+    if isinstance(result, Finding):
+        json.dumps(result.data)  # a finding that cannot be written down is the tool's error, found here
+        return result
+    return Finding(result) if isinstance(result, str) else Finding(as_text(result), data=result)
+
+
+def failure_text(error: Exception) -> str:
+    """Why there is no finding, as it is written into `Knowledge.error`."""
+    return str(error) if isinstance(error, ToolFailure) else f"{type(error).__name__}: {error}"

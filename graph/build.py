@@ -1,0 +1,149 @@
+"""The wiring of the game, in the order of Algorithm 1 (arXiv 2504.19276). Read this file first.
+
+    start → select_tools ─┬→ sample ─────────┬→ use_candidate_tools → aggregate → judge → pair → reward ─┬→ end
+                ↑         └→ use_task_tools ─┘                                                           │
+                └──────────────────────────────── update_prompts ←─────────────────── R < τ ─────────────┘
+
+`build_graph` returns a compiled LangGraph: `ainvoke`, `invoke`, `stream`, a checkpointer and
+`get_graph().draw_mermaid()` work as on any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Literal, TypeVar
+
+from anyprefer.graph.players import Players, assemble
+from anyprefer.graph.roles import Judge, RewardModel, Target
+from anyprefer.graph.settings import Settings, load_settings
+from anyprefer.graph.state import GameState, Prompts, Task
+from anyprefer.nodes import prompts
+from anyprefer.nodes.aggregate import aggregate
+from anyprefer.nodes.judge import judge as judge_node
+from anyprefer.nodes.pair import Builder, pair
+from anyprefer.nodes.reward import reward as reward_node
+from anyprefer.nodes.sample import sample
+from anyprefer.nodes.select_tools import select_tools
+from anyprefer.nodes.update_prompts import update_prompts
+from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import BaseTool
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Checkpointer
+
+T = TypeVar("T")
+Graph = CompiledStateGraph[GameState, None, GameState, GameState]
+
+
+def build_graph(
+    settings: Settings | None = None,
+    *,
+    target: Target | BaseChatModel | str | None = None,
+    judge: Judge | BaseChatModel | str | None = None,
+    reward: RewardModel | BaseChatModel | str | None = None,
+    engine: BaseChatModel | str | None = None,
+    tools: Sequence[str | BaseTool] | None = None,
+    build_pair: Builder | None = None,
+    checkpointer: Checkpointer = None,
+    **values: Any,
+) -> Graph:
+    """The game as a compiled graph. `await graph.ainvoke({"task": Task(id="1", prompt="…")})`.
+
+    Roles are model strings (see `graph.models.load`), LangChain chat models, or objects of
+    `graph.roles`; tools are names or objects. `values` are further `Settings` fields.
+    Raises `SettingsError`, `ModelSetupError` or `ToolError` before anything runs.
+    """
+    settings = _settings(settings, {"target": target, "judge": judge, "reward": reward, "engine": engine}, values)
+    players = assemble(settings, _object(target), _object(judge), _object(reward), _object(engine), tools, build_pair)
+    return wire(players, settings, checkpointer)
+
+
+def wire(players: Players, settings: Settings, checkpointer: Checkpointer = None) -> Graph:
+    """One node a step, one conditional edge: the loop until R ≥ τ."""
+    game = StateGraph(GameState)
+    game.add_node("start", _step(start(players, settings)))
+    game.add_node("select_tools", _step(select_tools(players.judge, players.tools)))
+    game.add_node("sample", _step(sample(players.target, settings)))
+    game.add_node("use_task_tools", _step(use_task_tools(players.tools, settings)))
+    game.add_node("use_candidate_tools", _step(use_candidate_tools(players.tools, settings)))
+    game.add_node("aggregate", _step(aggregate(players.judge)))
+    game.add_node("judge", _step(judge_node(players.judge)))
+    game.add_node("pair", _step(pair(players.build_pair, settings.min_margin)))
+    game.add_node("reward", _step(reward_node(players.reward, settings)))
+    game.add_node("update_prompts", _step(update_prompts(players.engine, settings)))
+
+    game.add_edge(START, "start")
+    game.add_edge("start", "select_tools")
+    game.add_edge("select_tools", "sample")
+    game.add_edge("select_tools", "use_task_tools")
+    game.add_edge(["sample", "use_task_tools"], "use_candidate_tools")
+    game.add_edge("use_candidate_tools", "aggregate")
+    game.add_edge("aggregate", "judge")
+    game.add_edge("judge", "pair")
+    game.add_edge("pair", "reward")
+    game.add_conditional_edges("reward", accept)
+    game.add_edge("update_prompts", "select_tools")
+    return game.compile(checkpointer=checkpointer, name="anyprefer")
+
+
+def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
+    """The router: another round with rewritten prompts, or the end. Pure."""
+    return "update_prompts" if state["outcome"] == "again" else END
+
+
+def start(players: Players, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
+    """p_t starts as x (§2.2), p_j as Appendix D.1's prompt, a tool's instruction as its description."""
+    policy = prompts.fill(prompts.text("judge_policy"), task_field=settings.task_field)
+    instructions = {tool.name: tool.description for tool in players.tools}
+
+    async def run(state: GameState) -> GameState:
+        task = Task.model_validate(state["task"])
+        if task.system is None and settings.system:
+            task = task.model_copy(update={"system": settings.system})
+        first = Prompts(target=task.prompt, judge=policy, tools=instructions)
+        return {"task": task, "prompts": first, "rounds": []}
+
+    return run
+
+
+def _settings(given: Settings | None, roles: dict[str, Any], values: dict[str, Any]) -> Settings:
+    named = {role: spec for role, spec in roles.items() if isinstance(spec, str)}
+    return load_settings(**{**(given.model_dump() if given else {}), **values, **named})[0]
+
+
+def _object(given: Any) -> Any:
+    return None if isinstance(given, str) else given
+
+
+def _step(node: Callable[[GameState], Awaitable[GameState]]) -> RunnableLambda[GameState, GameState]:
+    """An async node that `invoke` can run too."""
+
+    async def astep(state: GameState) -> GameState:
+        return await node(state)
+
+    def step(state: GameState) -> GameState:
+        return run_blocking(astep(state))
+
+    return RunnableLambda(step, afunc=astep)
+
+
+def run_blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine from synchronous code on one background loop, whose connections stay usable
+    between calls. The caller's context goes along, so traces stay nested."""
+    return asyncio.run_coroutine_threadsafe(work, _background_loop()).result()
+
+
+_loops: list[asyncio.AbstractEventLoop] = []
+_lock = threading.Lock()
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    with _lock:
+        if not _loops:
+            _loops.append(asyncio.new_event_loop())
+            threading.Thread(target=_loops[0].run_forever, daemon=True, name="anyprefer").start()
+        return _loops[0]

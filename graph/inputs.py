@@ -1,0 +1,170 @@
+"""Tasks from anywhere: an iterable, a JSONL, JSON, CSV or Parquet file, a `datasets` data set, a hub id.
+
+Rows are read as they are needed. One that is no task becomes a `BadRow`, which the runner turns into
+a failed row: the good rows of a partly bad file are still processed.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from anyprefer.graph.errors import InputError
+from anyprefer.graph.state import Task
+from pydantic import ValidationError
+
+Source = str | Path | Iterable[Any]
+Located = tuple[str, Any]
+"""Where a row stands, and the row: a mapping, a Task, a prompt, or an `InputError`."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """An input row that is no task."""
+
+    id: str
+    error: str
+    """Names the input, the row and the mend."""
+
+
+def read_tasks(source: Source, columns: Mapping[str, str] | None = None) -> Iterator[Task | BadRow]:
+    """Tasks in order. `columns` maps task fields to the source's columns, e.g. {"prompt": "question"}.
+
+    Columns that are no task field are kept in `Task.meta`. Rows without an id are numbered from 1.
+    Raises `InputError` when the source as a whole cannot be read.
+    """
+    columns = dict(columns or {})
+    for field in columns:
+        if field not in Task.model_fields:
+            raise InputError(f"columns: {field!r} is no task field; they are {', '.join(Task.model_fields)}")
+    seen: set[str] = set()
+    empty = True
+    for number, (where, row) in enumerate(_rows(source), 1):
+        empty = False
+        task = _task(where, row, number, columns)
+        if task.id in seen:
+            where_id = f"{task.id} (again, {where})"
+            yield BadRow(where_id, f"{where}: id {task.id!r} occurs twice; give every row an id of its own")
+            continue
+        seen.add(task.id)
+        yield task
+    if empty:
+        raise InputError(f"{source if isinstance(source, str | Path) else 'the input'} holds no rows")
+
+
+def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task | BadRow:
+    if isinstance(row, Task):
+        return row
+    fallback = f"row-{number:06d}"
+    if isinstance(row, InputError):
+        return BadRow(fallback, f"{where}: {row}")
+    if isinstance(row, str):
+        row = {"prompt": row}
+    if not isinstance(row, Mapping):
+        return BadRow(fallback, f"{where}: a row must be an object with a prompt, not {type(row).__name__}")
+    named = {field: row[column] for field, column in columns.items() if column in row}
+    taken = set(columns.values())
+    values = {**{k: v for k, v in row.items() if k in Task.model_fields and k not in taken}, **named}
+    meta = {str(k): plain(v) for k, v in row.items() if k not in Task.model_fields and k not in taken}
+    prompt_column = columns.get("prompt", "prompt")
+    if prompt_column not in row:
+        there = ", ".join(map(str, row)) or "none"
+        return BadRow(fallback, f"{where}: no column {prompt_column!r}; it has: {there} (map one with prompt=COLUMN)")
+    values = {key: plain(value) for key, value in values.items() if value is not None}
+    identifier = str(values.pop("id", fallback))
+    given_meta = values.pop("meta", {})
+    try:
+        if not isinstance(values.get("prompt"), str) or not values["prompt"].strip():
+            raise InputError(f"column {prompt_column!r} is empty or no text; give the row a prompt")
+        return Task(id=identifier, meta={**given_meta, **meta}, **values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return BadRow(identifier, f"{where}: column {'.'.join(map(str, first['loc']))!r}: {first['msg']}")
+    except (InputError, TypeError) as error:
+        return BadRow(identifier, f"{where}: {error}")
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it; dates, arrays and the like become text or lists."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return json.loads(json.dumps(value, default=str))
+
+
+def _rows(source: Source) -> Iterator[Located]:
+    if isinstance(source, str) and source.startswith("hub:"):
+        yield from _numbered(_hub(source.removeprefix("hub:")), source)
+    elif isinstance(source, str | Path):
+        path = Path(source)
+        if not path.is_file():
+            raise InputError(f"input {source} is not a file; a data set on a hub is written hub:ID or hub:ID:SPLIT")
+        yield from _file(path)
+    else:
+        yield from _numbered(source, "input")
+
+
+def _numbered(rows: Iterable[Any], name: str) -> Iterator[Located]:
+    for number, row in enumerate(rows, 1):
+        yield f"{name}, row {number}", row
+
+
+def _file(path: Path) -> Iterator[Located]:
+    kind = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    try:
+        if kind in (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"):
+            with _open(path) as lines:
+                yield from _jsonl(lines, path)
+        elif kind == ".json":
+            rows = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(rows, list):
+                raise InputError(f"{path} holds one object, not a list of rows; use JSONL or a list")
+            yield from _numbered(rows, str(path))
+        elif kind == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as lines:
+                yield from _numbered(csv.DictReader(lines), str(path))
+        elif kind == ".parquet":
+            import pyarrow.parquet as parquet
+
+            batches = parquet.ParquetFile(path).iter_batches(batch_size=1024)
+            yield from _numbered(itertools.chain.from_iterable(batch.to_pylist() for batch in batches), str(path))
+        else:
+            raise InputError(f"{path}: unknown kind {kind!r}; use .jsonl, .json, .csv or .parquet")
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _open(path: Path) -> TextIO:
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+
+
+def _jsonl(lines: Iterable[str], path: Path) -> Iterator[Located]:
+    for number, line in enumerate(lines, 1):
+        where = f"{path}, line {number}"
+        if not line.strip():
+            yield where, InputError("the line is empty; remove it or put a JSON object there")
+            continue
+        try:
+            yield where, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield where, InputError(f"not JSON ({error}); mend the line")
+
+
+def _hub(name: str) -> Iterable[Any]:
+    """`ID`, `ID:SPLIT` or `ID:CONFIG:SPLIT`, streamed."""
+    from datasets import load_dataset
+
+    parts = name.split(":")
+    identifier, config, split = parts[0], parts[1] if len(parts) > 2 else None, parts[-1] if len(parts) > 1 else "train"
+    try:
+        loaded: Iterable[Any] = load_dataset(identifier, config, split=split, streaming=True)
+    except Exception as error:
+        raise InputError(f"hub data set {identifier!r} (split {split!r}) cannot be loaded: {error}") from error
+    return loaded

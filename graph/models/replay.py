@@ -1,0 +1,201 @@
+"""Record every call of a run and play it back: no key, no network, the same rows.
+
+A tape is a JSONL file with one `{"key", "value"}` object per call. The key hashes what was asked
+(messages and sampling settings, or tool name and inputs), so playback needs no order; equal
+questions asked twice are answered in the order they were recorded. A first line per role holds the
+model's name and traits, so that playback asks in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
+from anyprefer.graph.models.traits import SAMPLING, Traits, accepted_settings, redact, traits_of
+from anyprefer.graph.state import stable_hash
+from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.load import dumpd, load
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import BaseModel, ConfigDict
+
+
+class Tape:
+    """A file of recorded calls, safe to write from many threads and tasks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._answers: dict[str, deque[Any]] = defaultdict(deque)
+
+    @classmethod
+    def new(cls, path: str | Path) -> Tape:
+        """An empty tape to record on. Raises `InputError` when the file exists: nothing is overwritten."""
+        tape = cls(Path(path).absolute())
+        try:
+            tape.path.parent.mkdir(parents=True, exist_ok=True)
+            tape.path.touch(exist_ok=False)
+        except FileExistsError:
+            raise InputError(f"recording {path} exists; choose another file, or play it with replay:{path}") from None
+        except OSError as error:
+            raise InputError(f"recording {path} cannot be written: {error.strerror}") from error
+        return tape
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tape:
+        """A recorded tape."""
+        tape = cls(Path(path).absolute())
+        number = 0
+        try:
+            with tape.path.open(encoding="utf-8") as lines:
+                for number, line in enumerate(lines, 1):
+                    entry = json.loads(line)
+                    tape._answers[entry["key"]].append(entry["value"])
+        except FileNotFoundError:
+            raise ModelSetupError(f"replay file {path} does not exist; make one with --record {path}") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelSetupError(f"replay file {path}, line {number}: not a recorded call ({error})") from error
+        return tape
+
+    def record(self, asked: Mapping[str, Any], value: Any) -> None:
+        """Appends one call at once, so that a killed run keeps what it had."""
+        line = json.dumps({"key": stable_hash(asked), "value": value}, ensure_ascii=False, default=str)
+        with self._lock, self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def play(self, asked: Mapping[str, Any]) -> Any:
+        """The recorded value. The last answer to a question stays; raises `ModelError` for one never asked."""
+        with self._lock:
+            answers = self._answers.get(stable_hash(asked))
+            if not answers:
+                raise ModelError(f"{self.path.name} holds no answer to this call; replay needs the recorded settings")
+            return answers.popleft() if len(answers) > 1 else answers[0]
+
+
+class RecordingChat(BaseChatModel):
+    """A chat model that answers as `inner` does and puts every answer on the tape."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    inner: BaseChatModel
+    tape: Tape
+    traits: Traits
+
+    @classmethod
+    def around(cls, inner: BaseChatModel, tape: Tape, role: str) -> RecordingChat:
+        """Wraps a model and notes its traits on the tape. It takes every sampling setting and passes
+        on what the model inside accepts, so that the question is the same at playback."""
+        traits = dataclasses.replace(traits_of(inner), fields=SAMPLING)
+        tape.record({"role": role}, dataclasses.asdict(traits))
+        return cls(inner=inner, tape=tape, traits=traits)
+
+    @property
+    def _llm_type(self) -> str:
+        return "anyprefer-recording"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        result = self.inner._generate(messages, stop, run_manager, **accepted_settings(self.inner, kwargs))
+        self.tape.record(_question(messages, kwargs), dumpd(result.generations[0].message))
+        return result
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        result = await self.inner._agenerate(messages, stop, run_manager, **accepted_settings(self.inner, kwargs))
+        self.tape.record(_question(messages, kwargs), dumpd(result.generations[0].message))
+        return result
+
+
+class ReplayChat(BaseChatModel):
+    """Plays a tape with the traits the role's model had when it was recorded."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    tape: Tape
+    traits: Traits
+
+    @classmethod
+    def from_file(cls, path: str | Path, role: str) -> ReplayChat:
+        """The model for `replay:FILE`. Raises `ModelSetupError` when the role was not played by a model then."""
+        tape = Tape.load(path)
+        try:
+            noted = tape.play({"role": role})
+        except ModelError:
+            raise ModelSetupError(f"replay file {path} holds no calls of the {role}; was it a model then?") from None
+        return cls(tape=tape, traits=Traits(**{**noted, "fields": tuple(noted["fields"])}))
+
+    @property
+    def _llm_type(self) -> str:
+        return "anyprefer-replay"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        message = load(self.tape.play(_question(messages, kwargs)), allowed_objects="messages")
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _question(messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies a call; everything that could change the answer and nothing else."""
+    return {"messages": [[message.type, message.content] for message in messages], "settings": dict(kwargs)}
+
+
+def recorded_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
+    """The same tool, with every finding and failure put on the tape."""
+
+    async def function(**inputs: Any) -> Finding:
+        begun = time.perf_counter()
+        try:
+            finding = as_finding(await tool._arun(**inputs))
+        except asyncio.CancelledError:
+            tape.record(_inputs(tool, inputs), {"timeout": True})
+            raise
+        except Exception as error:
+            tape.record(_inputs(tool, inputs), {"error": redact(failure_text(error))})
+            raise
+        finding = dataclasses.replace(finding, seconds=round(time.perf_counter() - begun, 6))
+        tape.record(_inputs(tool, inputs), {"finding": dataclasses.asdict(finding)})
+        return finding
+
+    return tool.model_copy(update={"function": function})
+
+
+def replayed_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
+    """The same tool, played from the tape; the tool itself is never run."""
+
+    async def function(**inputs: Any) -> Finding:
+        value = tape.play(_inputs(tool, inputs))
+        if value.get("timeout"):
+            raise TimeoutError
+        if "error" in value:
+            raise ToolFailure(value["error"])
+        return Finding(**value["finding"])
+
+    return tool.model_copy(update={"function": function})
+
+
+def _inputs(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    values = {k: v.model_dump() if isinstance(v, BaseModel) else v for k, v in inputs.items()}
+    return {"tool": tool.name, "inputs": values}

@@ -1,0 +1,71 @@
+"""What a chat model can do, found out from the model itself, and how it is named."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_openai.chat_models.base import BaseChatOpenAI
+
+SAMPLING = ("seed", "temperature", "top_p", "max_tokens")
+
+_KEY = re.compile(r"\b(?:sk|hf|lsv2)[-_][\w*-]{6,}|(?<=Bearer )\S+", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the game needs to know of a chat model."""
+
+    name: str
+    """The model's own name, for rows and messages."""
+    fields: tuple[str, ...]
+    """Which of the sampling settings it declares; one without a `seed` field would refuse or ignore a seed."""
+    tools: bool
+    """Whether it takes tools; one that does not is asked by a text protocol."""
+    shapes: bool
+    """Whether it takes OpenAI's `response_format`; one that does not is asked for text."""
+
+
+def traits_of(model: BaseChatModel) -> Traits:
+    """The traits a model states itself (its `traits` attribute), or what its class shows."""
+    stated = getattr(model, "traits", None)
+    if isinstance(stated, Traits):
+        return stated
+    return Traits(
+        name=_name(model),
+        fields=tuple(name for name in SAMPLING if name in type(model).model_fields),
+        tools=type(model).bind_tools is not BaseChatModel.bind_tools,
+        shapes=isinstance(model, BaseChatOpenAI),
+    )
+
+
+def accepted_settings(model: BaseChatModel, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """`wanted` without the sampling settings the model does not declare."""
+    fields = traits_of(model).fields
+    return {name: value for name, value in wanted.items() if name in fields or name not in SAMPLING}
+
+
+def model_name(model: BaseChatModel) -> str:
+    """The model's own name, for rows and messages."""
+    return traits_of(model).name
+
+
+def _name(model: BaseChatModel) -> str:
+    for field in ("model_name", "model"):
+        name = getattr(model, field, None)
+        if isinstance(name, str) and name:
+            return name
+    return type(model).__name__
+
+
+def redact(text: str) -> str:
+    """The text without secrets: values of environment variables named as such, and anything shaped like a key."""
+    for name, value in os.environ.items():
+        if _SECRET_NAME.search(name) and len(value) >= 8:
+            text = text.replace(value, f"[{name}]")
+    return _KEY.sub("[secret]", text)

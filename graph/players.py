@@ -1,0 +1,122 @@
+"""Who plays which role: strings from the settings and objects of the user's become players and tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.models import load_model, model_name
+from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
+from anyprefer.graph.roles import Judge, RewardModel, Target
+from anyprefer.graph.settings import Settings
+from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
+from anyprefer.nodes.judge import ChatJudge
+from anyprefer.nodes.pair import Builder, pair_builder
+from anyprefer.nodes.reward import ChatReward
+from anyprefer.nodes.sample import ChatTarget
+from anyprefer.tools import KnowledgeTool, load_tools
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+
+EVIDENCE = "evidence"
+
+
+@dataclass(frozen=True)
+class Players:
+    """Everything the wiring needs beside the settings."""
+
+    target: Target
+    judge: Judge
+    reward: RewardModel
+    engine: BaseChatModel | None
+    """Rewrites prompts; None: prompts stay as they are."""
+    tools: list[KnowledgeTool]
+    build_pair: Builder
+
+    def names(self) -> dict[str, str]:
+        """Role to model name, as written into every row."""
+        engine = model_name(self.engine) if self.engine else "none"
+        return {"target": self.target.name, "judge": self.judge.name, "reward": self.reward.name, "engine": engine}
+
+
+def assemble(
+    settings: Settings,
+    target: Target | BaseChatModel | None = None,
+    judge: Judge | BaseChatModel | None = None,
+    reward: RewardModel | BaseChatModel | None = None,
+    engine: BaseChatModel | None = None,
+    tools: Sequence[str | BaseTool] | None = None,
+    build_pair: Builder | None = None,
+) -> Players:
+    """Players from the settings, with objects given here taking their role instead.
+
+    Reward and engine default to the judge's model; a judge that is no model leaves the engine out.
+    """
+    loader = _Loader(settings)
+    judge_given = judge if judge is not None else settings.judge
+    reward_given = reward if reward is not None else settings.reward or judge_given
+    engine_given = engine if engine is not None else settings.engine or judge_given
+    return Players(
+        target=loader.target(target if target is not None else settings.target),
+        judge=loader.judge(judge_given),
+        reward=loader.reward(reward_given),
+        engine=loader.engine(engine_given),
+        tools=loader.tools(settings.tools if tools is None else tools),
+        build_pair=build_pair or pair_builder(settings.pair, settings.candidates),
+    )
+
+
+class _Loader:
+    """Loads each string once, so that roles share one model, and puts the tape around models and tools."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tape = Tape.new(settings.record) if settings.record else None
+        self.loaded: dict[str, BaseChatModel] = {}
+
+    def chat(self, given: str | BaseChatModel, role: str) -> BaseChatModel:
+        if isinstance(given, str):
+            key = f"{role}:{given}" if given.startswith("replay:") else given
+            if key not in self.loaded:
+                self.loaded[key] = load_model(given, role)
+            given = self.loaded[key]
+        return RecordingChat.around(given, self.tape, role) if self.tape else given
+
+    def target(self, given: Any) -> Target:
+        if isinstance(given, str | BaseChatModel):
+            return ChatTarget(self.chat(given, "target"), self.settings)
+        return given  # type: ignore[no-any-return]
+
+    def judge(self, given: Any) -> Judge:
+        if given == EVIDENCE:
+            return EvidenceJudge()
+        if isinstance(given, str | BaseChatModel):
+            return ChatJudge(self.chat(given, "judge"), self.settings)
+        return given  # type: ignore[no-any-return]
+
+    def reward(self, given: Any) -> RewardModel:
+        if given == EVIDENCE or isinstance(given, EvidenceJudge):
+            return EvidenceReward()
+        if isinstance(given, str | BaseChatModel):
+            return ChatReward(self.chat(given, "reward"), self.settings)
+        if isinstance(given, Judge):
+            raise SettingsError(f"judge {given.name!r} is no model, so it cannot also rate pairs; give a reward")
+        return given  # type: ignore[no-any-return]
+
+    def engine(self, given: Any) -> BaseChatModel | None:
+        if isinstance(given, BaseChatModel) or (isinstance(given, str) and given != EVIDENCE):
+            return self.chat(given, "engine")
+        return None
+
+    def tools(self, given: Sequence[str | BaseTool]) -> list[KnowledgeTool]:
+        tools = load_tools(given, self.settings.tool_options)
+        played = next((spec for spec in self._specs() if spec.startswith("replay:")), None)
+        if played:
+            tape = Tape.load(played.removeprefix("replay:"))
+            return [replayed_tool(tool, tape) for tool in tools]
+        return [recorded_tool(tool, self.tape) for tool in tools] if self.tape else tools
+
+    def _specs(self) -> list[str]:
+        return [self.settings.judge, self.settings.target, self.settings.reward, self.settings.engine]

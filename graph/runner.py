@@ -1,0 +1,167 @@
+"""Plays many tasks and streams their rows out as they finish.
+
+Every task ends as exactly one row: accepted, rejected or failed. An error while one task is played
+is that task's failed row; only errors that concern all tasks (see `errors.py`) stop the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from anyprefer.graph.build import run_blocking, wire
+from anyprefer.graph.errors import ModelSetupError, RunFolderError, SettingsError, ToolError
+from anyprefer.graph.folder import RunFolder
+from anyprefer.graph.inputs import BadRow, Source, read_tasks
+from anyprefer.graph.models import redact
+from anyprefer.graph.players import Players, assemble
+from anyprefer.graph.settings import Settings, load_settings
+from anyprefer.graph.state import Outcome, Row, Task
+from anyprefer.graph.trace import Tracer
+from anyprefer.graph.usage import Meter
+
+STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError)
+
+
+class Synthesis:
+    """One run: players, graph and, when a folder is given, the run folder.
+
+    >>> run = Synthesis(load_settings(target="smollm2")[0], folder="runs/first")
+    >>> async for row in run.stream(read_tasks("tasks.jsonl")): print(row.id, row.outcome)
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        players: Players | None = None,
+    ) -> None:
+        self.settings = settings
+        self.players = players or assemble(settings)
+        self.graph = wire(self.players, settings)
+        self.models = self.players.names()
+        open_folder = RunFolder.resume if resume else RunFolder.create
+        self.folder = open_folder(folder, settings, self.models) if folder is not None else None
+        self.counts: Counter[Outcome] = Counter()
+        """Rows of this call by outcome; a resumed folder's earlier rows are not among them."""
+        self._tracer = Tracer(self.folder.path) if settings.trace and self.folder else None
+
+    async def stream(self, tasks: Iterable[Task | BadRow]) -> AsyncIterator[Row]:
+        """Rows as they finish, at most `concurrency` tasks in flight. Tasks the folder has are skipped."""
+        done = self.folder.finished if self.folder else set[str]()
+        waiting = (task for task in tasks if task.id not in done)
+        playing: set[asyncio.Task[Row]] = set()
+        try:
+            for task in waiting:
+                playing.add(asyncio.create_task(self._play(task)))
+                if len(playing) >= self.settings.concurrency:
+                    finished, playing = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
+                    for one in finished:
+                        yield self._close(one.result())
+            while playing:
+                finished, playing = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
+                for one in finished:
+                    yield self._close(one.result())
+        finally:
+            for left in playing:
+                left.cancel()
+            await asyncio.gather(*playing, return_exceptions=True)
+            if self.folder:
+                self.folder.close()
+
+    def _close(self, row: Row) -> Row:
+        self.counts[row.outcome] += 1
+        if self.folder:
+            self.folder.write(row)
+        return row
+
+    async def _play(self, task: Task | BadRow) -> Row:
+        if isinstance(task, BadRow):
+            return Row(id=task.id, outcome="failed", reason=task.error, models=self.models, seed=self.settings.seed)
+        meter, state = Meter(), dict[str, Any]()
+        failure = ""
+        config: Any = {"callbacks": [meter], "run_name": f"task {task.id}", "metadata": {"task_id": task.id}}
+        try:
+            async for reached in self.graph.astream({"task": task}, config, stream_mode="values"):
+                state = reached
+        except STOPS_THE_RUN:
+            raise
+        except Exception as error:
+            failure = redact(f"{type(error).__name__}: {error}")
+        row = self._row(task, state, failure, meter)
+        if self._tracer:
+            await asyncio.to_thread(self._tracer.score, row)
+        return row
+
+    def _row(self, task: Task, state: Mapping[str, Any], failure: str, meter: Meter) -> Row:
+        rounds = tuple(state.get("rounds", ()))
+        accepted = not failure and state.get("outcome") == "accepted"
+        last = rounds[-1] if rounds else None
+        return Row(
+            id=task.id,
+            outcome="failed" if failure else "accepted" if accepted else "rejected",
+            reason=failure or ("" if accepted else self._why_rejected(rounds)),
+            task=state.get("task", task),
+            pair=last.pair if accepted and last else None,
+            reward=last.reward.score if accepted and last and last.reward else None,
+            rounds=rounds,
+            models=self.models,
+            usage=meter.usage(),
+            seed=self.settings.seed,
+        )
+
+    def _why_rejected(self, rounds: tuple[Any, ...]) -> str:
+        last = rounds[-1]
+        spent = f"after {len(rounds)} round{'s' * (len(rounds) > 1)}"
+        if last.reward is None:
+            return f"no pair {spent}: {last.feedback}"
+        return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}"
+
+
+async def asynth(
+    tasks: Source,
+    settings: Settings | None = None,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    columns: Mapping[str, str] | None = None,
+    target: Any = None,
+    judge: Any = None,
+    reward: Any = None,
+    engine: Any = None,
+    tools: Any = None,
+    build_pair: Any = None,
+    **values: Any,
+) -> AsyncIterator[Row]:
+    """Plays tasks and yields a `Row` for each as it finishes; arguments as for `build_graph` and `read_tasks`.
+
+    `folder` keeps everything on disk and must be new; with `resume` it is gone on with.
+    """
+    roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
+    named = {role: given for role, given in roles.items() if isinstance(given, str)}
+    settings = load_settings(**{**(settings.model_dump() if settings else {}), **values, **named})[0]
+    objects = {role: None if isinstance(given, str) else given for role, given in roles.items()}
+    players = assemble(settings, **objects, tools=tools, build_pair=build_pair)
+    run = Synthesis(settings, folder, resume, players)
+    async for row in run.stream(read_tasks(tasks, columns)):
+        yield row
+
+
+def synth(tasks: Source, settings: Settings | None = None, **arguments: Any) -> Iterator[Row]:
+    """`asynth` for synchronous code: rows as they finish.
+
+    >>> for row in synth(["What is 34 + 57? Answer with the number only."], target="smollm2"): print(row.outcome)
+    """
+    rows = asynth(tasks, settings, **arguments)
+    try:
+        while True:
+            try:
+                yield run_blocking(anext(rows))
+            except StopAsyncIteration:
+                return
+    finally:
+        run_blocking(rows.aclose())

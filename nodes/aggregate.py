@@ -1,0 +1,52 @@
+"""The judge consolidates the knowledge with the previous round's score (§2.2, Appendix D.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from anyprefer.graph.roles import Judge
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import GameState, derive_seed
+from anyprefer.nodes import prompts
+from anyprefer.nodes.ask import call, system, user
+from anyprefer.nodes.use_tools import knowledge_lines
+from langchain_core.language_models import BaseChatModel
+
+
+def aggregate(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
+    """The node. Without any finding there is nothing to consolidate and the context is empty."""
+
+    async def run(state: GameState) -> GameState:
+        found = [*state["task_knowledge"], *state["candidate_knowledge"]]
+        return {"context": await judge.aggregate(state) if found else ""}
+
+    return run
+
+
+async def consolidate(model: BaseChatModel, state: GameState, settings: Settings) -> str:
+    """Asks a chat model; its answer is the context the candidates are judged with."""
+    task = state["task"]
+    body = prompts.fill(
+        prompts.text("aggregate"),
+        knowledge=knowledge_lines([*state["task_knowledge"], *state["candidate_knowledge"]]),
+        previous=_previous(state),
+        query=task.prompt,
+        answers=prompts.numbered([candidate.text for candidate in state["candidates"]]),
+    )
+    answer = await call(
+        model,
+        [system(state["prompts"].judge), user(body, task.images)],
+        "aggregate",
+        seed=derive_seed(settings.seed, task.id, len(state["rounds"]), "aggregate"),
+        temperature=0.0,
+        max_tokens=settings.judge_max_tokens,
+    )
+    return str(answer.text).strip()
+
+
+def _previous(state: GameState) -> str:
+    if not state["rounds"]:
+        return ""
+    last = state["rounds"][-1]
+    score = f"{last.reward.score:g}/10" if last.reward else "no pair could be formed"
+    return f"Score of the previous round: {score}. {last.feedback}"

@@ -1,0 +1,95 @@
+"""The one place where a node talks to a chat model."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
+from anyprefer.graph.models import accepted_settings, model_name, redact
+from anyprefer.graph.state import Task, derive_seed
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+T = TypeVar("T")
+
+
+async def call(
+    model: BaseChatModel, messages: Sequence[Any], role: str, binding: dict[str, Any] | None = None, **sampling: Any
+) -> AIMessage:
+    """One call. `role` names it in traces and token counts; sampling settings a model does not have are left out.
+
+    Raises `ModelError` with the server's words, secrets removed.
+    """
+    kwargs = {**accepted_settings(model, sampling), **(binding or {})}
+    try:
+        answer = await model.ainvoke(list(messages), {"run_name": role, "tags": [f"role:{role}"]}, **kwargs)
+    except AnypreferError:
+        raise
+    except Exception as error:
+        words = redact(str(error))
+        raise ModelError(f"{role} ({model_name(model)}) did not answer: {type(error).__name__}: {words}") from error
+    if not isinstance(answer, AIMessage):
+        raise ModelError(f"{role} ({model_name(model)}) returned {type(answer).__name__} instead of a message")
+    return answer
+
+
+async def ask(
+    model: BaseChatModel,
+    messages: Sequence[Any],
+    role: str,
+    parse: Callable[[str], T],
+    reasks: int,
+    seed: int,
+    **sampling: Any,
+) -> T:
+    """Asks until `parse` accepts the answer, at most 1 + `reasks` times, each with its own seed.
+
+    Raises the last `AnswerError`: what cannot be parsed never becomes a value.
+    """
+    for attempt in range(reasks + 1):
+        answer = await call(model, messages, role, seed=derive_seed(seed, role, attempt), **sampling)
+        try:
+            return parse(str(answer.text))
+        except AnswerError:
+            if attempt == reasks:
+                raise
+    raise AssertionError("unreachable")
+
+
+def user(text: str, images: Sequence[str] = ()) -> HumanMessage:
+    """A user message, with the task's images before the text where there are any."""
+    if not images:
+        return HumanMessage(text)
+    parts: list[str | dict[str, Any]] = [{"type": "image_url", "image_url": {"url": image_url(i)}} for i in images]
+    return HumanMessage([*parts, {"type": "text", "text": text}])
+
+
+def system(text: str) -> SystemMessage:
+    """A system message."""
+    return SystemMessage(text)
+
+
+def image_url(image: str) -> str:
+    """http(s) and data URLs as they are; a file as a data URL.
+
+    Raises `InputError` naming the path when it cannot be read or is no image.
+    """
+    if image.startswith(("http://", "https://", "data:image/")):
+        return image
+    kind = mimetypes.guess_type(image)[0] or ""
+    if not kind.startswith("image/"):
+        raise InputError(f"image {image!r} is no image file by its name; use .png, .jpg, .webp or a data: URL")
+    try:
+        data = Path(image).read_bytes()
+    except OSError as error:
+        raise InputError(f"image {image!r} cannot be read: {error.strerror}; check the path") from error
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def task_messages(task: Task, prompt: str) -> list[Any]:
+    """What the target is shown: the task's system message if any, then p_t with the task's images."""
+    return [*([system(task.system)] if task.system else []), user(prompt, task.images)]

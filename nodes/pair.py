@@ -1,0 +1,95 @@
+"""Step 5 of Algorithm 1: the ranking becomes (y+, y-), or the reason why not (§2.2; A.4 for medical data).
+
+A builder is a function from a round's candidates and judgments to a pair or a reason. Equal scores
+and margins not above the minimum form no pair: the reason is feedback for the next round.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.state import Candidate, GameState, Judgment, PreferencePair, Task, as_text
+
+Builder = Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str]
+
+
+def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[GameState]]:
+    """The node."""
+
+    async def run(state: GameState) -> GameState:
+        built = build(state["task"], state["candidates"], state["judgments"])
+        if not isinstance(built, str) and as_text(built.chosen) == as_text(built.rejected):
+            built = "The better and the worse answer are the same text."
+        if not isinstance(built, str) and built.margin is not None and built.margin <= min_margin:
+            built = (
+                f"The judge scored the better answer {built.chosen_score:g} and the worse one {built.rejected_score:g}; "
+                f"a pair needs a margin above {min_margin:g}. The answers should differ more in quality."
+            )
+        if isinstance(built, str):
+            return {"pair": None, "pair_note": built}
+        return {"pair": built, "pair_note": ""}
+
+    return run
+
+
+def pair_builder(name: str, candidates: int) -> Builder:
+    """The builder a setting names: `best_worst`, `ranks(i,j)` or `reference_chosen`.
+
+    Raises `SettingsError` for anything else and for ranks outside 1..candidates.
+    """
+    if name == "best_worst":
+        return best_worst
+    if name == "reference_chosen":
+        return reference_chosen
+    match = re.fullmatch(r"ranks\((\d+),\s*(\d+)\)", name)
+    if match is None:
+        raise SettingsError(f"setting 'pair': {name!r} is none of best_worst, ranks(i,j), reference_chosen")
+    better, worse = int(match[1]), int(match[2])
+    if not 1 <= better < worse <= candidates:
+        raise SettingsError(f"setting 'pair': {name!r} needs 1 <= i < j <= {candidates}, the number of candidates")
+    return ranks(better, worse)
+
+
+def best_worst(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
+    """The paper's default: the top-scoring and the lowest-scoring candidate."""
+    return ranks(1, len(candidates))(task, candidates, judgments)
+
+
+def ranks(better: int, worse: int) -> Builder:
+    """The candidates at two ranks, 1 being the best (Table 5's ablation uses 3 with 5 and 3 with 1)."""
+
+    def build(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
+        if len(candidates) < max(worse, 2):
+            return f"Only {len(candidates)} different answers were sampled. The answers should differ."
+        ranked = sorted(judgments, key=lambda judgment: (-judgment.score, judgment.candidate))
+        top, low = ranked[better - 1], ranked[worse - 1]
+        return PreferencePair(
+            chosen=candidates[top.candidate].content,
+            rejected=candidates[low.candidate].content,
+            chosen_index=top.candidate,
+            rejected_index=low.candidate,
+            chosen_score=top.score,
+            rejected_score=low.score,
+        )
+
+    return build
+
+
+def reference_chosen(
+    task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]
+) -> PreferencePair | str:
+    """The gold answer is y+, the target supplies only y- (§3.1, medical image analysis)."""
+    if task.reference is None:
+        return "The task has no reference to be the chosen answer."
+    wrong = [j for j in judgments if candidates[j.candidate].content != task.reference]
+    if not wrong:
+        return "Every sampled answer equals the reference."
+    low = min(wrong, key=lambda judgment: (judgment.score, judgment.candidate))
+    return PreferencePair(
+        chosen=task.reference,
+        rejected=candidates[low.candidate].content,
+        rejected_index=low.candidate,
+        rejected_score=low.score,
+    )

@@ -1,0 +1,83 @@
+"""Step 6 of Algorithm 1: R(y+, y-) rates the pair as preference-training data (§2.3, Appendix D.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from anyprefer.graph.models import model_name
+from anyprefer.graph.roles import RewardModel
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import GameState, PreferencePair, Reward, Round, as_text, derive_seed
+from anyprefer.nodes import prompts
+from anyprefer.nodes.answers import last_out_of_ten
+from anyprefer.nodes.ask import ask, system, user
+from langchain_core.language_models import BaseChatModel
+
+
+def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
+    """The node. Rates the pair, closes the round and says how the game goes on."""
+
+    async def run(state: GameState) -> GameState:
+        formed = state["pair"]
+        rated = await model.rate(state, formed) if formed else None
+        closed = Round(
+            number=len(state["rounds"]) + 1,
+            prompts=state["prompts"],
+            selected=tuple(state["selected"]),
+            candidates=tuple(state["candidates"]),
+            knowledge=(*state["task_knowledge"], *state["candidate_knowledge"]),
+            context=state["context"],
+            judgments=tuple(state["judgments"]),
+            pair=formed,
+            reward=rated,
+            feedback=rated.analysis if rated else state["pair_note"],
+        )
+        return {
+            "reward": rated,
+            "rounds": [*state["rounds"], closed],
+            "outcome": decide(rated, closed.number, settings.threshold, settings.max_rounds),
+        }
+
+    return run
+
+
+def decide(
+    rated: Reward | None, round_number: int, threshold: float, max_rounds: int
+) -> Literal["accepted", "rejected", "again"]:
+    """R ≥ τ accepts; otherwise the game goes on until the rounds are spent. Pure."""
+    if rated is not None and rated.score >= threshold:
+        return "accepted"
+    return "again" if round_number < max_rounds else "rejected"
+
+
+class ChatReward:
+    """A LangChain chat model as R; analysis first, then "score/10"."""
+
+    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
+        self.model = model
+        self.settings = settings
+        self.name = model_name(model)
+
+    async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
+        """R in 1..10. Raises `AnswerError` when the answer holds no score."""
+        task, settings = state["task"], self.settings
+        body = prompts.fill(
+            prompts.text("reward"),
+            examples=settings.examples,
+            context=f"Context:\n{state['context']}" if state["context"] else "",
+            query=task.prompt,
+            positive=as_text(pair.chosen),
+            negative=as_text(pair.rejected),
+        )
+        policy = prompts.fill(prompts.text("reward_policy"), task_field=settings.task_field)
+        return await ask(
+            self.model,
+            [system(policy), user(body, task.images)],
+            "reward",
+            parse=lambda text: Reward(score=last_out_of_ten(text), analysis=text.strip()),
+            reasks=settings.reasks,
+            seed=derive_seed(settings.seed, task.id, len(state["rounds"]), "reward"),
+            temperature=0.0,
+            max_tokens=settings.judge_max_tokens,
+        )

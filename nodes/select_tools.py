@@ -1,0 +1,119 @@
+"""The judge chooses S ⊆ tools (§2.2): by tool calling where the model has it, by a text protocol where not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from anyprefer.graph.errors import AnswerError, ModelError
+from anyprefer.graph.models import traits_of
+from anyprefer.graph.roles import Judge
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import GameState, Selection, derive_seed
+from anyprefer.nodes import prompts
+from anyprefer.nodes.answers import find_json
+from anyprefer.nodes.ask import ask, call, system, user
+from anyprefer.tools import KnowledgeTool
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+
+def select_tools(judge: Judge, tools: Sequence[KnowledgeTool]) -> Callable[[GameState], Awaitable[GameState]]:
+    """The node. The judge sees each tool with its current instruction; choosing none is fine."""
+
+    async def run(state: GameState) -> GameState:
+        if not tools:
+            return {"selected": []}
+        shown = [tool.with_instruction(state["prompts"].tools[tool.name]) for tool in tools]
+        return {"selected": await judge.select(state, shown)}
+
+    return run
+
+
+async def choose_tools(
+    model: BaseChatModel, state: GameState, tools: Sequence[BaseTool], settings: Settings
+) -> list[Selection]:
+    """Asks a chat model. A server that refuses tool calling is asked by the text protocol instead."""
+    seed = derive_seed(settings.seed, state["task"].id, len(state["rounds"]), "select")
+    if traits_of(model).tools:
+        try:
+            answer = await call(
+                model,
+                _messages(state, tools, form=""),
+                "select_tools",
+                binding={"tools": [convert_to_openai_tool(tool) for tool in tools]},
+                seed=seed,
+                temperature=0.0,
+                max_tokens=settings.judge_max_tokens,
+            )
+        except ModelError as error:
+            if not _refuses_tools(error):
+                raise
+        else:
+            if answer.tool_calls:
+                return _known([{"tool": c["name"], "arguments": c["args"]} for c in answer.tool_calls], tools, "")
+            return _parse_optional(str(answer.text), tools)
+    return await ask(
+        model,
+        _messages(state, tools, form=prompts.text("select_tools_form")),
+        "select_tools",
+        parse=lambda text: parse_selection(text, tools),
+        reasks=settings.reasks,
+        seed=seed,
+        temperature=0.0,
+        max_tokens=settings.judge_max_tokens,
+    )
+
+
+def parse_selection(text: str, tools: Sequence[BaseTool]) -> list[Selection]:
+    """A JSON list of {"tool", "arguments"} anywhere in the text. Raises `AnswerError` without one."""
+    found = find_json(text, list)
+    if found is None:
+        raise AnswerError("the judge's choice of tools is not a JSON list", text)
+    items = [item if isinstance(item, dict) else {"tool": item} for item in found]
+    return _known(items, tools, text)
+
+
+def _parse_optional(text: str, tools: Sequence[BaseTool]) -> list[Selection]:
+    """An answer without tool calls chooses none, unless it spells its choice out in text."""
+    try:
+        return parse_selection(text, tools)
+    except AnswerError:
+        return []
+
+
+def _known(items: Sequence[dict[str, Any]], tools: Sequence[BaseTool], text: str) -> list[Selection]:
+    names = {tool.name for tool in tools}
+    chosen: dict[str, Selection] = {}
+    for item in items:
+        name, arguments = item.get("tool") or item.get("name"), item.get("arguments") or item.get("args") or {}
+        if name not in names or not isinstance(arguments, dict):
+            raise AnswerError(f"the judge chose {name!r}; the tools are {', '.join(sorted(names))}", text or str(items))
+        key = name + json.dumps(arguments, sort_keys=True, default=str)
+        chosen.setdefault(key, Selection(tool=name, arguments=arguments))
+    return list(chosen.values())
+
+
+def _messages(state: GameState, tools: Sequence[BaseTool], form: str) -> list[Any]:
+    lines = [f"- {tool.name} (about the {getattr(tool, 'looks_at', 'task')}): {tool.description}" for tool in tools]
+    if form:
+        lines = [
+            f"{line} Arguments: {', '.join(tool.args) or 'none'}." for line, tool in zip(lines, tools, strict=True)
+        ]
+    last = state["rounds"][-1].feedback if state["rounds"] else ""
+    task = state["task"]
+    body = prompts.fill(
+        prompts.text("select_tools"),
+        tools="\n".join(lines),
+        feedback=f"Feedback on the previous round: {last}" if last else "",
+        query=task.prompt,
+        form=form,
+    )
+    return [system(state["prompts"].judge), user(body, task.images)]
+
+
+def _refuses_tools(error: ModelError) -> bool:
+    words = str(error).lower()
+    return "tool" in words and ("400" in words or "422" in words or "support" in words)

@@ -1,0 +1,91 @@
+"""Runs the chosen tools: q_i = M_i(x), and for tools that look at a candidate q_i = M_i(x, y_c).
+
+A tool that raises or hangs becomes `Knowledge.error`; the round goes on without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from anyprefer.graph.models import redact
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import Candidate, GameState, Knowledge, Selection, Task
+from anyprefer.tools import KnowledgeTool, as_finding, failure_text
+
+Node = Callable[[GameState], Awaitable[GameState]]
+
+
+def use_task_tools(tools: Sequence[KnowledgeTool], settings: Settings) -> Node:
+    """The node beside sampling: tools that look at the task alone."""
+    by_name = {tool.name: tool for tool in tools if tool.looks_at == "task"}
+
+    async def run(state: GameState) -> GameState:
+        chosen = [choice for choice in state["selected"] if choice.tool in by_name]
+        found = await asyncio.gather(
+            *(_use(by_name[choice.tool], choice, state["task"], None, settings) for choice in chosen)
+        )
+        return {"task_knowledge": list(found)}
+
+    return run
+
+
+def use_candidate_tools(tools: Sequence[KnowledgeTool], settings: Settings) -> Node:
+    """The node after sampling: every chosen candidate-level tool on every candidate."""
+    by_name = {tool.name: tool for tool in tools if tool.looks_at == "candidate"}
+
+    async def run(state: GameState) -> GameState:
+        chosen = [choice for choice in state["selected"] if choice.tool in by_name]
+        found = await asyncio.gather(
+            *(
+                _use(by_name[choice.tool], choice, state["task"], candidate, settings)
+                for candidate in state["candidates"]
+                for choice in chosen
+            )
+        )
+        return {"candidate_knowledge": list(found)}
+
+    return run
+
+
+async def _use(
+    tool: KnowledgeTool, choice: Selection, task: Task, candidate: Candidate | None, settings: Settings
+) -> Knowledge:
+    """One tool, once, bounded by the tool timeout."""
+    fixed: dict[str, Any] = {
+        "tool": tool.name,
+        "arguments": choice.arguments,
+        "candidate": None if candidate is None else candidate.index,
+    }
+    arguments = dict(choice.arguments)
+    if "query" in tool.args and not arguments.get("query"):
+        arguments["query"] = task.prompt
+    injected = {name: value for name, value in (("task", task), ("candidate", candidate)) if name in tool.wants}
+    begun = time.perf_counter()
+    try:
+        result = await asyncio.wait_for(tool.ainvoke({**arguments, **injected}), settings.tool_timeout)
+        finding = as_finding(result)
+        seconds = time.perf_counter() - begun if finding.seconds is None else finding.seconds
+        return Knowledge(
+            **fixed,
+            text=finding.text,
+            verdict=finding.verdict,
+            weight=finding.weight,
+            data=finding.data,
+            seconds=round(seconds, 6),
+        )
+    except TimeoutError:
+        return Knowledge(**fixed, error=f"no answer within {settings.tool_timeout:g} s")
+    except Exception as error:
+        return Knowledge(**fixed, error=redact(failure_text(error)))
+
+
+def knowledge_lines(found: Sequence[Knowledge]) -> str:
+    """The knowledge base as the judge reads it; failed tools are named as such."""
+    lines = []
+    for item in found:
+        about = "" if item.candidate is None else f" about answer {item.candidate + 1}"
+        lines.append(f"[{item.tool}{about}] " + (f"failed: {item.error}" if item.error else item.text))
+    return "\n".join(lines)
