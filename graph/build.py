@@ -31,7 +31,7 @@ from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
@@ -92,7 +92,7 @@ def wire(players: Players, settings: Settings, checkpointer: Checkpointer = None
 
 def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
     """The router: another round with rewritten prompts, or the end. Pure."""
-    return "update_prompts" if state["outcome"] == "again" else END
+    return "update_prompts" if state["outcome"] == "again" else "__end__"
 
 
 def start(players: Players, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:

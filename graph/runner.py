@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ async def asynth(
     tools: Any = None,
     build_pair: Any = None,
     **values: Any,
-) -> AsyncIterator[Row]:
+) -> AsyncGenerator[Row, None]:
     """Plays tasks and yields a `Row` for each as it finishes; arguments as for `build_graph` and `read_tasks`.
 
     `folder` keeps everything on disk and must be new; with `resume` it is gone on with.
@@ -160,7 +160,7 @@ def synth(tasks: Source, settings: Settings | None = None, **arguments: Any) -> 
     try:
         while True:
             try:
-                yield run_blocking(anext(rows))
+                yield run_blocking(rows.__anext__())
             except StopAsyncIteration:
                 return
     finally:

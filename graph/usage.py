@@ -11,7 +11,7 @@ from uuid import UUID
 from anyprefer.graph.state import Usage
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import LLMResult
 
 
 class Meter(BaseCallbackHandler):
@@ -44,7 +44,7 @@ class Meter(BaseCallbackHandler):
             role = self._roles.pop(run_id, "other")
             self._counts[role, "calls"] += 1
             for generation in response.generations[0]:
-                used = getattr(generation.message, "usage_metadata", None) if _is_chat(generation) else None
+                used = getattr(getattr(generation, "message", None), "usage_metadata", None)
                 self._counts[role, "input_tokens"] += (used or {}).get("input_tokens", 0)
                 self._counts[role, "output_tokens"] += (used or {}).get("output_tokens", 0)
 
@@ -53,10 +53,6 @@ class Meter(BaseCallbackHandler):
         with self._lock:
             roles = sorted({role for role, _ in self._counts})
             return {role: Usage(**{f: self._counts[role, f] for f in Usage.model_fields}) for role in roles}
-
-
-def _is_chat(generation: Any) -> bool:
-    return isinstance(generation, ChatGeneration)
 
 
 def total(usages: Iterable[Mapping[str, Usage]]) -> dict[str, Usage]:

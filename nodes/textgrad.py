@@ -70,7 +70,7 @@ class Rewriter:
     def _engine(self, textgrad: Any) -> Any:
         ask = self._ask
 
-        class Engine(textgrad.EngineLM):  # type: ignore[name-defined,misc]
+        class Engine(textgrad.EngineLM):  # type: ignore[misc]
             model_string = "anyprefer"
 
             def generate(self, prompt: str, system_prompt: str | None = None, **kwargs: Any) -> str:

@@ -11,9 +11,10 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.tools import BaseTool
+from pydantic import BaseModel, create_model
 
 import anyprefer.tools as here
 from anyprefer.graph.errors import ToolError
@@ -44,9 +45,7 @@ def as_knowledge_tool(given: BaseTool) -> KnowledgeTool:
 
 
 def _without(given: BaseTool, names: Sequence[str]) -> Any:
-    from pydantic import create_model
-
-    model = given.get_input_schema()
+    model = cast("type[BaseModel]", given.get_input_schema())
     fields: dict[str, Any] = {
         name: (field.annotation, field) for name, field in model.model_fields.items() if name not in names
     }
