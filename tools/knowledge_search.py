@@ -1,0 +1,209 @@
+"""BM25 search over a local corpus: the packaged one, or any JSONL file of {id, title, text}.
+
+An index is built once for each corpus content and kept under `$ANYPREFER_CACHE` (by default
+`~/.cache/anyprefer`), so later processes only open it, memory-mapped. Where that folder cannot be written
+the index stays in memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import shutil
+import tempfile
+import threading
+import unicodedata
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import bm25s
+import Stemmer
+
+from anyprefer.graph.errors import InputError
+from anyprefer.tools.base import Finding, tool
+
+PACKAGED = Path(__file__).parent / "corpus" / "facts.jsonl"
+STOPWORDS = frozenset(bm25s.stopwords.STOPWORDS_EN_PLUS)
+
+_LONGEST_QUERY = 10_000
+_FORM = re.compile(r"(?:^|(?<=[.?!\n]))\s*(?:please )?(?:answer|reply|respond)\b[^.?!\n]*[.?!]*", re.IGNORECASE)
+_APOSTROPHES = re.compile(r"['’`]")
+_TERMS = 1
+"""Version of `folded` and `terms`: an index made with another one is not reused."""
+
+_log = logging.getLogger(__name__)
+_opened: dict[tuple[Path, int, int], Corpus] = {}
+_opening = threading.Lock()
+
+
+def folded(text: str) -> str:
+    """Text without accents and apostrophes, so that "Bogota" finds "Bogotá"."""
+    parts = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", text))
+    return "".join(character for character in parts if not unicodedata.combining(character))
+
+
+def terms(texts: Iterable[str]) -> list[list[str]]:
+    """Each text's words as the index knows them: folded, lower case, stemmed, without stopwords."""
+    return cast(
+        "list[list[str]]",
+        bm25s.tokenize(
+            [folded(text) for text in texts],
+            token_pattern=r"\w+",
+            stopwords="en_plus",
+            stemmer=Stemmer.Stemmer("english"),
+            return_ids=False,
+            show_progress=False,
+        ),
+    )
+
+
+def question_of(prompt: str) -> str:
+    """A prompt without its sentences about form ("Answer with the name only.") and cut at 10,000 characters."""
+    return _FORM.sub(" ", prompt[:_LONGEST_QUERY]).strip()
+
+
+class Corpus:
+    """Searchable passages; safe to share between threads."""
+
+    def __init__(self, index: bm25s.BM25, rows: Sequence[dict[str, Any]]) -> None:
+        self._index = index
+        self._rows = rows
+        self._reading = threading.Lock()
+
+    @classmethod
+    def open(cls, path: str = "") -> Corpus:
+        """The corpus in a .jsonl or .jsonl.gz file (empty: the packaged one), opened once per process.
+
+        Raises `InputError` naming file and line when it cannot be read or a row has no text.
+        """
+        file = Path(path).expanduser().resolve() if path else PACKAGED
+        try:
+            stat = file.stat()
+        except OSError as error:
+            raise InputError(
+                f"corpus {file} cannot be read: {error.strerror}; give a .jsonl or .jsonl.gz file"
+            ) from error
+        with _opening:
+            key = (file, stat.st_mtime_ns, stat.st_size)
+            if key not in _opened:
+                _opened[key] = _load(file)
+            return _opened[key]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def search(self, query: str, k: int = 3) -> list[dict[str, Any]]:
+        """Up to `k` rows that share a word with the query, best first, each with its BM25 `score` (> 0)."""
+        if k < 1:
+            raise InputError(f"k is the number of passages to find and must be at least 1, not {k}")
+        words = terms([question_of(query)])
+        if not words[0]:
+            return []
+        indices, scores = self._index.retrieve(words, corpus=range(len(self)), k=min(k, len(self)), show_progress=False)
+        hits = [(int(i), float(s)) for i, s in zip(indices[0], scores[0], strict=True) if s > 0]
+        with self._reading:  # the memory-mapped rows share one file position
+            return [{**self._rows[i], "score": round(score, 4)} for i, score in hits]
+
+    def rarity(self, term: str) -> float:
+        """ln(1 + N / number of passages with the term); highest, ln(1 + N), for a term in none."""
+        column = self._index.vocab_dict.get(term)
+        starts = self._index.scores["indptr"]
+        found = 0 if column is None else int(starts[column + 1]) - int(starts[column])
+        return math.log1p(len(self) / max(1, found))
+
+
+def _load(file: Path) -> Corpus:
+    folder = _cache_folder() / f"bm25-{_key(file)}"
+    try:
+        return _open_saved(folder)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError) as error:
+        _log.warning("the index in %s is damaged (%s) and is built again", folder, error)
+        shutil.rmtree(folder, ignore_errors=True)
+    rows = _read(file)
+    index = bm25s.BM25()
+    index.index(terms(f"{row['title']}. {row['text']}" for row in rows), show_progress=False)
+    try:
+        _save(index, rows, folder)
+    except OSError as error:
+        _log.warning("the index of %s stays in memory, %s cannot be written: %s", file, folder, error)
+        return Corpus(index, rows)
+    return _open_saved(folder)
+
+
+def _open_saved(folder: Path) -> Corpus:
+    index = bm25s.BM25.load(folder, load_corpus=True, mmap=True, show_progress=False)
+    return Corpus(index, index.corpus)
+
+
+def _save(index: bm25s.BM25, rows: list[dict[str, Any]], folder: Path) -> None:
+    """Atomic: a folder under another name, then one rename. Another process may have been first."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="building-"))
+    try:
+        index.save(draft, corpus=rows, show_progress=False, raise_on_serialization_error=True)
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("ANYPREFER_CACHE") or Path.home() / ".cache" / "anyprefer")
+
+
+def _key(file: Path) -> str:
+    with file.open("rb") as stream:
+        content = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(f"{content} {version('bm25s')} {_TERMS}".encode()).hexdigest()[:24]
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    try:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+            rows = [_row(line, f"{file}, line {n}") for n, line in enumerate(stream, 1) if line.strip()]
+    except (OSError, EOFError) as error:
+        raise InputError(
+            f"corpus {file} cannot be read: {error}; is it a complete .jsonl or .jsonl.gz file?"
+        ) from error
+    if not rows:
+        raise InputError(f"corpus {file} is empty; write one JSON object with id, title and text a line")
+    return rows
+
+
+def _row(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(
+            f"{where}: not JSON ({error}); write one JSON object with id, title and text a line"
+        ) from error
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not row["text"].strip():
+        raise InputError(
+            f'{where}: no text; each line needs a passage, such as {{"id": "1", "title": "…", "text": "…"}}'
+        )
+    return {key: row[key] for key in ("source",) if key in row} | {
+        "id": str(row.get("id", "")),
+        "title": str(row.get("title", "")),
+        "text": row["text"],
+    }
+
+
+@tool
+def knowledge_search(query: str, *, corpus: str = "", k: int = 3) -> Finding:
+    """Finds passages about the question in a local knowledge base, for facts, definitions and names."""
+    passages = Corpus.open(corpus).search(query, k)
+    if not passages:
+        return Finding("No passage found.", data=[])
+    text = "\n".join(f"[{number}] {p['title']}: {p['text']}" for number, p in enumerate(passages, 1))
+    return Finding(text, data=passages)

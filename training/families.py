@@ -1,0 +1,120 @@
+"""The two task families of the embedded demonstration: sums and facts, each with a training and a held-out split.
+
+The splits share no entity: no pair of operands, no country, state or element is in both. Which split an
+entity belongs to is a hash of its name, so it never depends on order, seed or how many tasks are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from anyprefer.graph.errors import InputError
+from anyprefer.graph.state import Task, stable_hash
+from anyprefer.tools.arithmetic import final_number, says, value
+from anyprefer.tools.knowledge_search import PACKAGED, STOPWORDS, folded
+
+Split = Literal["train", "heldout"]
+_Item = tuple[str, str, str]
+"""Entity, question, gold answer."""
+
+_QUESTIONS = (
+    ("country", "capital", "What is the capital of {title}? Answer with the name only."),
+    ("state", "capital", "What is the capital of the US state of {title}? Answer with the name only."),
+    ("element", "symbol", "What is the chemical symbol of {title}? Answer with the symbol only."),
+    ("element", "title", "Which chemical element has the symbol {symbol}? Answer with the name only."),
+    ("element", "title", "Which chemical element has the atomic number {number}? Answer with the name only."),
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\W*[A-Z0-9])|\n+")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of task that can be made in any number and marked without a judge."""
+
+    name: str
+    make: Callable[[int, int, Split], list[Task]]
+    """(n, seed, split) to n tasks; raises `InputError` when there are not so many."""
+    is_correct: Callable[[Task, str], bool]
+    """Is the answer right, by the rule in `description`?"""
+    description: str
+
+
+def sums(n: int, seed: int, split: Split) -> list[Task]:
+    """Additions of two two-digit numbers; about 2,000 pairs of operands in each split."""
+    rng = random.Random(seed)
+    pairs = [(a, b) for a in range(10, 100) for b in range(a, 100) if _split(f"{a}+{b}") == split]
+    swapped = [pair if rng.random() < 0.5 else pair[::-1] for pair in pairs]
+    items = [(f"{a}+{b}", f"What is {a} + {b}? Answer with the number only.", str(a + b)) for a, b in swapped]
+    return _tasks("sums", items, n, rng, split)
+
+
+def facts(n: int, seed: int, split: Split) -> list[Task]:
+    """Capitals of countries and US states, chemical symbols and elements, all in the packaged corpus.
+
+    Left out are capitals that are disputed, shared by two cities or written in two ways, those that the
+    country's name holds ("Luxembourg"), and Georgia's (which of the two?).
+    """
+    items = [item for item in _fact_items() if _split(item[0]) == split]
+    return _tasks("facts", items, n, random.Random(seed), split)
+
+
+def _fact_items() -> Iterator[_Item]:
+    for line in PACKAGED.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        columns = {"title": row["title"], **row.get("facts", {})}
+        for kind, wanted, question in _QUESTIONS:
+            if row["kind"] == kind and wanted in columns and _can_be_asked(question, wanted, columns):
+                yield row["id"], question.format_map(columns), columns[wanted]
+
+
+def _can_be_asked(question: str, wanted: str, columns: dict[str, str]) -> bool:
+    if "{symbol}" in question and columns["symbol"].lower() in STOPWORDS:
+        return False  # "the symbol He" cannot be searched for
+    return wanted != "capital" or columns["capital"].casefold() not in columns["title"].casefold()
+
+
+def _split(entity: str) -> Split:
+    return "heldout" if int(stable_hash(entity)[:8], 16) % 2 else "train"
+
+
+def _tasks(family: str, items: list[_Item], n: int, rng: random.Random, split: Split) -> list[Task]:
+    if split not in ("train", "heldout"):
+        raise InputError(f"there is no split {split!r}; there are 'train' and 'heldout'")
+    if not 0 < n <= len(items):
+        raise InputError(f"{family} has 1 to {len(items)} {split} tasks, not {n}")
+    return [
+        Task(id=f"{family}-{split}-{number:04d}", prompt=question, reference=gold, meta={"entity": entity})
+        for number, (entity, question, gold) in enumerate(rng.sample(items, n), 1)
+    ]
+
+
+def _sum_is_right(task: Task, answer: str) -> bool:
+    exact = value(task.reference)
+    return exact is not None and says(final_number(answer), exact)
+
+
+def _fact_is_right(task: Task, answer: str) -> bool:
+    gold, said = folded(task.reference), folded(answer).strip()
+    flags = 0 if task.prompt.endswith("symbol only.") else re.IGNORECASE
+    # The gold answer may hold full stops itself ("St. George's").
+    said, found = re.subn(rf"(?<!\w){re.escape(gold)}(?!\w)", "Gold", said, flags=flags)
+    return found > 0 and len([part for part in _SENTENCE_END.split(said) if part.strip()]) == 1
+
+
+FAMILIES = {
+    "sums": Family(
+        "sums", sums, _sum_is_right, "right when the last number of the answer equals the sum; no number is wrong"
+    ),
+    "facts": Family(
+        "facts",
+        facts,
+        _fact_is_right,
+        "right when the answer is one sentence or line that holds the gold answer as whole words, whatever the case "
+        "and accents (a chemical symbol keeps its case); a second sentence or line is wrong",
+    ),
+}
