@@ -29,7 +29,8 @@ from anyprefer.nodes.select_tools import select_tools
 from anyprefer.nodes.update_prompts import update_prompts
 from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables.config import patch_config
 from langchain_core.tools import BaseTool
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -65,16 +66,20 @@ def build_graph(
 def wire(players: Players, settings: Settings, checkpointer: Checkpointer = None) -> Graph:
     """One node a step, one conditional edge: the loop until R ≥ τ."""
     game = StateGraph(GameState)
-    game.add_node("start", _step(start(players, settings)))
-    game.add_node("select_tools", _step(select_tools(players.judge, players.tools)))
-    game.add_node("sample", _step(sample(players.target, settings)))
-    game.add_node("use_task_tools", _step(use_task_tools(players.tools, settings)))
-    game.add_node("use_candidate_tools", _step(use_candidate_tools(players.tools, settings)))
-    game.add_node("aggregate", _step(aggregate(players.judge)))
-    game.add_node("judge", _step(judge_node(players.judge)))
-    game.add_node("pair", _step(pair(players.build_pair, settings.min_margin)))
-    game.add_node("reward", _step(reward_node(players.reward, settings)))
-    game.add_node("update_prompts", _step(update_prompts(players.engine, settings)))
+
+    def add(name: str, node: Callable[[GameState], Awaitable[GameState]]) -> None:
+        game.add_node(name, _Step(name, node))
+
+    add("start", start(players, settings))
+    add("select_tools", select_tools(players.judge, players.tools))
+    add("sample", sample(players.target, settings))
+    add("use_task_tools", use_task_tools(players.tools, settings))
+    add("use_candidate_tools", use_candidate_tools(players.tools, settings))
+    add("aggregate", aggregate(players.judge))
+    add("judge", judge_node(players.judge))
+    add("pair", pair(players.build_pair, settings.min_margin))
+    add("reward", reward_node(players.reward, settings))
+    add("update_prompts", update_prompts(players.engine, settings))
 
     game.add_edge(START, "start")
     game.add_edge("start", "select_tools")
@@ -119,16 +124,20 @@ def _object(given: Any) -> Any:
     return None if isinstance(given, str) else given
 
 
-def _step(node: Callable[[GameState], Awaitable[GameState]]) -> RunnableLambda[GameState, GameState]:
-    """An async node that `invoke` can run too."""
+class _Step(Runnable[GameState, GameState]):
+    """An async node that `invoke` can run too, and that shows in traces under its round."""
 
-    async def astep(state: GameState) -> GameState:
-        return await node(state)
+    def __init__(self, name: str, node: Callable[[GameState], Awaitable[GameState]]) -> None:
+        self.name = name
+        self.node = node
 
-    def step(state: GameState) -> GameState:
-        return run_blocking(astep(state))
+    async def ainvoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
+        closed = self.name == "update_prompts"
+        number = len(input.get("rounds", ())) + (0 if closed else 1)
+        return await RunnableLambda(self.node).ainvoke(input, patch_config(config, run_name=f"round {number}"))
 
-    return RunnableLambda(step, afunc=astep)
+    def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
+        return run_blocking(self.ainvoke(input, config))
 
 
 def run_blocking(work: Coroutine[Any, Any, T]) -> T:

@@ -20,7 +20,7 @@ from anyprefer.graph.models import redact
 from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.graph.state import Outcome, Row, Task
-from anyprefer.graph.trace import Tracer
+from anyprefer.graph.trace import Tracer, untraced
 from anyprefer.graph.usage import Meter
 
 STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError)
@@ -48,7 +48,9 @@ class Synthesis:
         self.folder = open_folder(folder, settings, self.models) if folder is not None else None
         self.counts: Counter[Outcome] = Counter()
         """Rows of this call by outcome; a resumed folder's earlier rows are not among them."""
-        self._tracer = Tracer(self.folder.path) if settings.trace and self.folder else None
+        if settings.trace and self.folder is None:
+            raise SettingsError("trace needs a run folder to write traces.db to; give one")
+        self._traced = Tracer(self.folder.path).task if settings.trace and self.folder else untraced
 
     async def stream(self, tasks: Iterable[Task | BadRow]) -> AsyncIterator[Row]:
         """Rows as they finish, at most `concurrency` tasks in flight. Tasks the folder has are skipped."""
@@ -84,17 +86,17 @@ class Synthesis:
             return Row(id=task.id, outcome="failed", reason=task.error, models=self.models, seed=self.settings.seed)
         meter, state = Meter(), dict[str, Any]()
         failure = ""
-        config: Any = {"callbacks": [meter], "run_name": f"task {task.id}", "metadata": {"task_id": task.id}}
-        try:
-            async for reached in self.graph.astream({"task": task}, config, stream_mode="values"):
-                state = reached
-        except STOPS_THE_RUN:
-            raise
-        except Exception as error:
-            failure = redact(f"{type(error).__name__}: {error}")
-        row = self._row(task, state, failure, meter)
-        if self._tracer:
-            await asyncio.to_thread(self._tracer.score, row)
+        config: Any = {"callbacks": [meter], "run_name": "game", "metadata": {"task_id": task.id}}
+        with self._traced(task) as finish:
+            try:
+                async for reached in self.graph.astream({"task": task}, config, stream_mode="values"):
+                    state = reached
+            except STOPS_THE_RUN:
+                raise
+            except Exception as error:
+                failure = redact(f"{type(error).__name__}: {error}")
+            row = self._row(task, state, failure, meter)
+            finish(row)
         return row
 
     def _row(self, task: Task, state: Mapping[str, Any], failure: str, meter: Meter) -> Row:

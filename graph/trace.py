@@ -1,4 +1,4 @@
-"""Traces on disk: one a task, rounds and nodes by name, prompts, tokens, tool calls, R as a feedback score.
+"""Traces on disk: one a task, nodes and rounds by name, prompts, tokens, tool calls, R as a feedback score.
 
 With LangSmith's environment variables set, runs appear there with no code of ours. `trace = true`
 records to `traces.db` in the run folder instead; look at it with
@@ -11,12 +11,15 @@ before it is imported.
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from anyprefer.graph.errors import SettingsError
-from anyprefer.graph.state import Row
+from anyprefer.graph.state import Row, Task
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -24,6 +27,15 @@ QUIET = {
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
+
+
+Finish = Callable[[Row], None]
+
+
+@contextmanager
+def untraced(task: Task) -> Iterator[Finish]:
+    """What stands in for `Tracer.task` when nothing is recorded."""
+    yield lambda row: None
 
 
 class Tracer:
@@ -37,19 +49,24 @@ class Tracer:
         except ImportError:
             raise SettingsError("trace needs MLflow: pip install 'anyprefer[trace]'") from None
         self._mlflow: Any = mlflow
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(f"sqlite:///{(folder / 'traces.db').absolute()}")
         mlflow.set_experiment("anyprefer")
         mlflow.langchain.autolog()
-        self._scored: set[str] = set()
 
-    def score(self, row: Row) -> None:
-        """Puts outcome and R on the task's trace."""
-        self._mlflow.flush_trace_async_logging()
-        found = self._mlflow.search_traces(
-            filter_string=f"tags.`mlflow.traceName` = 'task {row.id}'", max_results=1, return_type="list"
-        )
-        for trace in found:
-            rated = row.rounds[-1].reward if row.rounds else None
-            if rated is not None:
-                self._mlflow.log_feedback(trace_id=trace.info.trace_id, name="reward", value=rated.score)
-            self._mlflow.log_feedback(trace_id=trace.info.trace_id, name="outcome", value=row.outcome)
+    @contextmanager
+    def task(self, task: Task) -> Iterator[Finish]:
+        """The root of one task's trace; call what it yields with the finished row.
+
+        Outcome and R are put on it while it is open, since that costs no look-up.
+        """
+        with self._mlflow.start_span(f"task {task.id}", span_type="AGENT") as span:
+            span.set_inputs({"prompt": task.prompt})
+
+            def finish(row: Row) -> None:
+                span.set_outputs({"outcome": row.outcome, "reason": row.reason})
+                if row.rounds and (rated := row.rounds[-1].reward):
+                    self._mlflow.log_feedback(trace_id=span.trace_id, name="reward", value=rated.score)
+                self._mlflow.log_feedback(trace_id=span.trace_id, name="outcome", value=row.outcome)
+
+            yield finish
