@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
 
 
@@ -50,6 +51,7 @@ class Tracer:
             raise SettingsError("trace needs MLflow: pip install 'anyprefer[trace]'") from None
         self._mlflow: Any = mlflow
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        _quiet_prices()
         mlflow.set_tracking_uri(f"sqlite:///{(folder / 'traces.db').absolute()}")
         mlflow.set_experiment("anyprefer")
         mlflow.langchain.autolog()
@@ -70,3 +72,11 @@ class Tracer:
                 self._mlflow.log_feedback(trace_id=span.trace_id, name="outcome", value=row.outcome)
 
             yield finish
+
+
+def _quiet_prices() -> None:
+    """MLflow prices calls with litellm where it is installed (textgrad brings it), which prints at unknown models."""
+    with suppress(ImportError):
+        import litellm
+
+        litellm.suppress_debug_info = True
