@@ -5,20 +5,30 @@ from __future__ import annotations
 import re
 
 from anyprefer.graph.state import Candidate, Task
+from anyprefer.tools.arithmetic import final_number
 from anyprefer.tools.base import Finding, tool
 
-_ONLY = re.compile(
-    r"\b(?:with|just|only|give)\b[^.?!]*?\b(number|name|word|symbol|letter|yes or no)\b", re.IGNORECASE
+_THING = r"\b(?P<{}>numbers?|name|word|symbol|letter|yes or no)\b"
+_START = r"(?:^|(?<=[.?!:;,\n])|\bplease\b|\band\b)\s*"
+_ASKED = re.compile(
+    rf"{_START}(?:answer|reply|respond)\b[^.?!\n]*?{_THING.format('a')}"
+    rf"|{_START}(?:give|state|write|say)\b[^.?!\n]*?\b(?:only|just)\b[^.?!\n]*?{_THING.format('b')}"
+    rf"|{_START}(?:give|state|write|say)\b[^.?!\n]*?{_THING.format('c')} only\b",
+    re.IGNORECASE,
 )
+_MOST_WORDS = {"name": 4, "numbers": 10}
+_LONGEST_PROMPT = 20_000
 
 
 @tool
 def answer_form(task: Task, candidate: Candidate) -> Finding:
     """Checks whether an answer keeps the form the question asks for, such as a number only, one word or a name only."""
-    asked = _ONLY.search(task.prompt)
-    if not asked:
+    asked = _ASKED.search(task.prompt[-_LONGEST_PROMPT:])
+    if not asked or not asked.lastgroup:
         return Finding("The question asks for no particular form.")
-    words = candidate.text.split()
-    extra = max(0, len(words) - (4 if asked[1].lower() == "name" else 1))
-    verdict = max(0.0, 1 - extra / 10)
-    return Finding(f"Asked for: {asked[0]}. The answer has {len(words)} words.", verdict=verdict, weight=0.5)
+    thing = asked[asked.lastgroup].lower()
+    words = len(candidate.text.split())
+    empty = not words or (thing.startswith("number") and final_number(candidate.text) is None)
+    # Each word too many costs a tenth; an answer without the thing asked for has no form to keep.
+    verdict = 0.0 if empty else max(0.0, 1 - max(0, words - _MOST_WORDS.get(thing, 1)) / 10)
+    return Finding(f"Asked for: {asked[0].strip()}. The answer has {words} words.", verdict=verdict, weight=0.5)

@@ -51,7 +51,7 @@ def plain(text: str) -> str:
     text = text[:_LONGEST_TEXT]
     for pattern, sign in _WRITTEN:
         text = pattern.sub(sign, text)
-    return text
+    return re.sub(" +", " ", text)
 
 
 def value(expression: str) -> Fraction | None:

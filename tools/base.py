@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from anyprefer.graph.errors import ToolError
 from anyprefer.graph.state import as_text
@@ -71,7 +71,7 @@ class KnowledgeTool(BaseTool):
     """Which of `task` and `candidate` the function takes."""
     options: tuple[str, ...] = ()
     """Names of the keyword-only options."""
-    set_options: dict[str, Any] = {}
+    set_options: dict[str, Any] = Field(default_factory=dict)
 
     def with_options(self, **options: Any) -> KnowledgeTool:
         """The same tool with options set; an unknown one raises `ToolError`."""
@@ -116,9 +116,12 @@ async def _in_daemon_thread(call: Callable[[], Any]) -> Any:
             done.set_exception(error) if error else done.set_result(result)
 
     def work() -> None:
-        result, error = None, None
+        result, error = None, cast("BaseException | None", None)
         try:
             result = context.run(call)
+        except StopIteration as raised:  # a future refuses this one, and would wait forever
+            error = RuntimeError("the tool raised StopIteration")
+            error.__cause__ = raised
         except BaseException as raised:
             error = raised
         if not loop.is_closed():

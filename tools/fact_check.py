@@ -7,7 +7,8 @@ The rule, all of it lexical:
 2. A passage counts when it holds more than half of the question's words, each weighted by its rarity in
    the corpus: for "the capital of Atlantis" no passage counts, however many capitals there are.
 3. The candidate's new words are its words that are not in the prompt; lower case, stemmed, no stopwords.
-   When only stopwords are new, those with a capital count, as written: "He" is the symbol of helium.
+   When only stopwords are new, those with a capital count, as written: "He" is the symbol of helium. The
+   first of several words does not, for it has its capital anyway.
 4. Verdict: the share of the new words found in the passage, 0 when there are none. With k > 1 it is the
    best of the k passages. The default is 1 because further passages are about other things: the second
    best passage for the capital of Peru may name the capital of Chile.
@@ -60,9 +61,9 @@ def _words(passage: dict[str, Any]) -> set[str]:
 
 
 def _new_words(answer: str, prompt: str) -> set[str]:
-    return set(terms([answer])[0]) - set(terms([prompt])[0]) or _capitalised_stopwords(answer) - _capitalised_stopwords(
-        prompt
-    )
+    new = set(terms([answer])[0]) - set(terms([prompt])[0])
+    first, _, rest = answer.strip().partition(" ")
+    return new or _capitalised_stopwords(rest or first) - _capitalised_stopwords(prompt)
 
 
 def _capitalised_stopwords(text: str) -> set[str]:

@@ -90,6 +90,8 @@ class Corpus:
             raise InputError(
                 f"corpus {file} cannot be read: {error.strerror}; give a .jsonl or .jsonl.gz file"
             ) from error
+        if not file.is_file():
+            raise InputError(f"corpus {file} is not a file; give a .jsonl or .jsonl.gz file")
         with _opening:
             key = (file, stat.st_mtime_ns, stat.st_size)
             if key not in _opened:
@@ -121,13 +123,12 @@ class Corpus:
 
 def _load(file: Path) -> Corpus:
     folder = _cache_folder() / f"bm25-{_key(file)}"
-    try:
-        return _open_saved(folder)
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError) as error:
-        _log.warning("the index in %s is damaged (%s) and is built again", folder, error)
-        shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir():
+        try:
+            return _open_saved(folder)
+        except (OSError, EOFError, ValueError, KeyError) as error:
+            _log.warning("the index in %s is damaged (%s) and is built again", folder, error)
+            shutil.rmtree(folder, ignore_errors=True)
     rows = _read(file)
     index = bm25s.BM25()
     index.index(terms(f"{row['title']}. {row['text']}" for row in rows), show_progress=False)
@@ -141,6 +142,8 @@ def _load(file: Path) -> Corpus:
 
 def _open_saved(folder: Path) -> Corpus:
     index = bm25s.BM25.load(folder, load_corpus=True, mmap=True, show_progress=False)
+    if index.corpus is None:
+        raise ValueError("its passages are missing")
     return Corpus(index, index.corpus)
 
 

@@ -11,13 +11,15 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, cast
 
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
 import anyprefer.tools as here
 from anyprefer.graph.errors import ToolError
+from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import INJECTED, KnowledgeTool
 
 _OURS = ("base", "registry")
@@ -31,8 +33,7 @@ def as_knowledge_tool(given: BaseTool) -> KnowledgeTool:
     wants = tuple(name for name in INJECTED if name in given.args)
 
     async def call(**arguments: Any) -> Any:
-        texts = {k: getattr(v, "text", None) or getattr(v, "prompt", v) for k, v in arguments.items()}
-        return await given.ainvoke(texts)
+        return await given.ainvoke({name: _plain(value) for name, value in arguments.items()})
 
     return KnowledgeTool(
         name=given.name,
@@ -44,23 +45,29 @@ def as_knowledge_tool(given: BaseTool) -> KnowledgeTool:
     )
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, Task):
+        return value.prompt
+    return value.text if isinstance(value, Candidate) else value
+
+
 def _without(given: BaseTool, names: Sequence[str]) -> Any:
     model = cast("type[BaseModel]", given.get_input_schema())
     fields: dict[str, Any] = {
         name: (field.annotation, field) for name, field in model.model_fields.items() if name not in names
     }
-    return create_model(f"{given.name}_arguments", **fields)
+    return create_model(f"{given.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def available_tools() -> dict[str, KnowledgeTool]:
     """Every tool that can be named in the settings, by name: shipped files first, then entry points.
 
-    Raises `ToolError` when two tools share a name or an entry point cannot be loaded.
+    Raises `ToolError` when two tools share a name, or a file or an entry point cannot be loaded.
     """
     found: dict[str, KnowledgeTool] = {}
     for module in pkgutil.iter_modules(here.__path__):
         if module.name not in _OURS and not module.ispkg:
-            for value in vars(importlib.import_module(f"anyprefer.tools.{module.name}")).values():
+            for value in vars(_imported(module.name)).values():
                 if isinstance(value, KnowledgeTool):
                     _add(found, value, f"tools/{module.name}.py")
     for point in entry_points(group="anyprefer.tools"):
@@ -70,6 +77,13 @@ def available_tools() -> dict[str, KnowledgeTool]:
             raise ToolError(f"tool entry point {point.name} ({point.value}) cannot be loaded: {error}") from error
         _add(found, as_knowledge_tool(loaded), point.value)
     return found
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"anyprefer.tools.{name}")
+    except Exception as error:
+        raise ToolError(f"tools/{name}.py cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def _add(found: dict[str, KnowledgeTool], new: KnowledgeTool, where: str) -> None:

@@ -10,8 +10,6 @@ import functools
 import threading
 from typing import Any
 
-import torch
-
 from anyprefer.graph.errors import InputError, ModelSetupError
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import Finding, tool
@@ -29,6 +27,8 @@ def reward_model(
     dtype: str = "",
 ) -> Finding:
     """Scores an answer with a reward model trained on human preferences: helpfulness, honesty, style."""
+    import torch
+
     with _lock:
         score = _Scorer.load(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype or "auto")(
             task.prompt, candidate.text
@@ -60,6 +60,8 @@ class _Scorer:
 
     def __call__(self, prompt: str, answer: str) -> float:
         """The logit of the conversation; raises `InputError` when it is longer than the model can read."""
+        import torch
+
         chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         text = self._tokenizer.apply_chat_template(chat, tokenize=False)
         # The tokenizer adds its own start token; FsfairX's model card removes the template's.

@@ -5,11 +5,7 @@ from __future__ import annotations
 import warnings
 
 from anyprefer.graph.errors import InputError
-from anyprefer.tools.base import Finding, tool
-
-
-class SearchError(RuntimeError):
-    """The search service could not be reached or refused to answer."""
+from anyprefer.tools.base import Finding, ToolFailure, tool
 
 
 @tool
@@ -23,7 +19,10 @@ def web_search(query: str, *, max_results: int = 5, backend: str = "duckduckgo")
 
 
 def _search(query: str, max_results: int, backend: str) -> list[dict[str, str]]:
-    """Results as {title, snippet, link}. The backend is pinned: left open, `ddgs` asks other engines too."""
+    """Results as {title, snippet, link}; raises `ToolFailure` when the service cannot be reached.
+
+    The backend is pinned: left open, `ddgs` asks other engines too.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # langchain-community announces its end on import
         from langchain_community.utilities.duckduckgo_search import DuckDuckGoSearchAPIWrapper
@@ -35,4 +34,4 @@ def _search(query: str, max_results: int, backend: str) -> list[dict[str, str]]:
     except DDGSException as error:
         if "no results" in str(error).lower():
             return []
-        raise SearchError(f"web search with {backend!r} failed: {error}; is this machine online?") from error
+        raise ToolFailure(f"web search with {backend!r} failed: {error}; is this machine online?") from error

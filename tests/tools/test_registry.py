@@ -1,0 +1,78 @@
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from langchain_core.tools import tool as langchain_tool
+from pydantic import ValidationError
+
+import anyprefer.tools as here
+from anyprefer.graph.errors import ToolError
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import Candidate, Task
+from anyprefer.tools import as_knowledge_tool, available_tools, load_tools
+
+SOURCE = (
+    'from anyprefer.tools.base import tool\n\n@tool\ndef {}(query: str) -> str:\n    """Does."""\n    return query\n'
+)
+
+
+@langchain_tool
+def shout(candidate: str, task: str, mark: str = "!") -> str:
+    """Shouts."""
+    return f"{task} {candidate}{mark}"
+
+
+def test_shipped_tools_are_found_and_the_defaults_exist() -> None:
+    found = available_tools()
+    assert {"answer_form", "calculator", "fact_check", "knowledge_search"} <= set(found)
+    assert {"reference", "reward_model", "web_search"} <= set(found)
+    assert [one.name for one in load_tools(Settings().tools)] == list(Settings().tools)
+
+
+def test_a_dropped_file_is_all_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "__path__", [*here.__path__, str(tmp_path)])
+    (tmp_path / "dropped_one.py").write_text(SOURCE.format("dropped_one"))
+    assert "dropped_one" in available_tools()
+    (tmp_path / "dropped_two.py").write_text(SOURCE.format("calculator"))
+    with pytest.raises(ToolError, match="two tools are named 'calculator'"):
+        available_tools()
+    (tmp_path / "dropped_two.py").unlink()
+    (tmp_path / "dropped_three.py").write_text("import nowhere_to_be_found")
+    with pytest.raises(ToolError, match=r"dropped_three\.py cannot be loaded"):
+        available_tools()
+
+
+def test_entry_points_are_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = EntryPoint("shout", "langchain_core.tools:nothing", "anyprefer.tools")
+    monkeypatch.setattr("anyprefer.tools.registry.entry_points", lambda group: [good])
+    with pytest.raises(ToolError, match="entry point shout"):
+        available_tools()
+    monkeypatch.setattr(EntryPoint, "load", lambda self: shout)
+    assert available_tools()["shout"].looks_at == "candidate"
+
+
+@pytest.mark.parametrize("content", ["hey", ""])
+async def test_a_langchain_tool_is_passed_texts(content: str) -> None:
+    one = as_knowledge_tool(shout)
+    given = {"task": Task(id="1", prompt="Say"), "candidate": Candidate(index=0, content=content, seed=0)}
+    assert await one.ainvoke(given) == f"Say {content}!"
+    assert await one.ainvoke({**given, "mark": "?"}) == f"Say {content}?"
+    with pytest.raises(ValidationError):
+        await one.ainvoke({**given, "unknown": 1})
+
+
+def test_loading_refuses_what_it_cannot_mean() -> None:
+    with pytest.raises(ToolError, match="did you mean 'calculator'"):
+        load_tools(["calculater"])
+    with pytest.raises(ToolError, match="given twice"):
+        load_tools(["calculator", "calculator"])
+    with pytest.raises(ToolError, match="not among the tools"):
+        load_tools(["calculator"], {"fact_check": {"k": 2}})
+    with pytest.raises(ToolError, match="no option 'kk'"):
+        load_tools(["fact_check"], {"fact_check": {"kk": 2}})
+
+
+def test_options_are_set_in_order() -> None:
+    first, second = load_tools([shout, "fact_check"], {"fact_check": {"k": 2}})
+    assert (first.name, second.set_options) == ("shout", {"k": 2})
+    assert load_tools([]) == []

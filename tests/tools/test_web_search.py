@@ -1,0 +1,77 @@
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from ddgs.exceptions import DDGSException
+
+from anyprefer.graph.errors import InputError
+from anyprefer.tools import ToolFailure, available_tools
+from anyprefer.tools.web_search import web_search
+
+
+class FakeEngine:
+    """Stands in for the `ddgs` client, the one seam to the network."""
+
+    calls: list[dict[str, Any]]
+    answer: list[dict[str, str]] | Exception
+
+    def __enter__(self) -> "FakeEngine":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def text(self, query: str, **options: Any) -> list[dict[str, str]]:
+        self.calls.append({"query": query, **options})
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    fake.calls, fake.answer = [], [{"title": "Lima {x}", "body": "Capital of Peru", "href": "https://example.org/lima"}]
+    monkeypatch.setattr("ddgs.DDGS", lambda: fake)
+    return fake
+
+
+async def test_results_become_text_and_data(engine: FakeEngine) -> None:
+    found = await web_search.with_options(max_results=2).ainvoke({"query": "capital of Peru"})
+    assert found.text == "[1] Lima {x}: Capital of Peru (https://example.org/lima)"
+    assert found.data == [{"title": "Lima {x}", "snippet": "Capital of Peru", "link": "https://example.org/lima"}]
+    call = engine.calls[0]
+    assert (call["query"], call["max_results"], call["backend"]) == ("capital of Peru", 2, "duckduckgo")
+    assert call["timelimit"] is None
+
+
+async def test_the_backend_can_be_set(engine: FakeEngine) -> None:
+    await web_search.with_options(backend="brave").ainvoke({"query": "x"})
+    assert engine.calls[0]["backend"] == "brave"
+
+
+async def test_offline_is_said_plainly(engine: FakeEngine) -> None:
+    engine.answer = DDGSException("ConnectError: dns error")
+    with pytest.raises(ToolFailure, match=r"'duckduckgo' failed: ConnectError.*online"):
+        await web_search.ainvoke({"query": "x"})
+
+
+async def test_no_results_are_a_finding(engine: FakeEngine) -> None:
+    engine.answer = DDGSException("No results found.")
+    assert (await web_search.ainvoke({"query": "x"})).text == "The web search found nothing."
+    engine.answer = []
+    assert (await web_search.ainvoke({"query": "x"})).data == []
+
+
+async def test_max_results_has_a_range() -> None:
+    with pytest.raises(InputError, match="at least 1"):
+        await web_search.with_options(max_results=0).ainvoke({"query": "x"})
+
+
+def test_listing_tools_loads_no_heavy_package() -> None:
+    assert "web_search" in available_tools()
+    code = (
+        "import sys; from anyprefer.tools import available_tools; available_tools(); "
+        "assert not {'torch', 'transformers', 'langchain_community', 'ddgs'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-W", "error::DeprecationWarning:langchain_community", "-c", code], check=True)

@@ -1,0 +1,65 @@
+import pytest
+
+from anyprefer.graph.errors import InputError
+from anyprefer.graph.state import Candidate, Task
+from anyprefer.tools.calculator import calculator
+from anyprefer.tools.fact_check import fact_check
+from anyprefer.training.families import FAMILIES, Family, facts, sums
+
+ALL = {"sums": (2018, 2077), "facts": (267, 293)}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path_factory.getbasetemp() / "families"))
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+def test_splits_share_no_entity_and_do_not_depend_on_the_seed(family: Family) -> None:
+    train, heldout = (family.make(n, 0, split) for n, split in zip(ALL[family.name], ("train", "heldout"), strict=True))
+    entities = [{"+".join(sorted(t.meta["entity"].split("+"))) for t in tasks} for tasks in (train, heldout)]
+    assert not entities[0] & entities[1]
+    assert {t.prompt for t in train}.isdisjoint(t.prompt for t in heldout)
+    assert {t.meta["entity"] for t in family.make(200, 7, "train")} <= {
+        t.meta["entity"] for t in train
+    } or family.name == "sums"
+    assert family.make(20, 3, "train") == family.make(20, 3, "train")
+    assert family.make(20, 3, "train") != family.make(20, 4, "train")
+    assert [t.id for t in train[:2]] == [f"{family.name}-train-0001", f"{family.name}-train-0002"]
+
+
+def test_too_many_and_unknown_splits_are_refused() -> None:
+    for n in (0, 268, -1):
+        with pytest.raises(InputError, match="1 to 267 train tasks"):
+            facts(n, 0, "train")
+    with pytest.raises(InputError, match="no split 'test'"):
+        sums(1, 0, "test")  # type: ignore[arg-type]
+
+
+def test_every_gold_answer_is_right_and_supported_by_the_tools() -> None:
+    tools = {"sums": calculator, "facts": fact_check}
+    for name, family in FAMILIES.items():
+        for task in [*family.make(200, 0, "train"), *family.make(200, 0, "heldout")]:
+            assert family.is_correct(task, task.reference)
+            found = tools[name].function(task, Candidate(index=0, content=task.reference, seed=0))
+            assert found.verdict == 1.0, task.prompt
+
+
+@pytest.mark.parametrize(
+    ("family", "prompt", "gold", "answer", "right"),
+    [
+        ("sums", "", "91", "34 + 57 = 91.", True),
+        ("sums", "", "91", "91. Next: 3 + 4 = 7", False),
+        ("sums", "", "91", "ninety-one", False),
+        ("facts", "", "Bogotá", "the capital is bogota.", True),
+        ("facts", "", "St. George's", "It is St. George's.", True),
+        ("facts", "", "Lima", "Lima. It is a big city.", False),
+        ("facts", "", "Lima", "Lima\n\nCusco", False),
+        ("facts", "", "Lima", "Limassol", False),
+        ("facts", "", "Lima", "", False),
+        ("facts", "Answer with the symbol only.", "Fe", "Fe", True),
+        ("facts", "Answer with the symbol only.", "Fe", "fe", False),
+    ],
+)
+def test_what_counts_as_right(family: str, prompt: str, gold: str, answer: str, right: bool) -> None:
+    assert FAMILIES[family].is_correct(Task(id="1", prompt=prompt, reference=gold), answer) is right
