@@ -110,7 +110,7 @@ def final_number(text: str) -> str | None:
     numbers = _WRITTEN_NUMBER.findall(text[-_LONGEST_TEXT:].replace("−", "-"))
     if not numbers:
         return None
-    sign, number, under = numbers[-1]
+    sign, number, under = map(str, numbers[-1])
     whole = sign + number.replace(",", "")
     if not under:
         return whole
