@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from langchain_core.language_models import BaseChatModel
+
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, derive_seed
 from anyprefer.nodes import prompts
 from anyprefer.nodes.ask import call, system, user
 from anyprefer.nodes.use_tools import knowledge_lines
-from langchain_core.language_models import BaseChatModel
 
 
 def aggregate(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:

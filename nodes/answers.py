@@ -8,7 +8,7 @@ from typing import Any
 
 from anyprefer.graph.errors import AnswerError
 
-_OUT_OF_TEN = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*/\s*10(?![\d.]*\d)")
+_OUT_OF_TEN = re.compile(r"(?<![\d.\-−])(\d+(?:\.\d+)?)\s*/\s*10(?![\d.]*\d)")
 
 
 def find_json(text: str, kind: type) -> Any:

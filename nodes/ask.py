@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
 from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
 from anyprefer.graph.models import accepted_settings, model_name, redact
 from anyprefer.graph.state import Task, derive_seed
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ async def ask(
     model: BaseChatModel,
     messages: Sequence[Any],
     role: str,
-    parse: Callable[[str], T],
+    parse: Callable[[AIMessage], T],
     reasks: int,
     seed: int,
     **sampling: Any,
@@ -53,7 +54,7 @@ async def ask(
     for attempt in range(reasks + 1):
         answer = await call(model, messages, role, seed=derive_seed(seed, role, attempt), **sampling)
         try:
-            return parse(str(answer.text))
+            return parse(answer)
         except AnswerError:
             if attempt == reasks:
                 raise
@@ -80,9 +81,9 @@ def image_url(image: str) -> str:
     """
     if image.startswith(("http://", "https://", "data:image/")):
         return image
-    kind = mimetypes.guess_type(image)[0] or ""
+    kind = mimetypes.guess_type(image, strict=False)[0] or ""
     if not kind.startswith("image/"):
-        raise InputError(f"image {image!r} is no image file by its name; use .png, .jpg, .webp or a data: URL")
+        raise InputError(f"image {image[:200]!r} is no image file by its name; use .png, .jpg, .webp or a data: URL")
     try:
         data = Path(image).read_bytes()
     except OSError as error:

@@ -10,6 +10,9 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+
 from anyprefer.graph.errors import AnswerError, ModelError
 from anyprefer.graph.models import model_name, traits_of
 from anyprefer.graph.roles import Judge
@@ -20,19 +23,20 @@ from anyprefer.nodes.aggregate import consolidate
 from anyprefer.nodes.answers import find_json, score_of
 from anyprefer.nodes.ask import ask, system, user
 from anyprefer.nodes.select_tools import choose_tools
-from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
 
 _LINE = re.compile(
-    r"\banswer\s*#?(\d+)\W{1,8}(?:score\W{1,4})?(\d+)(?:\s*/\s*10\b|(?=\W*$))", re.IGNORECASE | re.MULTILINE
+    r"\banswer\s*#?(\d+)\W{1,8}"
+    r"(?:score\W{1,4}(?<![-−])(\d+)(?=\s*/\s*10\b|[^\w\n]*$)|(?<![-−])(\d+)\s*/\s*10\b)",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""`Answer 2: 7/10` or `Answer 2: score 7`. A bare number after the heading may be the answer itself, read out."""
 
 
 def judge(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node. Refuses a judge that leaves out a candidate or scores one twice."""
+    """The node. Refuses a judge that leaves out a candidate or scores one twice; without candidates none is asked."""
 
     async def run(state: GameState) -> GameState:
-        judgments = await judge.score(state)
+        judgments = await judge.score(state) if state["candidates"] else []
         scored, wanted = [j.candidate for j in judgments], [c.index for c in state["candidates"]]
         if sorted(scored) != wanted:
             raise ModelError(f"judge {judge.name} scored candidates {scored} instead of {wanted}")
@@ -94,7 +98,7 @@ class ChatJudge(Judge):
                 self.model,
                 messages,
                 "judge",
-                parse=lambda text: parse_scores(text, count),
+                parse=lambda answer: parse_scores(str(answer.text), count),
                 reasks=self.settings.reasks,
                 seed=seed,
                 **sampling,
@@ -139,14 +143,14 @@ def parse_scores(text: str, count: int) -> list[tuple[float, str]]:
     found = find_json(text, dict)
     if isinstance(found, dict) and isinstance(found.get("answers"), list):
         scores = {
-            item.get("answer"): (score_of(item.get("score"), text), str(item.get("analysis", "")))
+            item["answer"]: (score_of(item.get("score"), text), str(item.get("analysis", "")))
             for item in found["answers"]
-            if isinstance(item, dict)
+            if isinstance(item, dict) and isinstance(item.get("answer"), int)
         }
     else:
         analyses = _sections(text)
-        lines = [(int(number), int(score)) for number, score in _LINE.findall(text)]
-        scores = {number: (score_of(score, text), analyses.get(number, "")) for number, score in lines}
+        last = {int(number): int(named or bare) for number, named, bare in _LINE.findall(text)}
+        scores = {number: (score_of(score, text), analyses.get(number, "")) for number, score in last.items()}
     missing = [number for number in range(1, count + 1) if number not in scores]
     if missing or len(scores) != count:
         raise AnswerError(f"the judge scored answers {sorted(map(str, scores))} of 1 to {count}", text)
@@ -163,5 +167,5 @@ def _sections(text: str) -> dict[int, str]:
 
 
 def _refuses_schema(error: ModelError) -> bool:
-    words = str(error).lower()
-    return not isinstance(error, AnswerError) and any(w in words for w in ("response_format", "json_schema", "schema"))
+    words = str(error.__cause__ or "").lower()
+    return "response_format" in words or "schema" in words

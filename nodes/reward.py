@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+
 from anyprefer.graph.models import model_name
 from anyprefer.graph.roles import RewardModel
 from anyprefer.graph.settings import Settings
@@ -12,7 +15,6 @@ from anyprefer.graph.state import GameState, PreferencePair, Reward, Round, as_t
 from anyprefer.nodes import prompts
 from anyprefer.nodes.answers import last_out_of_ten
 from anyprefer.nodes.ask import ask, system, user
-from langchain_core.language_models import BaseChatModel
 
 
 def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
@@ -40,6 +42,12 @@ def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awai
         }
 
     return run
+
+
+def parse_reward(answer: AIMessage) -> Reward:
+    """The last "score/10" with the whole answer as analysis. Raises `AnswerError` without one in 1..10."""
+    text = str(answer.text).strip()
+    return Reward(score=last_out_of_ten(text), analysis=text)
 
 
 def decide(
@@ -75,7 +83,7 @@ class ChatReward:
             self.model,
             [system(policy), user(body, task.images)],
             "reward",
-            parse=lambda text: Reward(score=last_out_of_ten(text), analysis=text.strip()),
+            parse=parse_reward,
             reasks=settings.reasks,
             seed=derive_seed(settings.seed, task.id, len(state["rounds"]), "reward"),
             temperature=0.0,

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+
 from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models import model_name
 from anyprefer.graph.roles import Target
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Candidate, GameState, Task, as_text, derive_seed
 from anyprefer.nodes.ask import call, task_messages
-from langchain_core.language_models import BaseChatModel
 
 
 class ChatTarget:
@@ -24,7 +26,7 @@ class ChatTarget:
         self.name = model_name(model)
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
-        """One answer per seed; the first error ends the task, so that it never becomes a candidate."""
+        """One answer per seed; an error ends the task once all calls are back, and never becomes a candidate."""
         messages = task_messages(task, prompt)
         chosen = self.settings
         answers = await asyncio.gather(
@@ -39,9 +41,23 @@ class ChatTarget:
                     max_tokens=chosen.max_tokens,
                 )
                 for seed in seeds
-            )
+            ),
+            return_exceptions=True,
         )
-        return [str(answer.text).strip() for answer in answers]
+        return [_text(answer) for answer in answers]
+
+
+def _as_json(content: Any, name: str) -> str:
+    try:
+        return as_text(content)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"target {name} returned a content without a JSON form: {error}") from error
+
+
+def _text(answer: AIMessage | BaseException) -> str:
+    if isinstance(answer, BaseException):
+        raise answer
+    return str(answer.text).strip()
 
 
 def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
@@ -62,7 +78,7 @@ def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitabl
                 raise ModelError(f"target {target.name} returned {len(contents)} samples for {missing} seeds")
             for seed, content in zip(seeds, contents, strict=True):
                 if content not in ("", None, []):
-                    kept.setdefault(as_text(content), (seed, content))
+                    kept.setdefault(_as_json(content, target.name), (seed, content))
         candidates = [Candidate(index=i, content=content, seed=seed) for i, (seed, content) in enumerate(kept.values())]
         return {"candidates": candidates}
 

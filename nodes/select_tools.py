@@ -6,6 +6,11 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
 from anyprefer.graph.errors import AnswerError, ModelError
 from anyprefer.graph.models import traits_of
 from anyprefer.graph.roles import Judge
@@ -13,11 +18,8 @@ from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Selection, derive_seed
 from anyprefer.nodes import prompts
 from anyprefer.nodes.answers import find_json
-from anyprefer.nodes.ask import ask, call, system, user
+from anyprefer.nodes.ask import ask, system, user
 from anyprefer.tools import KnowledgeTool
-from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 
 def select_tools(judge: Judge, tools: Sequence[KnowledgeTool]) -> Callable[[GameState], Awaitable[GameState]]:
@@ -36,35 +38,45 @@ async def choose_tools(
     model: BaseChatModel, state: GameState, tools: Sequence[BaseTool], settings: Settings
 ) -> list[Selection]:
     """Asks a chat model. A server that refuses tool calling is asked by the text protocol instead."""
-    seed = derive_seed(settings.seed, state["task"].id, len(state["rounds"]), "select")
+
+    async def attempt(form: str, parse: Callable[[AIMessage], list[Selection]], **extra: Any) -> list[Selection]:
+        return await ask(
+            model,
+            _messages(state, tools, form),
+            "select_tools",
+            parse=parse,
+            reasks=settings.reasks,
+            seed=derive_seed(settings.seed, state["task"].id, len(state["rounds"]), "select"),
+            temperature=0.0,
+            max_tokens=settings.judge_max_tokens,
+            **extra,
+        )
+
     if traits_of(model).tools:
+        offered = {"tools": [convert_to_openai_tool(tool) for tool in tools]}
         try:
-            answer = await call(
-                model,
-                _messages(state, tools, form=""),
-                "select_tools",
-                binding={"tools": [convert_to_openai_tool(tool) for tool in tools]},
-                seed=seed,
-                temperature=0.0,
-                max_tokens=settings.judge_max_tokens,
-            )
+            return await attempt("", lambda answer: parse_calls(answer, tools), binding=offered)
         except ModelError as error:
             if not _refuses_tools(error):
                 raise
-        else:
-            if answer.tool_calls:
-                return _known([{"tool": c["name"], "arguments": c["args"]} for c in answer.tool_calls], tools, "")
-            return _parse_optional(str(answer.text), tools)
-    return await ask(
-        model,
-        _messages(state, tools, form=prompts.text("select_tools_form")),
-        "select_tools",
-        parse=lambda text: parse_selection(text, tools),
-        reasks=settings.reasks,
-        seed=seed,
-        temperature=0.0,
-        max_tokens=settings.judge_max_tokens,
-    )
+    form = prompts.text("select_tools_form")
+    return await attempt(form, lambda answer: parse_selection(str(answer.text), tools))
+
+
+def parse_calls(answer: AIMessage, tools: Sequence[BaseTool]) -> list[Selection]:
+    """The tool calls of a message; without any it chooses none, unless it spells its choice out in text.
+
+    Raises `AnswerError` for a call that is not JSON or names no tool.
+    """
+    text = str(answer.text)
+    if answer.invalid_tool_calls:
+        raise AnswerError("a tool call of the judge is not JSON", str(answer.invalid_tool_calls))
+    if answer.tool_calls:
+        return _known([{"tool": made["name"], "arguments": made["args"]} for made in answer.tool_calls], tools, text)
+    try:
+        return parse_selection(text, tools)
+    except AnswerError:
+        return []
 
 
 def parse_selection(text: str, tools: Sequence[BaseTool]) -> list[Selection]:
@@ -76,16 +88,8 @@ def parse_selection(text: str, tools: Sequence[BaseTool]) -> list[Selection]:
     return _known(items, tools, text)
 
 
-def _parse_optional(text: str, tools: Sequence[BaseTool]) -> list[Selection]:
-    """An answer without tool calls chooses none, unless it spells its choice out in text."""
-    try:
-        return parse_selection(text, tools)
-    except AnswerError:
-        return []
-
-
 def _known(items: Sequence[dict[str, Any]], tools: Sequence[BaseTool], text: str) -> list[Selection]:
-    names = {tool.name for tool in tools}
+    names = [tool.name for tool in tools]
     chosen: dict[str, Selection] = {}
     for item in items:
         name, arguments = item.get("tool") or item.get("name"), item.get("arguments") or item.get("args") or {}
@@ -115,5 +119,5 @@ def _messages(state: GameState, tools: Sequence[BaseTool], form: str) -> list[An
 
 
 def _refuses_tools(error: ModelError) -> bool:
-    words = str(error).lower()
+    words = str(error.__cause__ or "").lower()
     return "tool" in words and ("400" in words or "422" in words or "support" in words)

@@ -16,12 +16,13 @@ import types
 from functools import cache
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage, SystemMessage
+
 from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models import accepted_settings, redact
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import derive_seed
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
 
 
 @cache

@@ -11,12 +11,13 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
+from langchain_core.language_models import BaseChatModel
+
 from anyprefer.graph.errors import AnypreferError
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Prompts, Update, as_text
 from anyprefer.nodes import prompts as texts
 from anyprefer.nodes.textgrad import Rewriter
-from langchain_core.language_models import BaseChatModel
 
 _OPEN, _CLOSE = "<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>"
 MAX_GROWTH = 4

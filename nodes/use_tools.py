@@ -64,9 +64,10 @@ async def _use(
         arguments["query"] = task.prompt
     injected = {name: value for name, value in (("task", task), ("candidate", candidate)) if name in tool.wants}
     begun = time.perf_counter()
+    limit = asyncio.timeout(settings.tool_timeout)
     try:
-        result = await asyncio.wait_for(tool.ainvoke({**arguments, **injected}), settings.tool_timeout)
-        finding = as_finding(result)
+        async with limit:
+            finding = as_finding(await tool.ainvoke({**arguments, **injected}))
         seconds = time.perf_counter() - begun if finding.seconds is None else finding.seconds
         return Knowledge(
             **fixed,
@@ -76,10 +77,10 @@ async def _use(
             data=finding.data,
             seconds=round(seconds, 6),
         )
-    except TimeoutError:
-        return Knowledge(**fixed, error=f"no answer within {settings.tool_timeout:g} s")
     except Exception as error:
-        return Knowledge(**fixed, error=redact(failure_text(error)))
+        late = limit.expired()  # a TimeoutError may also be the tool's own
+        words = f"no answer within {settings.tool_timeout:g} s" if late else redact(failure_text(error))
+        return Knowledge(**fixed, error=words)
 
 
 def knowledge_lines(found: Sequence[Knowledge]) -> str:

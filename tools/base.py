@@ -20,7 +20,7 @@ import inspect
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from langchain_core.tools import BaseTool
@@ -122,8 +122,11 @@ async def _in_daemon_thread(call: Callable[[], Any]) -> Any:
         except StopIteration as raised:  # a future refuses this one, and would wait forever
             error = RuntimeError("the tool raised StopIteration")
             error.__cause__ = raised
-        except BaseException as raised:
+        except Exception as raised:
             error = raised
+        except BaseException as raised:  # such as SystemExit, which would end the run
+            error = RuntimeError(f"the tool raised {type(raised).__name__}")
+            error.__cause__ = raised
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, result, error)
 
@@ -163,10 +166,10 @@ def tool(function: Callable[..., Any]) -> KnowledgeTool:
 
 def as_finding(result: Any) -> Finding:
     """What a tool returned as a `Finding`; plain values become its text (and data, when structured)."""
-    if isinstance(result, Finding):
-        json.dumps(result.data)  # a finding that cannot be written down is the tool's error, found here
-        return result
-    return Finding(result) if isinstance(result, str) else Finding(as_text(result), data=result)
+    finding = result if isinstance(result, Finding) else Finding(as_text(result))
+    data = finding.data if isinstance(result, Finding | str) else result
+    # a finding that has no JSON form is the tool's error, found here
+    return replace(finding, data=json.loads(json.dumps(data, allow_nan=False)))
 
 
 def failure_text(error: Exception) -> str:
