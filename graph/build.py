@@ -11,14 +11,25 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables.config import patch_config
+from langchain_core.tools import BaseTool
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Checkpointer
+
 from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.roles import Judge, RewardModel, Target
 from anyprefer.graph.settings import Settings, load_settings
-from anyprefer.graph.state import GameState, Prompts, Task
+from anyprefer.graph.state import RECORDS, GameState, Prompts, Task
 from anyprefer.nodes import prompts
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
@@ -28,13 +39,6 @@ from anyprefer.nodes.sample import sample
 from anyprefer.nodes.select_tools import select_tools
 from anyprefer.nodes.update_prompts import update_prompts
 from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
-from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langchain_core.runnables.config import patch_config
-from langchain_core.tools import BaseTool
-from langgraph.graph import START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Checkpointer
 
 T = TypeVar("T")
 Graph = CompiledStateGraph[GameState, None, GameState, GameState]
@@ -92,7 +96,7 @@ def wire(players: Players, settings: Settings, checkpointer: Checkpointer = None
     game.add_edge("pair", "reward")
     game.add_conditional_edges("reward", accept)
     game.add_edge("update_prompts", "select_tools")
-    return game.compile(checkpointer=checkpointer, name="anyprefer")
+    return game.compile(checkpointer=knowing_records(checkpointer), name="anyprefer")
 
 
 def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
@@ -113,6 +117,18 @@ def start(players: Players, settings: Settings) -> Callable[[GameState], Awaitab
         return {"task": task, "prompts": first, "rounds": []}
 
     return run
+
+
+def knowing_records(checkpointer: Checkpointer) -> Checkpointer:
+    """The same checkpointer, allowed to read this game's records back (LangGraph warns, and will block,
+    where a type is not named)."""
+    serde = getattr(checkpointer, "serde", None)
+    if not isinstance(checkpointer, BaseCheckpointSaver) or type(serde) is not JsonPlusSerializer:
+        return checkpointer
+    allowed = serde.with_msgpack_allowlist(RECORDS)
+    clone = copy.copy(checkpointer)
+    clone.serde = allowed if allowed is not serde else JsonPlusSerializer(allowed_msgpack_modules=RECORDS)
+    return clone
 
 
 def _settings(given: Settings | None, roles: dict[str, Any], values: dict[str, Any]) -> Settings:
@@ -142,10 +158,26 @@ class _Step(Runnable[GameState, GameState]):
 
 def run_blocking(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine from synchronous code on one background loop, whose connections stay usable
-    between calls. The caller's context goes along, so traces stay nested."""
-    return asyncio.run_coroutine_threadsafe(work, _background_loop()).result()
+    between calls. The caller's context goes along, so traces stay nested. An interrupted wait (Ctrl-C)
+    cancels the work and lets it clean up first."""
+    over = threading.Event()
+
+    async def watched() -> T:
+        try:
+            return await work
+        finally:
+            over.set()
+
+    future = asyncio.run_coroutine_threadsafe(watched(), _background_loop())
+    try:
+        return future.result()
+    except BaseException:
+        if future.cancel():
+            over.wait(CLEAN_UP_SECONDS)
+        raise
 
 
+CLEAN_UP_SECONDS = 10
 _loops: list[asyncio.AbstractEventLoop] = []
 _lock = threading.Lock()
 

@@ -22,11 +22,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from anyprefer.graph.errors import RunFolderError
+from anyprefer.graph.models.traits import without_secrets
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Message, Row, Task
 from anyprefer.graph.usage import total
-from pydantic import ValidationError
 
 PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "transformers", "trl", "peft", "torch")
 
@@ -66,10 +68,8 @@ class RunFolder:
         saved = folder.path / "settings.json"
         if not saved.is_file():
             raise RunFolderError(f"run folder {path} holds no run to resume; leave out --resume")
-        before = Settings.model_validate_json(saved.read_text(encoding="utf-8"))
-        if before.digest() != settings.digest():
-            old, new = before.model_dump(), settings.model_dump()
-            changed = ", ".join(f"{k} ({old[k]!r} then, {new[k]!r} now)" for k in old if old[k] != new[k])
+        changed = folder._changed()
+        if changed:
             raise RunFolderError(f"run folder {path} was made with other settings: {changed}; choose another folder")
         kept = [row for row in read_rows(folder.path) if row.outcome != "failed"]
         with _disk(folder.path):
@@ -81,8 +81,20 @@ class RunFolder:
                 (folder.path / f"{name}.new").replace(folder.path / name)
         return folder
 
+    def _changed(self) -> str:
+        """What differs from the run in the folder: settings, and players that were given as objects."""
+        try:
+            saved = Settings.model_validate_json((self.path / "settings.json").read_bytes())
+            models = json.loads((self.path / "run.json").read_bytes())["models"]
+        except (OSError, ValueError, KeyError) as error:
+            raise RunFolderError(f"run folder {self.path} is not of this version or damaged: {error}") from error
+        old = {**saved.deciding(), **{f"{role}'s model": name for role, name in models.items()}}
+        new = {**self.settings.deciding(), **{f"{role}'s model": name for role, name in self.models.items()}}
+        return ", ".join(f"{k} ({old.get(k)!r} then, {v!r} now)" for k, v in new.items() if old.get(k) != v)
+
     def write(self, row: Row) -> None:
-        """Puts a finished row on disk. Raises `RunFolderError` when the disk takes no more."""
+        """Puts a finished row on disk. Raises `RunFolderError` when the disk takes no more, and
+        `ValueError`, with nothing written, when a value in the row has no JSON form."""
         with _disk(self.path):
             self._append(row)
 
@@ -116,7 +128,7 @@ class RunFolder:
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a run folder. A torn last line is skipped; any other bad line raises `RunFolderError`."""
     file = path / "rows.jsonl"
-    lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
+    lines = file.read_bytes().split(b"\n") if file.exists() else []
     for number, line in enumerate(lines, 1):
         if line:
             try:
@@ -172,8 +184,10 @@ class _disk:
 
 
 def _append_line(path: Path, value: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    line = without_secrets(json.dumps(value, ensure_ascii=False, allow_nan=False)) + "\n"
+    data = line.encode()
+    with path.open("ab") as file:
+        file.write(data)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -10,14 +10,16 @@ import csv
 import gzip
 import itertools
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from pydantic import ValidationError
+
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.state import Task
-from pydantic import ValidationError
 
 Source = str | Path | Iterable[Any]
 Located = tuple[str, Any]
@@ -26,11 +28,15 @@ Located = tuple[str, Any]
 
 @dataclass(frozen=True)
 class BadRow:
-    """An input row that is no task."""
+    """An input row that is no task. Both texts are valid Unicode, whatever the row held."""
 
     id: str
     error: str
     """Names the input, the row and the mend."""
+
+    def __post_init__(self) -> None:
+        for name in ("id", "error"):
+            object.__setattr__(self, name, getattr(self, name).encode("utf-8", "backslashreplace").decode())
 
 
 def read_tasks(source: Source, columns: Mapping[str, str] | None = None) -> Iterator[Task | BadRow]:
@@ -68,33 +74,35 @@ def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task
         row = {"prompt": row}
     if not isinstance(row, Mapping):
         return BadRow(fallback, f"{where}: a row must be an object with a prompt, not {type(row).__name__}")
-    named = {field: row[column] for field, column in columns.items() if column in row}
     taken = set(columns.values())
-    values = {**{k: v for k, v in row.items() if k in Task.model_fields and k not in taken}, **named}
-    meta = {str(k): plain(v) for k, v in row.items() if k not in Task.model_fields and k not in taken}
+    named = {field: row[column] for field, column in columns.items() if column in row}
+    fields = {**{k: v for k, v in row.items() if k in Task.model_fields and k not in taken}, **named}
+    others = {str(k): v for k, v in row.items() if k not in Task.model_fields and k not in taken}
     prompt_column = columns.get("prompt", "prompt")
     if prompt_column not in row:
         there = ", ".join(map(str, row)) or "none"
         return BadRow(fallback, f"{where}: no column {prompt_column!r}; it has: {there} (map one with prompt=COLUMN)")
-    values = {key: plain(value) for key, value in values.items() if value is not None}
-    identifier = str(values.pop("id", fallback))
-    given_meta = values.pop("meta", {})
+    given_id = fields.pop("id", None)
+    identifier = fallback if given_id is None else str(given_id).strip() or fallback
     try:
+        values = {field: value for field, value in plain(fields).items() if value not in (None, "")}
         if not isinstance(values.get("prompt"), str) or not values["prompt"].strip():
             raise InputError(f"column {prompt_column!r} is empty or no text; give the row a prompt")
-        return Task(id=identifier, meta={**given_meta, **meta}, **values)
+        return Task(id=identifier, meta={**values.pop("meta", {}), **plain(others)}, **values)
     except ValidationError as error:
         first = error.errors()[0]
         return BadRow(identifier, f"{where}: column {'.'.join(map(str, first['loc']))!r}: {first['msg']}")
-    except (InputError, TypeError) as error:
+    except (InputError, TypeError, ValueError, RecursionError) as error:
         return BadRow(identifier, f"{where}: {error}")
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it; dates, arrays and the like become text or lists."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return json.loads(json.dumps(value, default=str))
+    """The value as JSON has it: arrays become lists, dates and the like text, NaN and infinity null."""
+    return json.loads(json.dumps(value, default=_listed), parse_constant=lambda name: None)
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _rows(source: Source) -> Iterator[Located]:
@@ -105,6 +113,11 @@ def _rows(source: Source) -> Iterator[Located]:
         if not path.is_file():
             raise InputError(f"input {source} is not a file; a data set on a hub is written hub:ID or hub:ID:SPLIT")
         yield from _file(path)
+    elif isinstance(source, Mapping | Task) or hasattr(source, "iterrows") or not isinstance(source, Iterable):
+        kind = type(source).__name__
+        raise InputError(
+            f"input of type {kind} is no list of rows; pass a list, one split, or frame.to_dict('records')"
+        )
     else:
         yield from _numbered(source, "input")
 
@@ -121,7 +134,7 @@ def _file(path: Path) -> Iterator[Located]:
             with _open(path) as lines:
                 yield from _jsonl(lines, path)
         elif kind == ".json":
-            rows = json.loads(path.read_text(encoding="utf-8"))
+            rows = json.loads(path.read_text(encoding="utf-8-sig"))
             if not isinstance(rows, list):
                 raise InputError(f"{path} holds one object, not a list of rows; use JSONL or a list")
             yield from _numbered(rows, str(path))
@@ -137,12 +150,14 @@ def _file(path: Path) -> Iterator[Located]:
             raise InputError(f"{path}: unknown kind {kind!r}; use .jsonl, .json, .csv or .parquet")
     except InputError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, RecursionError, csv.Error, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
 def _open(path: Path) -> TextIO:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    """Bytes that are no UTF-8 pass here and are found in their row, so that the other rows are still read."""
+    how: dict[str, Any] = {"mode": "rt", "encoding": "utf-8-sig", "errors": "surrogateescape"}
+    return gzip.open(path, **how) if path.suffix == ".gz" else path.open(**how)
 
 
 def _jsonl(lines: Iterable[str], path: Path) -> Iterator[Located]:
@@ -152,9 +167,13 @@ def _jsonl(lines: Iterable[str], path: Path) -> Iterator[Located]:
             yield where, InputError("the line is empty; remove it or put a JSON object there")
             continue
         try:
-            yield where, json.loads(line)
+            row = json.loads(line)
+            line.encode()
+        except UnicodeEncodeError:
+            row = InputError("the line is not UTF-8; write the file as UTF-8")
         except (ValueError, RecursionError) as error:
-            yield where, InputError(f"not JSON ({error}); mend the line")
+            row = InputError(f"not JSON ({error}); mend the line")
+        yield where, row
 
 
 def _hub(name: str) -> Iterable[Any]:

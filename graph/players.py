@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.models import load_model, model_name
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
@@ -17,8 +20,6 @@ from anyprefer.nodes.pair import Builder, pair_builder
 from anyprefer.nodes.reward import ChatReward
 from anyprefer.nodes.sample import ChatTarget
 from anyprefer.tools import KnowledgeTool, load_tools
-from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
 
 EVIDENCE = "evidence"
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from anyprefer.graph.state import GameState, Judgment, PreferencePair, Reward, Selection, Task
 from langchain_core.tools import BaseTool
+
+from anyprefer.graph.state import GameState, Judgment, PreferencePair, Reward, Selection, Task
 
 
 class Target(Protocol):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ class Synthesis:
             raise SettingsError("trace needs a run folder to write traces.db to; give one")
         self._traced = Tracer(self.folder.path).task if settings.trace and self.folder else untraced
 
-    async def stream(self, tasks: Iterable[Task | BadRow]) -> AsyncIterator[Row]:
+    async def stream(self, tasks: Iterable[Task | BadRow]) -> AsyncGenerator[Row, None]:
         """Rows as they finish, at most `concurrency` tasks in flight. Tasks the folder has are skipped."""
         done = self.folder.finished if self.folder else set[str]()
         waiting = (task for task in tasks if task.id not in done)
@@ -60,14 +62,12 @@ class Synthesis:
         try:
             for task in waiting:
                 playing.add(asyncio.create_task(self._play(task)))
-                if len(playing) >= self.settings.concurrency:
-                    finished, playing = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
-                    for one in finished:
-                        yield self._close(one.result())
+                while len(playing) >= self.settings.concurrency:
+                    for row in await self._next(playing):
+                        yield row
             while playing:
-                finished, playing = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
-                for one in finished:
-                    yield self._close(one.result())
+                for row in await self._next(playing):
+                    yield row
         finally:
             for left in playing:
                 left.cancel()
@@ -75,15 +75,31 @@ class Synthesis:
             if self.folder:
                 self.folder.close()
 
+    async def _next(self, playing: set[asyncio.Task[Row]]) -> list[Row]:
+        """The rows that finished next, all of them kept before the first is given out."""
+        finished, _ = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
+        playing -= finished
+        rows = [self._close(one.result()) for one in finished if not one.exception()]
+        for one in finished:
+            one.result()  # an error that stops the run is raised here
+        return rows
+
     def _close(self, row: Row) -> Row:
-        self.counts[row.outcome] += 1
         if self.folder:
-            self.folder.write(row)
+            try:
+                self.folder.write(row)
+            except (ValueError, TypeError) as error:
+                row = self._failed(row.id, f"the row has no JSON form: {error}; mend the task's or the tool's values")
+                self.folder.write(row)
+        self.counts[row.outcome] += 1
         return row
+
+    def _failed(self, identifier: str, reason: str) -> Row:
+        return Row(id=identifier, outcome="failed", reason=reason, models=self.models, seed=self.settings.seed)
 
     async def _play(self, task: Task | BadRow) -> Row:
         if isinstance(task, BadRow):
-            return Row(id=task.id, outcome="failed", reason=task.error, models=self.models, seed=self.settings.seed)
+            return self._failed(task.id, task.error)
         meter, state = Meter(), dict[str, Any]()
         failure = ""
         config: Any = {"callbacks": [meter], "run_name": "game", "metadata": {"task_id": task.id}}
@@ -148,9 +164,12 @@ async def asynth(
     settings = load_settings(**{**(settings.model_dump() if settings else {}), **values, **named})[0]
     objects = {role: None if isinstance(given, str) else given for role, given in roles.items()}
     players = assemble(settings, **objects, tools=tools, build_pair=build_pair)
+    source = read_tasks(tasks, columns)
+    first = next(source)  # an input that cannot be read leaves no run folder behind
     run = Synthesis(settings, folder, resume, players)
-    async for row in run.stream(read_tasks(tasks, columns)):
-        yield row
+    async with aclosing(run.stream(chain([first], source))) as rows:
+        async for row in rows:
+            yield row
 
 
 def synth(tasks: Source, settings: Settings | None = None, **arguments: Any) -> Iterator[Row]:

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.state import stable_hash
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Origin = Literal["default", "file", "flag"]
 Player = Literal["target", "judge", "tools"]
@@ -91,9 +92,13 @@ class Settings(BaseModel):
     record: str = Field("", description="File that records every model and tool call, for `replay:FILE`.")
     trace: bool = Field(False, description="Record traces to traces.db in the run folder, for MLflow's page.")
 
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide what a row says."""
+        return self.model_dump(exclude={"concurrency", "record", "trace"})
+
     def digest(self) -> str:
-        """Hash of the settings that decide what a row says; those that do not are left out."""
-        return stable_hash(self.model_dump(exclude={"concurrency", "record", "trace"}))[:12]
+        """Hash of the settings that decide what a row says."""
+        return stable_hash(self.deciding())[:12]
 
 
 def load_settings(file: str | Path | None = None, **values: Any) -> tuple[Settings, dict[str, Origin]]:

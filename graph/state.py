@@ -199,6 +199,10 @@ class Row(_Record):
     seed: int = 0
 
 
+RECORDS = (Task, Candidate, Knowledge, Judgment, Selection, Reward, PreferencePair, Prompts, Update, Round)
+"""The types a `GameState` holds."""
+
+
 class GameState(TypedDict, total=False):
     """The LangGraph state. `invoke` needs `task` only; keys below the first block belong to the
     current round and are overwritten by the next."""
@@ -220,8 +224,8 @@ class GameState(TypedDict, total=False):
 
 
 def as_text(content: Any) -> str:
-    """Text as it is, any other JSON value as compact JSON."""
-    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    """Text as it is, any other JSON value as JSON. Raises `TypeError` or `ValueError` for what has no JSON form."""
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
 def stable_hash(value: Any) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from anyprefer.graph.state import Usage
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
+
+from anyprefer.graph.state import Usage
 
 
 class Meter(BaseCallbackHandler):

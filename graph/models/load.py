@@ -16,12 +16,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from anyprefer.graph.errors import ModelSetupError
-from anyprefer.graph.models.replay import ReplayChat
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import SecretStr
+
+from anyprefer.graph.errors import ModelSetupError
+from anyprefer.graph.models.replay import ReplayChat
 
 FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE"
 

@@ -14,20 +14,22 @@ import json
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
-from anyprefer.graph.models.traits import SAMPLING, Traits, accepted_settings, redact, traits_of
-from anyprefer.graph.state import stable_hash
-from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumpd, load
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel, ConfigDict
+
+from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
+from anyprefer.graph.models.traits import SAMPLING, Traits, accepted_settings, redact, traits_of, without_secrets
+from anyprefer.graph.state import stable_hash
+from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
 
 
 class Tape:
@@ -58,7 +60,8 @@ class Tape:
         number = 0
         try:
             with tape.path.open(encoding="utf-8") as lines:
-                for number, line in enumerate(lines, 1):
+                for line in lines:
+                    number += 1
                     entry = json.loads(line)
                     tape._answers[entry["key"]].append(entry["value"])
         except FileNotFoundError:
@@ -71,7 +74,7 @@ class Tape:
         """Appends one call at once, so that a killed run keeps what it had."""
         line = json.dumps({"key": stable_hash(asked), "value": value}, ensure_ascii=False, default=str)
         with self._lock, self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(without_secrets(line) + "\n")
 
     def play(self, asked: Mapping[str, Any]) -> Any:
         """The recorded value. The last answer to a question stays; raises `ModelError` for one never asked."""
@@ -109,9 +112,8 @@ class RecordingChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        result = self.inner._generate(messages, stop, run_manager, **accepted_settings(self.inner, kwargs))
-        self.tape.record(_question(messages, kwargs), dumpd(result.generations[0].message))
-        return result
+        with self._noted(_question(messages, kwargs)) as note:
+            return note(self.inner._generate(messages, stop, run_manager, **accepted_settings(self.inner, kwargs)))
 
     async def _agenerate(
         self,
@@ -120,9 +122,23 @@ class RecordingChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        result = await self.inner._agenerate(messages, stop, run_manager, **accepted_settings(self.inner, kwargs))
-        self.tape.record(_question(messages, kwargs), dumpd(result.generations[0].message))
-        return result
+        with self._noted(_question(messages, kwargs)) as note:
+            settings = accepted_settings(self.inner, kwargs)
+            return note(await self.inner._agenerate(messages, stop, run_manager, **settings))
+
+    @contextmanager
+    def _noted(self, question: dict[str, Any]) -> Iterator[Callable[[ChatResult], ChatResult]]:
+        """Puts the answer, or the error, on the tape: a refused call decides how the game goes on too."""
+
+        def note(result: ChatResult) -> ChatResult:
+            self.tape.record(question, dumpd(result.generations[0].message))
+            return result
+
+        try:
+            yield note
+        except Exception as error:
+            self.tape.record(question, {"failure": type(error).__name__, "words": redact(str(error))})
+            raise
 
 
 class ReplayChat(BaseChatModel):
@@ -153,7 +169,10 @@ class ReplayChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        message = load(self.tape.play(_question(messages, kwargs)), allowed_objects="messages")
+        value = self.tape.play(_question(messages, kwargs))
+        if "failure" in value:
+            raise type(value["failure"], (Exception,), {})(value["words"])
+        message = load(value, allowed_objects="messages")
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 

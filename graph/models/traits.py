@@ -13,7 +13,7 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 
 SAMPLING = ("seed", "temperature", "top_p", "max_tokens")
 
-_KEY = re.compile(r"\b(?:sk|hf|lsv2)[-_][\w*-]{6,}|(?<=Bearer )\S+", re.IGNORECASE)
+_KEY = re.compile(r"\b(?:sk-|hf_|lsv2_)[\w*-]{6,}|(?<=Bearer )\S+")
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
 
 
@@ -65,7 +65,12 @@ def _name(model: BaseChatModel) -> str:
 
 def redact(text: str) -> str:
     """The text without secrets: values of environment variables named as such, and anything shaped like a key."""
+    return _KEY.sub("[secret]", without_secrets(text))
+
+
+def without_secrets(text: str) -> str:
+    """The text without the values of environment variables named as secrets; the last guard before a file."""
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name) and len(value) >= 8:
             text = text.replace(value, f"[{name}]")
-    return _KEY.sub("[secret]", text)
+    return text
