@@ -1,0 +1,58 @@
+import base64
+
+import pytest
+
+from anyprefer.graph.errors import InputError
+from anyprefer.nodes.ask import image_url, user
+from tests.scripted import Scripted, a_task, play
+
+PIXELS = base64.b64encode(b"\x89pixels").decode()
+
+
+@pytest.mark.parametrize("url", ["http://a/b.png", "https://a/b", "data:image/png;base64,AAAA"])
+def test_urls_pass_as_they_are(url):
+    assert image_url(url) == url
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "png"), ("b.JPG", "jpeg"), ("c.webp", "webp"), ("d.gif", "gif")])
+def test_a_file_becomes_a_data_url(tmp_path, name, kind):
+    path = tmp_path / name
+    path.write_bytes(b"\x89pixels")
+    assert image_url(str(path)) == f"data:image/{kind};base64,{PIXELS}"
+
+
+def test_images_go_before_the_text():
+    assert [part["type"] for part in user("text", ["http://a/b.png", "http://a/c.png"]).content] == [
+        "image_url",
+        "image_url",
+        "text",
+    ]
+
+
+@pytest.mark.parametrize("image", ["data:text/plain,hello", "notes.txt", "no-suffix"])
+def test_what_is_no_image_is_refused_by_name(image):
+    with pytest.raises(InputError, match="is no image file by its name"):
+        image_url(image)
+
+
+def test_a_long_text_in_place_of_an_image_is_not_quoted_whole():
+    with pytest.raises(InputError) as caught:
+        image_url("x" * 100_000)
+    assert len(str(caught.value)) < 400
+
+
+async def test_an_image_that_cannot_be_read_fails_its_task_by_name(tmp_path):
+    missing = str(tmp_path / "gone.png")
+    row, other = await play(Scripted(), a_task(images=(missing,)), a_task(id="u"))
+    assert row.outcome == "failed"
+    assert missing in row.reason
+    assert "No such file" in row.reason
+    assert other.outcome == "accepted"
+
+
+async def test_a_model_that_returns_no_message_fails_the_task():
+    class Odd(Scripted):
+        async def ainvoke(self, *args, **kwargs):
+            return "text"
+
+    assert "returned str instead of a message" in (await play(Odd())).reason

@@ -1,0 +1,63 @@
+import pytest
+
+from anyprefer.graph.errors import ModelError
+from anyprefer.graph.state import Candidate, Knowledge, PreferencePair
+from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
+from anyprefer.tools import Finding, tool
+from tests.scripted import Scripted, play
+
+
+def state(*found):
+    return {
+        "candidates": [Candidate(index=0, content="a", seed=1), Candidate(index=1, content="b", seed=2)],
+        "task_knowledge": [],
+        "candidate_knowledge": [Knowledge(tool="t", candidate=i, verdict=v, weight=w) for i, v, w in found],
+    }
+
+
+async def test_a_score_is_one_plus_nine_times_the_weighted_mean_verdict():
+    judged = await EvidenceJudge().score(state((0, 1.0, 3), (0, 0.0, 1), (0, None, 9), (1, 0.0, 1)))
+    assert [j.score for j in judged] == [7.75, 1.0]
+    assert judged[0].analysis == "Verdicts: t 1.00, t 0.00."
+
+
+async def test_a_candidate_no_tool_took_a_side_on_is_unscored():
+    failed = Knowledge(tool="web", candidate=1, error="offline")
+    given = state((0, 1.0, 1))
+    given["candidate_knowledge"].append(failed)
+    with pytest.raises(ModelError, match=r"candidate 2.*\(web: offline\)"):
+        await EvidenceJudge().score(given)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "reward"),
+    [(10, 1, 10), (10, 5.5, 10), (10, 7.75, 5.5), (5.5, 1, 5.5), (1, 1, 1), (None, 1, 10), (None, None, 10)],
+)
+async def test_the_reward_asks_for_a_right_answer_and_a_clearly_worse_one(chosen, rejected, reward):
+    pair = PreferencePair(chosen="a", rejected="b", chosen_score=chosen, rejected_score=rejected)
+    assert (await EvidenceReward().rate({}, pair)).score == reward
+
+
+@pytest.mark.parametrize(("value", "chosen_holds"), [(10, "holds"), (6, "is not right enough")])
+async def test_its_analysis_says_what_was_missing(value, chosen_holds):
+    pair = PreferencePair(chosen="a", rejected="b", chosen_score=value, rejected_score=5)
+    assert f"the positive response {chosen_holds}" in (await EvidenceReward().rate({}, pair)).analysis
+
+
+@tool
+def exact(candidate: Candidate) -> Finding:
+    """Is it right?"""
+    return Finding("checked", verdict=float(candidate.content == "4"))
+
+
+async def test_the_game_can_be_played_by_rules_alone_and_says_so():
+    row = await play(Scripted(sample=["4", "5", "6"]), judge="evidence", tools=[exact])
+    assert row.outcome == "accepted"
+    assert (row.pair.chosen, row.reward) == ("4", 10)
+    assert row.rounds[0].context.startswith("[exact about answer 1] checked")
+    assert row.models == {
+        "target": "Scripted",
+        "judge": "evidence (rules over tool verdicts, no model)",
+        "reward": "evidence (rules over tool verdicts, no model)",
+        "engine": "none",
+    }

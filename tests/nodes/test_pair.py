@@ -1,0 +1,113 @@
+import pytest
+
+from anyprefer.graph import build_graph
+from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.state import Candidate, Judgment, PreferencePair
+from anyprefer.nodes.pair import best_worst, pair, pair_builder, ranks, reference_chosen
+from tests.scripted import Scripted, a_task, play, scores
+
+
+def game(*given, contents="abcde"):
+    candidates = [Candidate(index=i, content=contents[i], seed=i) for i in range(len(given))]
+    return candidates, [Judgment(candidate=i, score=score) for i, score in enumerate(given)]
+
+
+async def form(builder, *given, min_margin=0.0, **values):
+    candidates, judgments = game(*given)
+    state = {"task": a_task(**values), "candidates": candidates, "judgments": judgments}
+    return await pair(builder, min_margin)(state)
+
+
+def test_best_worst_takes_top_and_bottom():
+    assert best_worst(a_task(), *game(4, 9, 2, 5)) == PreferencePair(
+        chosen="b", rejected="c", chosen_index=1, rejected_index=2, chosen_score=9, rejected_score=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "chosen", "rejected"), [(1, 5, "b", "e"), (3, 5, "a", "e"), (1, 2, "b", "d"), (1, 3, "b", "a")]
+)
+def test_ranks_count_from_the_best(better, worse, chosen, rejected):
+    built = ranks(better, worse)(a_task(), *game(5, 9, 3, 7, 1))
+    assert (built.chosen, built.rejected) == (chosen, rejected)
+
+
+def test_ranks_need_as_many_candidates():
+    assert "Only 3 different" in ranks(3, 5)(a_task(), *game(1, 2, 3))
+
+
+@pytest.mark.parametrize("given", [(), (5,)])
+def test_fewer_than_two_candidates_form_no_pair(given):
+    assert f"Only {len(given)} different" in best_worst(a_task(), *game(*given))
+
+
+async def test_equal_scores_form_no_pair():
+    state = await form(best_worst, 6, 6, 6)
+    assert state["pair"] is None
+    assert "the better answer 6 and the worse one 6" in state["pair_note"]
+
+
+@pytest.mark.parametrize(("low", "formed"), [(6, False), (5, False), (4, True)])
+async def test_the_margin_must_be_above_the_minimum(low, formed):
+    state = await form(best_worst, 7, low, min_margin=2)
+    assert (state["pair"] is not None) is formed
+    assert bool(state["pair_note"]) is not formed
+
+
+async def test_negative_costs_rank_as_they_are():
+    state = await form(best_worst, -12.5, -0.25, -3)
+    assert (state["pair"].chosen, state["pair"].margin) == ("b", 12.25)
+
+
+async def test_a_builder_that_pairs_an_answer_with_itself_is_refused():
+    state = await form(lambda *game: PreferencePair(chosen=[1], rejected=[1]), 1, 2)
+    assert state["pair"] is None
+    assert "same text" in state["pair_note"]
+
+
+async def test_the_reference_is_chosen_and_the_lowest_other_answer_rejected():
+    state = await form(reference_chosen, 9, 4, 1, reference="c", min_margin=9)
+    formed = state["pair"]
+    assert (formed.chosen, formed.rejected, formed.rejected_index, formed.rejected_score) == ("c", "b", 1, 4)
+    assert formed.chosen_index is formed.chosen_score is formed.margin is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "given", "note"), [(None, (1, 2), "no reference"), ("a", (1,), "Every sampled answer")]
+)
+async def test_no_reference_or_nothing_but_the_reference_forms_no_pair(reference, given, note):
+    assert note in (await form(reference_chosen, *given, reference=reference))["pair_note"]
+
+
+@pytest.mark.parametrize("name", ["worst_best", "ranks", "ranks(1)", "ranks(a,b)", "best_worst ", ""])
+def test_an_unknown_builder_names_the_known_ones(name):
+    with pytest.raises(SettingsError, match="none of best_worst, ranks"):
+        pair_builder(name, 5)
+
+
+@pytest.mark.parametrize("name", ["ranks(0,2)", "ranks(2,2)", "ranks(3,1)", "ranks(1,6)"])
+def test_ranks_outside_the_candidates_are_refused_before_anything_runs(name):
+    with pytest.raises(SettingsError, match="1 <= i < j <= 5"):
+        build_graph(target=Scripted(), judge=Scripted(), tools=[], pair=name)
+
+
+async def test_the_setting_picks_the_builder():
+    row = await play(Scripted(judge=scores(9, 5, 1)), pair="ranks(2, 3)")
+    assert (row.pair.chosen_score, row.pair.rejected_score) == (5, 1)
+    row = await play(Scripted(judge=scores(9, 5, 1)), a_task(reference="gold"), pair="reference_chosen")
+    assert (row.pair.chosen, row.pair.rejected_score) == ("gold", 1)
+
+
+async def test_a_function_may_build_the_pair():
+    def second_and_first(task, candidates, judgments):
+        return PreferencePair(chosen=candidates[1].content, rejected=candidates[0].content)
+
+    row = await play(Scripted(sample=["a", "b", "c"]), build_pair=second_and_first)
+    assert (row.pair.chosen, row.pair.rejected) == ("b", "a")
+
+
+async def test_a_round_without_a_pair_ends_rejected_with_the_reason():
+    row = await play(Scripted(judge=scores(5, 5, 4)), min_margin=1.5, max_rounds=2)
+    assert row.outcome == "rejected"
+    assert row.pair is None
+    assert row.reason.startswith("no pair after 2 rounds: The judge scored the better answer 5 and the worse one 4;")

@@ -1,0 +1,66 @@
+import pytest
+
+from anyprefer.graph.state import Reward
+from anyprefer.nodes.reward import decide
+from tests.scripted import Scripted, a_task, play
+
+
+@pytest.mark.parametrize(
+    ("score", "number", "goes_on"),
+    [
+        (8, 1, "accepted"),
+        (10, 3, "accepted"),
+        (7.9, 1, "again"),
+        (7.9, 2, "again"),
+        (7.9, 3, "rejected"),
+        (None, 1, "again"),
+        (None, 3, "rejected"),
+    ],
+)
+def test_decide(score, number, goes_on):
+    rated = None if score is None else Reward(score=score)
+    assert decide(rated, number, threshold=8, max_rounds=3) == goes_on
+
+
+async def test_the_reward_is_shown_the_pair_and_its_analysis_is_kept():
+    model = Scripted(sample=["good", "fair", "bad"], reward="Both on topic.\nRating: 9/10")
+    row = await play(model)
+    [asked] = model.asked("reward")
+    assert "Positive response:\ngood" in asked.user
+    assert "Negative response:\nbad" in asked.user
+    assert row.reward == 9
+    assert row.rounds[0].reward.analysis == row.rounds[0].feedback == "Both on topic.\nRating: 9/10"
+
+
+async def test_a_reward_without_a_score_is_asked_again_and_then_fails_the_task():
+    model = Scripted(reward=["Nice pair.", "Good. 8/10"])
+    assert (await play(model)).reward == 8
+    row = await play(Scripted(reward="Nice pair."))
+    assert row.outcome == "failed"
+    assert "Nice pair." in row.reason
+    assert row.reward is row.pair is None
+
+
+async def test_a_reward_out_of_range_fails_the_task():
+    row = await play(Scripted(reward="Superb. 11/10"))
+    assert row.outcome == "failed"
+    assert "from 1 to 10" in row.reason
+
+
+@pytest.mark.parametrize(("threshold", "outcome"), [(6, "accepted"), (6.5, "rejected")])
+async def test_the_threshold_is_inclusive(threshold, outcome):
+    row = await play(Scripted(reward="6/10"), threshold=threshold, max_rounds=1)
+    assert row.outcome == outcome
+
+
+async def test_content_that_is_no_text_is_shown_as_json():
+    class Target:
+        name = "json"
+
+        async def sample(self, task, prompt, seeds):
+            return [[1, 2], {"a": None}, True]
+
+    model = Scripted()
+    await play(model, a_task(), target=Target())
+    assert "Positive response:\n[1, 2]\n\nNegative response:\ntrue" in model.asked("reward")[0].user
+    assert 'Answer 2:\n{"a": null}' in model.asked("judge")[0].user
