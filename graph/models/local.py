@@ -1,0 +1,184 @@
+"""A transformers model in this process, as a LangChain chat model that batches concurrent calls.
+
+    LocalChat(model="smollm2").invoke("What is the capital of Peru?")
+
+Calls made at the same time (many asyncio tasks, many threads) share one `generate`. Each keeps its
+own seed, so a sample does not depend on its neighbours (see `sampling` for what float noise can do).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_messages
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field, PrivateAttr
+
+from anyprefer.graph.errors import ModelError
+from anyprefer.graph.models.batching import Batcher
+from anyprefer.graph.models.sampling import Drawn, Sampling, draw
+from anyprefer.graph.models.weights import Weights, adapter_base, load_weights, use_threads
+
+_Job = tuple[list[BaseMessage], Sampling]
+_Waiting = tuple[_Job, Future[ChatResult]]
+
+
+class LocalChat(BaseChatModel):
+    """A text model run by transformers. Nothing is loaded before the first call.
+
+    `seed`, `temperature`, `top_p`, `max_tokens` and `stop` can be overridden in each call. A model
+    that cannot be loaded raises `ModelSetupError` from the first call; images raise `ModelError`.
+    """
+
+    model: str
+    """`smollm2`, a Hugging Face id, a model folder, or a LoRA adapter folder (its base is found in it)."""
+    temperature: float = Field(default=1.0, ge=0)
+    """0 is greedy."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=512, ge=1)
+    """Longest answer, in tokens."""
+    seed: int = 0
+    batch_size: int = Field(default=160, ge=1)
+    """Most calls in one `generate`."""
+    dtype: str = ""
+    """float32, bfloat16 or float16; empty: what the hardware multiplies natively."""
+    device: str = ""
+    """Empty: cuda, else mps, else cpu."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of torch, for the whole process; 0: as many as the process may use."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with a model."""
+
+    _weights: Weights | None = PrivateAttr(default=None)
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+    _batcher: Batcher[_Job, ChatResult] = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        """Make the queue; its thread starts with the first call."""
+        super().model_post_init(context)
+        self._batcher = Batcher(self._answer)
+
+    @property
+    def _llm_type(self) -> str:
+        return "anyprefer-local"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.model, "base": adapter_base(self.model), "dtype": self.dtype}
+
+    def unload(self) -> None:
+        """Finish waiting calls, stop the worker thread and free the weights; the next call loads them again."""
+        self._batcher.close()
+        with self._lock:
+            self._weights = None
+        gc.collect()
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return self._batcher.submit((messages, self._sampling(stop, kwargs))).result()
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await asyncio.wrap_future(self._batcher.submit((messages, self._sampling(stop, kwargs))))
+
+    def _sampling(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling:
+        unknown = given.keys() - {"temperature", "top_p", "seed", "max_tokens", "ls_structured_output_format"}
+        if unknown:
+            raise ModelError(f"LocalChat cannot take {', '.join(sorted(unknown))}; tools need the text protocol")
+        return Sampling(
+            temperature=given.get("temperature", self.temperature),
+            top_p=given.get("top_p", self.top_p),
+            seed=given.get("seed", self.seed),
+            max_tokens=given.get("max_tokens", self.max_tokens),
+            stop=tuple(stop or ()),
+        )
+
+    def _answer(self, jobs: Sequence[_Waiting]) -> None:
+        """Worker thread: settle every job, in batches of like length."""
+        weights = self._loaded()
+        ready: list[tuple[list[int], Sampling, Future[ChatResult]]] = []
+        for (messages, sampling), future in jobs:
+            try:
+                ready.append((_prompt_ids(weights.tokenizer, messages), sampling, future))
+            except Exception as error:  # one bad prompt must not fail its neighbours
+                future.set_exception(error)
+        for batch in _batches(ready, self.batch_size):
+            drawn = draw(weights, [ids for ids, _, _ in batch], [sampling for _, sampling, _ in batch])
+            for (ids, _, future), answer in zip(batch, drawn, strict=True):
+                future.set_result(self._result(answer, len(ids)))
+
+    def _loaded(self) -> Weights:
+        with self._lock:
+            if self._weights is None:
+                use_threads(self.threads)
+                self._weights = load_weights(
+                    self.model, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code
+                )
+                self._weights.model.eval()
+            return self._weights
+
+    def _result(self, drawn: Drawn, prompt_tokens: int) -> ChatResult:
+        message = AIMessage(
+            content=drawn.text,
+            usage_metadata=UsageMetadata(
+                input_tokens=prompt_tokens, output_tokens=drawn.tokens, total_tokens=prompt_tokens + drawn.tokens
+            ),
+            response_metadata={"model_name": self.model, "finish_reason": "stop" if drawn.finished else "length"},
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+_Ready = tuple[list[int], Sampling, Future[ChatResult]]
+
+
+def _batches(ready: Sequence[_Ready], size: int) -> Iterator[Sequence[_Ready]]:
+    """Slices of at most `size` that share max_tokens, shortest prompts first, so that little is padding."""
+    ordered = sorted(ready, key=lambda job: (job[1].max_tokens, len(job[0])))
+    start = 0
+    for at in range(1, len(ordered) + 1):
+        full = at - start == size
+        if at == len(ordered) or full or ordered[at][1].max_tokens != ordered[start][1].max_tokens:
+            yield ordered[start:at]
+            start = at
+
+
+def _prompt_ids(tokenizer: Any, messages: list[BaseMessage]) -> list[int]:
+    """The chat template's token ids, ready for the assistant's turn."""
+    if not tokenizer.chat_template:
+        raise ModelError(f"{tokenizer.name_or_path} has no chat template: it is not a chat model; use an -Instruct one")
+    chat = [{"role": entry["role"], "content": _text(entry["content"])} for entry in _as_dicts(messages)]
+    ids: list[int] = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+    return ids
+
+
+def _as_dicts(messages: list[BaseMessage]) -> list[dict[str, Any]]:
+    converted = convert_to_openai_messages(messages)
+    return converted if isinstance(converted, list) else [converted]
+
+
+def _text(content: Any) -> str:
+    """Text of a message; raises `ModelError` for an image or any other part that is not text."""
+    if isinstance(content, str):
+        return content
+    for part in content:
+        if part.get("type") != "text":
+            raise ModelError(f"LocalChat runs text models and cannot read a message part of type {part.get('type')!r}")
+    return "\n".join(part["text"] for part in content)

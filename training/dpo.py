@@ -1,0 +1,178 @@
+"""Pairs → a stronger target: DPO with LoRA (TRL + peft), one round.
+
+    report = train(["runs/first"], base="smollm2", output=Path("runs/first/adapter"), settings=train_settings("embedded"))
+
+The next round passes the adapter folder as `base`: the same adapter is trained on, so the chain
+stays one adapter on one base. The reference policy is then a frozen copy of the adapter as the
+round found it (`reference="start"`, also what a fresh adapter on the base amounts to), or the base
+alone (`reference="base"`). Its log-probabilities are computed once, before the first step.
+
+Departures from the paper: β and the reference of later rounds are not stated there, and the vision
+projector is not trained here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig
+from pydantic import BaseModel, ConfigDict
+from trl import DPOConfig, DPOTrainer
+
+from anyprefer.graph.errors import TrainingError
+from anyprefer.graph.models.weights import Weights, adapter_base, default_device, load_weights, use_threads
+from anyprefer.training.pairs import load_pairs, pair_files
+from anyprefer.training.settings import TrainSettings
+
+REPORT = "anyprefer.json"
+_LIBRARIES = ("torch", "transformers", "trl", "peft")
+
+
+class PairFile(BaseModel):
+    """One file the adapter was trained on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    sha256: str
+    rows: int
+
+
+class TrainReport(BaseModel):
+    """Where an adapter comes from; kept beside it as `anyprefer.json`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    adapter: str
+    """The folder, to be used as a model or as the next round's base."""
+    base: str
+    """What this round started from: model or adapter."""
+    pairs: tuple[PairFile, ...]
+    trained: int
+    """Pairs trained on, duplicates counted."""
+    settings: TrainSettings
+    versions: dict[str, str]
+    losses: tuple[float, ...]
+    """Training loss of every update; pure DPO starts at log 2 = 0.693."""
+    metrics: dict[str, float]
+    """TRL's metrics at the last update: rewards/accuracies 0..1, rewards/margins (both higher is better), …"""
+    seconds: float
+
+
+def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainSettings) -> TrainReport:
+    """Train `base` on the pairs and save the adapter (safetensors) with its report in `output`.
+
+    `pairs` are run folders or files, `base` a model as `LocalChat.model` takes it. An existing
+    adapter folder is refused. Raises `TrainingError` (pairs, settings, divergence) and
+    `ModelSetupError` (base).
+    """
+    if (output / "adapter_config.json").exists():
+        raise TrainingError(f"{output} already holds an adapter; name another folder or remove it")
+    began = time.monotonic()
+    rows = load_pairs(*pairs)
+    if "images" in rows.column_names:
+        raise TrainingError(
+            "these pairs have images, which local training cannot use; export them for a trainer that can"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = _trainer(rows, base, settings, Path(scratch))
+        trainer.train()
+    history = trainer.state.log_history
+    losses = tuple(float(entry["loss"]) for entry in history if "loss" in entry)
+    if not all(abs(loss) < float("inf") for loss in losses):
+        raise TrainingError("the loss is no longer a number; lower the learning rate")
+    _save_adapter(trainer.model, base, output)
+    report = TrainReport(
+        adapter=str(output),
+        base=base,
+        pairs=tuple(_pair_file(file) for file in pair_files(*pairs)),
+        trained=len(trainer.train_dataset),
+        settings=settings,
+        versions={name: version(name) for name in _LIBRARIES},
+        losses=losses,
+        metrics=_last_metrics(history),
+        seconds=round(time.monotonic() - began, 1),
+    )
+    (output / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DPOTrainer:
+    use_threads(settings.threads)
+    weights = load_weights(base, dtype=settings.dtype, merge=False)
+    reference = None
+    if weights.adapter and settings.reference == "base":
+        reference = load_weights(str(adapter_base(base)), dtype=settings.dtype).model
+    return DPOTrainer(
+        model=weights.model,
+        ref_model=reference,
+        args=_arguments(settings, scratch),
+        train_dataset=rows,
+        processing_class=weights.tokenizer,
+        peft_config=_lora(settings, weights),
+    )
+
+
+def _lora(settings: TrainSettings, weights: Weights) -> LoraConfig | None:
+    """A fresh adapter's shape, None to train on the one that is there."""
+    if weights.adapter:
+        return None
+    targets = settings.lora_targets
+    return LoraConfig(
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        target_modules=targets if targets == "all-linear" else [name.strip() for name in targets.split(",")],
+        task_type="CAUSAL_LM",
+    )
+
+
+def _arguments(settings: TrainSettings, scratch: Path) -> DPOConfig:
+    return DPOConfig(
+        output_dir=str(scratch),
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        beta=settings.beta,
+        loss_type=list(settings.loss_type),
+        loss_weights=list(settings.loss_weights),
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        max_length=settings.max_length,
+        warmup_steps=settings.warmup,
+        lr_scheduler_type=settings.scheduler,
+        seed=settings.seed,
+        precompute_ref_log_probs=True,
+        precompute_ref_batch_size=max(8, settings.batch_size),
+        use_cpu=default_device() == "cpu",
+        # the weights already have their number format; LoRA's own matrices stay float32
+        bf16=False,
+        gradient_checkpointing=default_device() != "cpu",
+        dataloader_pin_memory=default_device() == "cuda",
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+    )
+
+
+def _save_adapter(model: Any, base: str, output: Path) -> None:
+    # what the user named, not the cache folder it was loaded from, so that the adapter works elsewhere
+    model.peft_config["default"].base_model_name_or_path = adapter_base(base) or base
+    output.mkdir(parents=True, exist_ok=True)
+    # left on "auto", peft asks the hub whether the vocabulary grew
+    model.save_pretrained(str(output), selected_adapters=["default"], save_embedding_layers=False)
+
+
+def _pair_file(file: Path) -> PairFile:
+    data = file.read_bytes()
+    rows = sum(1 for line in data.splitlines() if line.strip())
+    return PairFile(path=str(file), sha256=hashlib.sha256(data).hexdigest(), rows=rows)
+
+
+def _last_metrics(history: Sequence[dict[str, Any]]) -> dict[str, float]:
+    last: dict[str, Any] = next((entry for entry in reversed(history) if "loss" in entry), {})
+    return {name: float(value) for name, value in last.items()}

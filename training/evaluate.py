@@ -1,0 +1,134 @@
+"""Accuracy of a model on tasks that can be marked without a judge, with its uncertainty.
+
+result = await evaluate(model, FAMILIES["sums"].make(200, 0, "heldout"), FAMILIES["sums"].is_correct)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import BaseModel, ConfigDict, Field
+
+from anyprefer.graph.errors import ModelSetupError, TrainingError
+from anyprefer.graph.models.traits import accepted_settings, model_name, redact
+from anyprefer.graph.state import Task
+
+IsCorrect = Callable[[Task, str], bool]
+
+_Z95 = 1.959964
+"""97.5th percentile of the standard normal distribution."""
+
+
+class EvalAnswer(BaseModel):
+    """One task, asked once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    prompt: str
+    answer: str = ""
+    correct: bool | None = None
+    """None when there was no answer to mark."""
+    error: str = ""
+
+
+class EvalResult(BaseModel):
+    """How many answers were right. Every task is in `n` or in `unscored`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    n: int = Field(ge=0)
+    """Marked answers."""
+    correct: int = Field(ge=0)
+    unscored: int = Field(default=0, ge=0)
+    """Tasks without an answer, because the model or the marking failed; in neither `n` nor `correct`."""
+    first_error: str = ""
+    """What the first unscored task ended with."""
+    seed: int
+    temperature: float = Field(ge=0)
+    max_tokens: int = Field(ge=1)
+
+    @property
+    def accuracy(self) -> float:
+        """correct / n, 0..1; NaN when nothing was marked."""
+        return self.correct / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% Wilson interval of the accuracy."""
+        return wilson(self.correct, self.n)
+
+
+def wilson(correct: int, n: int) -> tuple[float, float]:
+    """95% score interval of a proportion (Wilson 1927), within 0..1; (0, 1) when n is 0."""
+    if n == 0:
+        return 0.0, 1.0
+    share, spread = correct / n, _Z95**2 / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = _Z95 / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+async def evaluate(
+    model: BaseChatModel,
+    tasks: Sequence[Task],
+    is_correct: IsCorrect,
+    *,
+    system: str = "",
+    max_tokens: int = 64,
+    temperature: float = 0.0,
+    seed: int = 0,
+    concurrency: int = 256,
+    answers: Path | None = None,
+) -> EvalResult:
+    """Ask every task once, greedily by default, and mark the answers.
+
+    `system` is used for tasks that bring none. `answers` is a JSONL file for the answers, one row
+    a task in order. A call that fails leaves its task unscored; a model that cannot be set up raises
+    `ModelSetupError`; no tasks raise `TrainingError`.
+    """
+    if not tasks:
+        raise TrainingError("nothing to evaluate: no tasks were given")
+    limit = asyncio.Semaphore(concurrency)
+    settings = accepted_settings(model, {"temperature": temperature, "max_tokens": max_tokens, "seed": seed})
+
+    async def ask(task: Task) -> EvalAnswer:
+        async with limit:
+            try:
+                reply = await model.ainvoke(_messages(task, system), **settings)
+                text = str(reply.text)
+                return EvalAnswer(id=task.id, prompt=task.prompt, answer=text, correct=is_correct(task, text))
+            except ModelSetupError:
+                raise
+            except Exception as error:  # one failed call is reported, it does not end the evaluation
+                return EvalAnswer(id=task.id, prompt=task.prompt, error=redact(f"{type(error).__name__}: {error}"))
+
+    rows = await asyncio.gather(*(ask(task) for task in tasks))
+    if answers is not None:
+        _write(rows, answers)
+    return EvalResult(
+        model=model_name(model),
+        n=sum(row.correct is not None for row in rows),
+        correct=sum(row.correct is True for row in rows),
+        unscored=sum(row.correct is None for row in rows),
+        first_error=next((row.error for row in rows if row.error), ""),
+        seed=seed,
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+
+
+def _messages(task: Task, system: str) -> list[tuple[str, str]]:
+    first = task.system if task.system is not None else system
+    return [*([("system", first)] if first else []), ("human", task.prompt)]
+
+
+def _write(rows: Sequence[EvalAnswer], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in rows)
+    file.write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,87 @@
+"""How a target is trained: one frozen object, and the presets that name good values of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from anyprefer.graph.errors import TrainingError
+
+
+class TrainSettings(BaseModel):
+    """Every knob of `train`. Defaults are the paper's (Table 3) where it states a value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    epochs: float = Field(3, gt=0, description="Passes over the pairs (Table 3: 3).")
+    learning_rate: float = Field(
+        1e-7, gt=0, description="Peak rate of AdamW (Table 3: 1e-7; with LoRA on a small model it moves nothing)."
+    )
+    beta: float = Field(
+        0.1,
+        gt=0,
+        description="β, how hard DPO is held to its reference (not stated in the paper; 0.1 is TRL's and DPO's own).",
+    )
+    loss_type: tuple[str, ...] = Field(
+        ("sigmoid",),
+        min_length=1,
+        description="TRL loss names, added up: sigmoid is DPO; sft adds the chosen answer's likelihood.",
+    )
+    loss_weights: tuple[float, ...] = Field((1.0,), min_length=1, description="Weight of each loss.")
+    reference: Literal["start", "base"] = Field(
+        "start", description="Reference policy: the model this round started from, or the base without any adapter."
+    )
+    lora_r: int = Field(128, ge=1, description="LoRA rank (Table 3: 128). A continued adapter keeps its own.")
+    lora_alpha: int = Field(256, ge=1, description="LoRA scale (Table 3: 256). A continued adapter keeps its own.")
+    lora_targets: str = Field(
+        "all-linear", min_length=1, description="Modules LoRA adapts: all-linear (Table 3), or names parted by commas."
+    )
+    batch_size: int = Field(1, ge=1, description="Pairs in one step and device (Table 3: 1).")
+    gradient_accumulation: int = Field(1, ge=1, description="Steps whose gradients are added before an update.")
+    max_length: int = Field(
+        1024,
+        ge=8,
+        description="Longest prompt and answer together, in tokens (Table 3: 1024); what is longer loses its end.",
+    )
+    warmup: float = Field(0.0, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    scheduler: Literal["linear", "cosine", "constant"] = Field("linear", description="How the rate falls afterwards.")
+    seed: int = Field(0, ge=0, description="Seed of the adapter's start and the pairs' order.")
+    dtype: Literal["", "float32", "bfloat16", "float16"] = Field(
+        "", description="Number format of the frozen weights (LoRA's own stay float32); empty: the fastest here."
+    )
+    threads: int = Field(0, ge=0, description="CPU threads; 0: as many as the process may use.")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "embedded": {
+        "epochs": 2,
+        "learning_rate": 2e-4,
+        "beta": 0.1,
+        "lora_r": 16,
+        "lora_alpha": 32,
+        "batch_size": 8,
+        "max_length": 256,
+        "warmup": 0.1,
+        "scheduler": "cosine",
+    },
+}
+"""`paper`: Table 3, for a 7B model on one 80 GB GPU. `embedded`: SmolLM2-135M on two CPU cores, found by
+the runs in docs/experiments.md."""
+
+
+def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
+    """A preset with changes; those that are None are left out. Raises `TrainingError` naming the setting and the mend."""
+    if preset not in PRESETS:
+        raise TrainingError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        settings = TrainSettings(**{**PRESETS[preset], **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise TrainingError(f"training setting {name!r}: {first['msg']} (got {first['input']!r})") from None
+    if len(settings.loss_type) != len(settings.loss_weights):
+        raise TrainingError("loss_type and loss_weights must have the same length")
+    return settings
