@@ -1,1 +1,64 @@
-""""""
+"""The command line: `anyprefer --help`.
+
+One file a command or two; the flags of the settings are generated (`flags.py`), errors become one line
+and an exit code (`console.py`). Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from anyprefer.graph.cli.config import config
+from anyprefer.graph.cli.console import Commands
+from anyprefer.graph.cli.evaluate import evaluate
+from anyprefer.graph.cli.show import graph, tools
+from anyprefer.graph.cli.synth import synth
+from anyprefer.graph.cli.train import train
+
+app = typer.Typer(
+    cls=Commands,
+    name="anyprefer",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (synth, train, evaluate, tools, graph, config):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"anyprefer {version('anyprefer')}")
+        raise typer.Exit
+
+
+@app.callback()
+def anyprefer(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Preference data from an agent graph, and models aligned on it.
+
+    [bold]anyprefer synth questions.jsonl --column prompt=question[/]
+    [bold]anyprefer train runs/questions --base smollm2 --out models/first[/]
+
+    Exit codes: 0 done; 1 stopped on an error, or every row failed;
+    2 nothing was started (settings, files, models, tools); 130 interrupted.
+    """
+
+
+def main() -> None:
+    """The entry point. What the terminal's encoding lacks is printed as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app()

@@ -1,0 +1,78 @@
+"""What all commands share: where they print, and how an error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from anyprefer.graph.errors import (
+    AnypreferError,
+    InputError,
+    ModelSetupError,
+    RunFolderError,
+    SettingsError,
+    ToolError,
+)
+
+DONE, STOPPED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_USAGE = (SettingsError, ModelSetupError, ToolError, InputError, RunFolderError)
+_WIDE = 200
+
+
+class Commands(TyperGroup):
+    """A group whose commands may raise any `AnypreferError`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; an error is reported and sets the exit code."""
+        try:
+            return super().invoke(ctx)
+        except AnypreferError as error:
+            complain(error)
+            raise typer.Exit(USAGE if isinstance(error, _USAGE) else STOPPED) from error
+
+
+@contextmanager
+def at_work(interrupted: str) -> Iterator[None]:
+    """Around the work itself, after everything was checked: folders and input that break now stop the run
+    (exit code 1, not 2), and Ctrl-C says `interrupted` and exits with 130."""
+    try:
+        yield
+    except (RunFolderError, InputError) as error:
+        complain(error)
+        raise typer.Exit(STOPPED) from error
+    except KeyboardInterrupt:
+        to_stderr(Text.assemble(("stopped: ", "bold yellow"), interrupted))
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def out() -> Console:
+    """Standard output; wide where it is no terminal, so that lines and paths stay whole."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+def complain(error: Exception) -> None:
+    """`error: …` in one line on standard error."""
+    to_stderr(Text.assemble(("error: ", "bold red"), " ".join(str(error).split())))
+
+
+def to_stderr(text: Text) -> None:
+    """One line on standard error, never wrapped."""
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+def table(*columns: str, title: str = "", right: tuple[str, ...] = ()) -> Table:
+    """An empty table in the house's looks; the columns in `right` hold numbers."""
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for name in columns:
+        made.add_column(name, header_style="dim", justify="right" if name in right else "left", overflow="fold")
+    return made

@@ -1,0 +1,135 @@
+"""`anyprefer evaluate`: how many tasks a model gets right, without a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from anyprefer.graph.cli.console import DONE, STOPPED, at_work, out, table
+from anyprefer.graph.cli.synth import Column, columns_of
+from anyprefer.graph.errors import InputError
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from anyprefer.graph.state import Task
+    from anyprefer.training.evaluate import EvalResult, IsCorrect
+
+FAMILY_TASKS = 200
+
+
+def evaluate(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TASKS...",
+            help="sums and facts (held-out tasks that come with it), or files with a reference column.",
+        ),
+    ],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            metavar="MODEL", help="smollm2, hf:ID-or-folder, openai:NAME, openai:NAME@URL; repeat to compare."
+        ),
+    ],
+    column: Column = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help=f"Tasks to ask; families: {FAMILY_TASKS} by default, files: all."),
+    ] = None,
+    system: Annotated[str, typer.Option(metavar="TEXT", help="System message for tasks that bring none.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer, in tokens.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, metavar="X", help="0 is greedy.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the drawn tasks and of sampling.")] = 0,
+    answers: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep every answer there, one JSONL file a model and task set."),
+    ] = None,
+) -> None:
+    """Measure accuracy on tasks with known answers, with its 95% interval.
+
+    Files are marked by agreement with the reference: numbers by value, text as
+    a whole but for case and punctuation.
+
+    [bold]anyprefer evaluate sums facts --model smollm2 --model hf:models/first[/]
+    [bold]anyprefer evaluate test.jsonl --column reference=answer --model openai:gpt-4o[/]
+    """
+    sets = {name: task_set(name, limit, seed, columns_of(column)) for name in source}
+    shown = table(
+        "tasks", "model", "right", "of", "accuracy", "95% interval", "unscored", right=("right", "of", "unscored")
+    )
+    console, errors, marked = out(), dict[str, None](), 0
+    models = _loaded(model)
+    asked = {"system": system, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    for spec, chat in models.items():
+        for name, (tasks, is_correct) in sets.items():
+            with at_work("nothing was kept of the evaluation"), console.status(f"{spec} on {name}"):
+                result = _evaluated(chat, tasks, is_correct, _answer_file(answers, spec, name), asked)
+            shown.add_row(*_cells(name, spec, result))
+            errors.update({f"{spec} on {name}: {result.first_error}": None} if result.first_error else {})
+            marked += result.n
+    console.print(shown)
+    for error in errors:
+        console.print(Text(f"unscored: {error}", "yellow"), soft_wrap=True)
+    raise typer.Exit(DONE if marked else STOPPED)
+
+
+def task_set(name: str, limit: int | None, seed: int, columns: dict[str, str]) -> tuple[Sequence[Task], IsCorrect]:
+    """The tasks of a family or a file, and the rule that marks them.
+
+    Raises `InputError` for a row that is no task or has no reference: an evaluation leaves none out.
+    """
+    from itertools import islice
+
+    from anyprefer.graph.inputs import BadRow, read_tasks
+    from anyprefer.graph.state import as_text
+    from anyprefer.tools.reference import agrees
+    from anyprefer.training.families import FAMILIES
+
+    if name in FAMILIES:
+        return FAMILIES[name].make(limit or FAMILY_TASKS, seed, "heldout"), FAMILIES[name].is_correct
+    tasks = []
+    for task in islice(read_tasks(name, columns), limit):
+        if isinstance(task, BadRow):
+            raise InputError(task.error)
+        if task.reference is None:
+            raise InputError(
+                f"{name}, task {task.id}: no reference to mark with; map one with --column reference=COLUMN"
+            )
+        tasks.append(task)
+    return tasks, lambda task, answer: agrees(answer, as_text(task.reference))
+
+
+def _loaded(specs: Sequence[str]) -> dict[str, BaseChatModel]:
+    """All models by name, so that an unknown one shows before the first is asked; weights are loaded later."""
+    from anyprefer.graph.models import load_model
+
+    return {spec: load_model(spec) for spec in specs}
+
+
+def _evaluated(
+    model: BaseChatModel, tasks: Sequence[Task], is_correct: IsCorrect, answers: Path | None, asked: dict[str, object]
+) -> EvalResult:
+    from anyprefer.graph.build import run_blocking
+    from anyprefer.training.evaluate import evaluate as run
+
+    try:
+        return run_blocking(run(model, tasks, is_correct, answers=answers, **asked))  # type: ignore[arg-type]
+    finally:
+        if hasattr(model, "unload"):
+            model.unload()
+
+
+def _answer_file(folder: Path | None, spec: str, name: str) -> Path | None:
+    plain = "".join(c if c.isalnum() else "-" for c in f"{Path(name).stem}-{spec}")
+    return folder / f"{plain}.jsonl" if folder else None
+
+
+def _cells(name: str, spec: str, result: EvalResult) -> list[str]:
+    low, high = result.interval
+    accuracy = f"{result.accuracy:.1%}" if result.n else "none"
+    return [name, spec, str(result.correct), str(result.n), accuracy, f"{low:.1%} to {high:.1%}", str(result.unscored)]

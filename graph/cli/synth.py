@@ -1,0 +1,126 @@
+"""`anyprefer synth`: plays tasks and keeps every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import aclosing
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anyprefer.graph.cli.console import DONE, STOPPED, at_work, out
+from anyprefer.graph.cli.count import count_rows
+from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
+from anyprefer.graph.cli.progress import RowCallback, progress
+from anyprefer.graph.cli.summary import Reasons, add_tool_errors, summarise
+from anyprefer.graph.errors import InputError
+from anyprefer.graph.settings import Settings
+
+if TYPE_CHECKING:
+    from anyprefer.graph.inputs import BadRow
+    from anyprefer.graph.runner import Synthesis
+    from anyprefer.graph.state import Task
+
+Input = Annotated[
+    str,
+    typer.Argument(metavar="INPUT", help="Tasks: a .jsonl, .json, .csv or .parquet file, or hub:ORG/NAME:SPLIT."),
+]
+Config = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings as TOML; flags win over it.")]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=COLUMN", help="Which column holds a task field, such as prompt=question; repeatable."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Play the first N rows only.")]
+
+
+@flags(Settings, into="values", panels=PANELS)
+def synth(
+    source: Input,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Run folder, must be new.", show_default="runs/INPUT's name"),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run folder: finished rows stay, failed ones are played again."),
+    ] = False,
+    config: Config = None,
+    column: Column = None,
+    limit: Limit = None,
+    *,
+    values: Values,
+) -> None:
+    """Play tasks and keep every row: preference pairs from your prompts.
+
+    Each round samples candidates, gathers evidence with tools, judges them and
+    forms a pair; below the threshold the prompts are rewritten and it repeats.
+    A task ends accepted, rejected or failed; pairs.jsonl has the accepted ones.
+
+    [bold]anyprefer synth questions.jsonl --column prompt=question --limit 20[/]
+    [bold]anyprefer synth questions.jsonl --out runs/vllm --threshold 7 \\
+        --target openai:my-7b@http://localhost:8000/v1 --judge openai:gpt-4o[/]
+    """
+    settings = settings_from(config, values)[0]
+    folder = to or default_folder(source)
+    console = out()
+    with console.status("loading"):
+        run, tasks = _prepare(source, settings, folder, resume, columns_of(column), limit)
+        rows = _expected(source, limit)
+    tool_errors = Reasons()
+    kept = len(run.folder.finished) if run.folder else 0
+    with (
+        at_work(f"the rows finished so far are safe in {folder}; go on with the same command and --resume"),
+        progress(console, rows, kept) as on_row,
+    ):
+        play(run, tasks, on_row, lambda row: add_tool_errors(tool_errors, row))
+    counts = summarise(console, folder, tool_errors)
+    raise typer.Exit(STOPPED if counts["failed"] == sum(counts.values()) else DONE)
+
+
+def _prepare(
+    source: str, settings: Settings, folder: Path, resume: bool, columns: dict[str, str], limit: int | None
+) -> tuple[Synthesis, Iterable[Task | BadRow]]:
+    """The run and its tasks. What is wrong with input, models or tools shows here, before a folder is made."""
+    from anyprefer.graph.inputs import read_tasks
+    from anyprefer.graph.players import assemble
+    from anyprefer.graph.runner import Synthesis
+
+    tasks = read_tasks(source, columns)
+    first = next(tasks)
+    run = Synthesis(settings, folder, resume, assemble(settings))
+    return run, islice(chain([first], tasks), limit)
+
+
+def _expected(source: str, limit: int | None) -> int | None:
+    known = count_rows(source)
+    return known if limit is None or known is None else min(known, limit)
+
+
+def play(run: Synthesis, tasks: Iterable[Task | BadRow], *on_row: RowCallback) -> None:
+    """Plays all tasks, calling each of `on_row` with every finished row."""
+    from anyprefer.graph.build import run_blocking
+
+    async def work() -> None:
+        async with aclosing(run.stream(tasks)) as rows:
+            async for row in rows:
+                for call in on_row:
+                    call(row)
+
+    run_blocking(work())
+
+
+def columns_of(given: list[str] | None) -> dict[str, str]:
+    """`["prompt=question"]` → {"prompt": "question"}. Raises `InputError` for anything else."""
+    pairs = [text.partition("=") for text in given or ()]
+    for field, equals, column in pairs:
+        if not (field and equals and column):
+            raise InputError(f"--column {field + equals + column!r} must be FIELD=COLUMN, such as prompt=question")
+    return {field.strip(): column.strip() for field, _, column in pairs}
+
+
+def default_folder(source: str) -> Path:
+    """runs/ and the input's name: `data/sums.jsonl.gz` → runs/sums, `hub:org/set:test` → runs/set-test."""
+    name = source.rpartition("/")[2].removeprefix("hub:").replace(":", "-")
+    return Path("runs") / (name if source.startswith("hub:") else Path(name.removesuffix(".gz")).stem)

@@ -1,0 +1,81 @@
+"""`anyprefer train`: accepted pairs to a LoRA adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from anyprefer.graph.cli.console import at_work, out, table
+from anyprefer.graph.cli.flags import Values, flags
+from anyprefer.training.settings import PRESETS, TrainSettings
+
+PANELS: dict[str, tuple[str, ...]] = {
+    "Training (defaults of --preset paper)": tuple(TrainSettings.model_fields),
+}
+"""The fields of `TrainSettings` as help shows them."""
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"Values the flags below start from: {' or '.join(PRESETS)} (default: embedded for smollm2, else paper).",
+    ),
+]
+
+
+@flags(TrainSettings, into="values", panels=PANELS)
+def train(
+    pairs: Annotated[
+        list[str], typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, or .jsonl files of pairs.")
+    ],
+    base: Annotated[
+        str, typer.Option(metavar="MODEL", help="What to train: smollm2, hf:ID, a model's or an adapter's folder.")
+    ],
+    to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the LoRA adapter goes, must be new.")],
+    preset: Preset = None,
+    *,
+    values: Values,
+) -> None:
+    """Train a model on accepted pairs: DPO with LoRA.
+
+    An adapter's folder as --base is trained on, so rounds stay one adapter.
+
+    [bold]anyprefer train runs/first --base smollm2 --out models/first[/]
+    [bold]anyprefer train runs/a runs/b --base hf:ORG/MODEL --preset paper --out models/ab[/]
+    """
+    from anyprefer.training.settings import train_settings
+
+    name = base.removeprefix("hf:")
+    settings = train_settings(preset or default_preset(name), **values)
+    console = out()
+    with console.status("loading"):
+        from anyprefer.training.dpo import train as run
+        from anyprefer.training.pairs import pair_files
+    files = pair_files(*pairs)
+    console.print(f"training {name} on {', '.join(map(str, files))}")
+    with at_work(f"nothing was saved in {to}; the same command starts again"):
+        report = run(pairs, base=name, output=to, settings=settings)
+    shown = table("", "")
+    shown.show_header = False
+    for key, value in (
+        ("pairs", str(report.trained)),
+        ("loss", f"{report.losses[0]:.3f} → {report.losses[-1]:.3f}" if report.losses else "none"),
+        *((key, f"{value:.3f}") for key, value in report.metrics.items() if key.startswith("rewards/")),
+        ("seconds", f"{report.seconds:g}"),
+        ("adapter", report.adapter),
+    ):
+        shown.add_row(Text(key, "dim"), Text(value))
+    console.print(shown)
+    console.print(
+        Text.assemble("next: ", (f"anyprefer synth TASKS --target hf:{to} …", "bold"), " plays with it"), soft_wrap=True
+    )
+
+
+def default_preset(base: str) -> str:
+    """`embedded` for the embedded model and adapters on it, else `paper`."""
+    from anyprefer.graph.models.weights import adapter_base
+
+    return "embedded" if "smollm2" in (base, adapter_base(base)) else "paper"
