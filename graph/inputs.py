@@ -35,8 +35,8 @@ class BadRow:
     """Names the input, the row and the mend."""
 
     def __post_init__(self) -> None:
-        for name in ("id", "error"):
-            object.__setattr__(self, name, getattr(self, name).encode("utf-8", "backslashreplace").decode())
+        object.__setattr__(self, "id", printable(self.id))
+        object.__setattr__(self, "error", printable(self.error))
 
 
 def read_tasks(source: Source, columns: Mapping[str, str] | None = None) -> Iterator[Task | BadRow]:
@@ -82,10 +82,11 @@ def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task
     if prompt_column not in row:
         there = ", ".join(map(str, row)) or "none"
         return BadRow(fallback, f"{where}: no column {prompt_column!r}; it has: {there} (map one with prompt=COLUMN)")
-    given_id = fields.pop("id", None)
+    given_id = fields.get("id")
     identifier = fallback if given_id is None else str(given_id).strip() or fallback
     try:
         values = {field: value for field, value in plain(fields).items() if value not in (None, "")}
+        values.pop("id", None)
         if not isinstance(values.get("prompt"), str) or not values["prompt"].strip():
             raise InputError(f"column {prompt_column!r} is empty or no text; give the row a prompt")
         return Task(id=identifier, meta={**values.pop("meta", {}), **plain(others)}, **values)
@@ -97,8 +98,17 @@ def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it: arrays become lists, dates and the like text, NaN and infinity null."""
-    return json.loads(json.dumps(value, default=_listed), parse_constant=lambda name: None)
+    """The value as JSON has it: arrays become lists, dates and the like text, NaN and infinity null.
+
+    Raises `ValueError` or `TypeError` for what has no JSON form, half a surrogate pair among it.
+    """
+    text = json.dumps(value, default=_listed, ensure_ascii=False)
+    return json.loads(text.encode(), parse_constant=lambda name: None)
+
+
+def printable(text: str) -> str:
+    """The text as valid Unicode; what is not is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _listed(value: Any) -> Any:

@@ -88,14 +88,14 @@ class _Loader:
     def target(self, given: Any) -> Target:
         if isinstance(given, str | BaseChatModel):
             return ChatTarget(self.chat(given, "target"), self.settings)
-        return given  # type: ignore[no-any-return]
+        return _able(given, "target", "sample")  # type: ignore[no-any-return]
 
     def judge(self, given: Any) -> Judge:
         if given == EVIDENCE:
             return EvidenceJudge()
         if isinstance(given, str | BaseChatModel):
             return ChatJudge(self.chat(given, "judge"), self.settings)
-        return given  # type: ignore[no-any-return]
+        return _able(given, "judge", "select", "aggregate", "score")  # type: ignore[no-any-return]
 
     def reward(self, given: Any) -> RewardModel:
         if given == EVIDENCE or isinstance(given, EvidenceJudge):
@@ -104,12 +104,14 @@ class _Loader:
             return ChatReward(self.chat(given, "reward"), self.settings)
         if isinstance(given, Judge):
             raise SettingsError(f"judge {given.name!r} is no model, so it cannot also rate pairs; give a reward")
-        return given  # type: ignore[no-any-return]
+        return _able(given, "reward", "rate")  # type: ignore[no-any-return]
 
     def engine(self, given: Any) -> BaseChatModel | None:
-        if isinstance(given, BaseChatModel) or (isinstance(given, str) and given != EVIDENCE):
+        if given == EVIDENCE or hasattr(given, "score"):
+            return None
+        if isinstance(given, str | BaseChatModel):
             return self.chat(given, "engine")
-        return None
+        raise SettingsError(f"engine {given!r} is no model string or chat model")
 
     def tools(self, given: Sequence[str | BaseTool]) -> list[KnowledgeTool]:
         tools = load_tools(given, self.settings.tool_options)
@@ -121,3 +123,12 @@ class _Loader:
 
     def _specs(self) -> list[str]:
         return [self.settings.judge, self.settings.target, self.settings.reward, self.settings.engine]
+
+
+def _able(given: Any, role: str, *methods: str) -> Any:
+    missing = [name for name in ("name", *methods) if not hasattr(given, name)]
+    if missing:
+        raise SettingsError(
+            f"{role} {given!r} is no model string or chat model and has no {', '.join(missing)}; see graph/roles.py"
+        )
+    return given

@@ -17,7 +17,7 @@ from typing import Any
 from anyprefer.graph.build import run_blocking, wire
 from anyprefer.graph.errors import ModelSetupError, RunFolderError, SettingsError, ToolError
 from anyprefer.graph.folder import RunFolder
-from anyprefer.graph.inputs import BadRow, Source, read_tasks
+from anyprefer.graph.inputs import BadRow, Source, printable, read_tasks
 from anyprefer.graph.models import redact
 from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.settings import Settings, load_settings
@@ -95,7 +95,8 @@ class Synthesis:
         return row
 
     def _failed(self, identifier: str, reason: str) -> Row:
-        return Row(id=identifier, outcome="failed", reason=reason, models=self.models, seed=self.settings.seed)
+        texts = {"id": printable(identifier), "reason": printable(reason)}
+        return Row(**texts, outcome="failed", models=self.models, seed=self.settings.seed)
 
     async def _play(self, task: Task | BadRow) -> Row:
         if isinstance(task, BadRow):
