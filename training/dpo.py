@@ -92,7 +92,7 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
         adapter=str(output),
         base=base,
         pairs=tuple(_pair_file(file) for file in pair_files(*pairs)),
-        trained=len(trainer.train_dataset),
+        trained=len(rows),
         settings=settings,
         versions={name: version(name) for name in _LIBRARIES},
         losses=losses,
@@ -106,6 +106,7 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
 def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DPOTrainer:
     use_threads(settings.threads)
     weights = load_weights(base, dtype=settings.dtype, merge=False)
+    _check_lengths(rows, weights.tokenizer, settings.max_length)
     reference = None
     if weights.adapter and settings.reference == "base":
         reference = load_weights(str(adapter_base(base)), dtype=settings.dtype).model
@@ -117,6 +118,16 @@ def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DP
         processing_class=weights.tokenizer,
         peft_config=_lora(settings, weights),
     )
+
+
+def _check_lengths(rows: Any, tokenizer: Any, max_length: int) -> None:
+    """TRL drops a pair whose prompt alone fills max_length; that must not happen in silence."""
+    prompts = tokenizer.apply_chat_template(rows["prompt"][:], add_generation_prompt=True, return_dict=False)
+    longest = max(len(ids) for ids in prompts)
+    if longest >= max_length:
+        raise TrainingError(
+            f"the longest prompt has {longest} tokens and leaves no room for answers in max_length {max_length}; raise it"
+        )
 
 
 def _lora(settings: TrainSettings, weights: Weights) -> LoraConfig | None:

@@ -8,6 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from anyprefer.graph.errors import TrainingError
 
+LossName = Literal[
+    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
+    "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
+]  # fmt: skip
+"""The losses of TRL's DPOTrainer."""
+
 
 class TrainSettings(BaseModel):
     """Every knob of `train`. Defaults are the paper's (Table 3) where it states a value."""
@@ -23,7 +29,7 @@ class TrainSettings(BaseModel):
         gt=0,
         description="β, how hard DPO is held to its reference (not stated in the paper; 0.1 is TRL's and DPO's own).",
     )
-    loss_type: tuple[str, ...] = Field(
+    loss_type: tuple[LossName, ...] = Field(
         ("sigmoid",),
         min_length=1,
         description="TRL loss names, added up: sigmoid is DPO; sft adds the chosen answer's likelihood.",

@@ -43,7 +43,7 @@ class Drawn:
     """False when `max_tokens` cut it off."""
 
 
-class _SeededPick(LogitsProcessor):  # type: ignore[misc]
+class _SeededPick(LogitsProcessor):
     """Replaces each row's logits by a one-hot of the token its seed picks; greedy rows pass untouched."""
 
     def __init__(self, rows: Sequence[Sampling], steps: int, device: torch.device) -> None:
@@ -76,7 +76,7 @@ class _SeededPick(LogitsProcessor):  # type: ignore[misc]
         return index if order is None else order.gather(1, index)
 
 
-class _RowStops(StoppingCriteria):  # type: ignore[misc]
+class _RowStops(StoppingCriteria):
     """Ends a row when its answer contains one of its stop strings."""
 
     def __init__(self, rows: Sequence[Sampling], tokenizer: Any, prompt_length: int) -> None:

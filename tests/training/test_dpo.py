@@ -1,0 +1,148 @@
+import hashlib
+import json
+import math
+
+import pytest
+
+from anyprefer.graph.errors import ModelSetupError, TrainingError
+from anyprefer.graph.models.local import LocalChat
+from anyprefer.graph.models.weights import adapter_base
+from anyprefer.training.dpo import REPORT, TrainReport, train
+from anyprefer.training.settings import PRESETS, train_settings
+
+FAST = {
+    "dtype": "float32",
+    "epochs": 6,
+    "learning_rate": 5e-3,
+    "lora_r": 4,
+    "lora_alpha": 8,
+    "batch_size": 4,
+    "max_length": 64,
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"q{number}"}],
+            "chosen": [{"role": "assistant", "content": "yes"}],
+            "rejected": [{"role": "assistant", "content": "no no no"}],
+        }
+        for number in range(8)
+    ]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(tiny, pairs, tmp_path_factory):
+    return train([pairs], str(tiny), tmp_path_factory.mktemp("first"), train_settings(**FAST))
+
+
+def answer(model):
+    chat = LocalChat(model=str(model), dtype="float32", temperature=0, max_tokens=8)
+    text = chat.invoke("q1").text
+    chat.unload()
+    return text
+
+
+def test_training_lowers_the_loss_from_log_2(first):
+    assert first.losses[0] == pytest.approx(math.log(2), abs=1e-4)
+    assert first.losses[-1] < first.losses[0] / 2
+    assert first.metrics["rewards/accuracies"] == 1
+
+
+def test_the_adapter_changes_the_answers(tiny, first):
+    assert answer(first.adapter) != answer(tiny)
+
+
+def test_the_next_round_starts_at_log_2_from_the_same_adapter(tiny, pairs, first, tmp_path):
+    second = train([pairs], first.adapter, tmp_path / "second", train_settings(**{**FAST, "epochs": 1}))
+    assert second.losses[0] == pytest.approx(math.log(2), abs=1e-4)
+    assert adapter_base(second.adapter) == str(tiny)
+    assert sorted(path.name for path in (tmp_path / "second").iterdir()) == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        REPORT,
+    ]
+
+
+def test_with_the_base_as_reference_a_trained_start_is_ahead(pairs, first, tmp_path):
+    settings = train_settings(**{**FAST, "epochs": 1, "reference": "base"})
+    assert train([pairs], first.adapter, tmp_path / "out", settings).losses[0] < math.log(2) / 2
+
+
+def test_the_report_says_where_the_adapter_comes_from(tiny, pairs, first, tmp_path_factory):
+    file = pairs / "pairs.jsonl"
+    saved = TrainReport.model_validate_json((tmp_path_factory.getbasetemp() / first.adapter / REPORT).read_text())
+    assert saved == first
+    assert saved.base == str(tiny)
+    assert saved.pairs[0].sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (saved.pairs[0].rows, saved.trained) == (8, 8)
+
+
+def test_equal_seeds_give_equal_losses(tiny, pairs, tmp_path):
+    settings = train_settings(**{**FAST, "epochs": 1})
+    one, two = (train([pairs], str(tiny), tmp_path / name, settings).losses for name in ("one", "two"))
+    assert one == two
+
+
+def test_losses_add_up_by_weight(tiny, pairs, tmp_path):
+    settings = train_settings(**{**FAST, "epochs": 1, "loss_type": ("sigmoid", "sft"), "loss_weights": (1.0, 0.5)})
+    assert train([pairs], str(tiny), tmp_path / "out", settings).losses[0] > math.log(2) + 0.5
+
+
+def test_named_modules_are_adapted(tiny, pairs, tmp_path):
+    train(
+        [pairs], str(tiny), tmp_path / "out", train_settings(**{**FAST, "epochs": 1, "lora_targets": "q_proj, v_proj"})
+    )
+    saved = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert sorted(saved["target_modules"]) == ["q_proj", "v_proj"]
+
+
+def test_an_existing_adapter_is_not_overwritten(tiny, pairs, first):
+    from pathlib import Path
+
+    with pytest.raises(TrainingError, match="already holds an adapter"):
+        train([pairs], str(tiny), Path(first.adapter), train_settings(**FAST))
+
+
+def test_pairs_longer_than_max_length_are_named(tiny, pairs, tmp_path):
+    with pytest.raises(TrainingError, match="max_length"):
+        train([pairs], str(tiny), tmp_path / "out", train_settings(**{**FAST, "max_length": 8}))
+
+
+def test_a_missing_base_is_named(pairs, tmp_path):
+    with pytest.raises(ModelSetupError, match="nowhere"):
+        train([pairs], str(tmp_path / "nowhere"), tmp_path / "out", train_settings(**FAST))
+
+
+def test_the_paper_preset_is_table_3():
+    settings = train_settings("paper")
+    assert (settings.epochs, settings.lora_r, settings.lora_alpha) == (3, 128, 256)
+    assert (settings.batch_size, settings.learning_rate, settings.max_length) == (1, 1e-7, 1024)
+    assert settings.lora_targets == "all-linear"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_valid_and_take_changes(preset):
+    assert train_settings(preset, epochs=5, beta=None).epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"preset": "huge"}, "unknown preset"),
+        ({"epochs": 0}, "epochs"),
+        ({"lora_rank": 4}, "lora_rank"),
+        ({"loss_type": ("sigmoid", "sft")}, "same length"),
+        ({"loss_type": ("dpo",)}, "sigmoid"),
+    ],
+)
+def test_bad_settings_are_named(changes, said):
+    with pytest.raises(TrainingError, match=said):
+        train_settings(**changes)

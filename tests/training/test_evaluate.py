@@ -1,0 +1,87 @@
+import json
+import math
+
+import pytest
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+
+from anyprefer.graph.errors import TrainingError
+from anyprefer.graph.models.local import LocalChat
+from anyprefer.graph.state import Task
+from anyprefer.training.evaluate import EvalResult, evaluate, wilson
+
+TASKS = [Task(id=str(number), prompt=f"q{number}", reference="yes") for number in range(4)]
+
+
+def is_correct(task, answer):
+    return answer == task.reference
+
+
+class Broken(GenericFakeChatModel):
+    def _generate(self, messages, *args, **kwargs):
+        if messages[-1].content == "q2":
+            raise ConnectionError("server gone")
+        return super()._generate(messages, *args, **kwargs)
+
+
+def fake(*answers, kind=GenericFakeChatModel):
+    return kind(messages=iter(AIMessage(text) for text in answers))
+
+
+async def test_right_answers_are_counted():
+    result = await evaluate(fake("yes", "no", "yes", "yes"), TASKS, is_correct, concurrency=1)
+    assert (result.n, result.correct, result.unscored, result.accuracy) == (4, 3, 0, 0.75)
+    assert result.temperature == 0
+
+
+async def test_a_failed_call_is_unscored_not_wrong(tmp_path):
+    file = tmp_path / "out" / "answers.jsonl"
+    result = await evaluate(fake("yes", "yes", "no", kind=Broken), TASKS, is_correct, concurrency=1, answers=file)
+    assert (result.n, result.correct, result.unscored) == (3, 2, 1)
+    assert "server gone" in result.first_error
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["correct"] for row in rows] == [True, True, None, False]
+    assert [row["id"] for row in rows] == ["0", "1", "2", "3"]
+
+
+async def test_a_local_model_is_asked_in_batches(tiny):
+    model = LocalChat(model=str(tiny), dtype="float32")
+    result = await evaluate(model, TASKS, lambda task, answer: bool(answer), max_tokens=3)
+    model.unload()
+    assert (result.n, result.model, result.max_tokens) == (4, str(tiny), 3)
+
+
+async def test_a_task_keeps_its_own_system_message():
+    seen = []
+
+    class Listening(GenericFakeChatModel):
+        def _generate(self, messages, *args, **kwargs):
+            seen.append([message.content for message in messages])
+            return super()._generate(messages, *args, **kwargs)
+
+    tasks = [Task(id="a", prompt="q"), Task(id="b", prompt="q", system="own")]
+    await evaluate(fake("yes", "yes", kind=Listening), tasks, is_correct, system="shared", concurrency=1)
+    assert seen == [["shared", "q"], ["own", "q"]]
+
+
+async def test_no_tasks_are_refused():
+    with pytest.raises(TrainingError, match="no tasks"):
+        await evaluate(fake(), [], is_correct)
+
+
+def test_wilson_against_published_values():
+    """Newcombe 1998, table I, method 3: 81/263 and 15/148."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+
+
+@pytest.mark.parametrize("n", [1, 10, 200])
+def test_wilson_stays_in_range(n):
+    assert wilson(0, n)[0] == pytest.approx(0)
+    assert wilson(n, n)[1] == pytest.approx(1)
+
+
+def test_nothing_marked_has_no_accuracy():
+    empty = EvalResult(model="m", n=0, correct=0, unscored=3, seed=0, temperature=0, max_tokens=1)
+    assert math.isnan(empty.accuracy)
+    assert empty.interval == (0, 1)
