@@ -44,4 +44,5 @@ def _item(value: Any) -> Item:
         table = tomlkit.inline_table()
         table.update(value)
         return table
-    return tomlkit.item(list(value) if isinstance(value, tuple) else value)
+    item: Item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+    return item

@@ -19,10 +19,11 @@ from anyprefer.graph.errors import (
     RunFolderError,
     SettingsError,
     ToolError,
+    TrainingError,
 )
 
 DONE, STOPPED, USAGE, INTERRUPTED = 0, 1, 2, 130
-_USAGE = (SettingsError, ModelSetupError, ToolError, InputError, RunFolderError)
+_USAGE = (SettingsError, ModelSetupError, ToolError, InputError, RunFolderError, TrainingError)
 _WIDE = 200
 
 
@@ -40,11 +41,11 @@ class Commands(TyperGroup):
 
 @contextmanager
 def at_work(interrupted: str) -> Iterator[None]:
-    """Around the work itself, after everything was checked: folders and input that break now stop the run
-    (exit code 1, not 2), and Ctrl-C says `interrupted` and exits with 130."""
+    """Around the work itself, after everything was checked: folders, input and training that break now stop
+    the run (exit code 1, not 2), and Ctrl-C says `interrupted` and exits with 130."""
     try:
         yield
-    except (RunFolderError, InputError) as error:
+    except (RunFolderError, InputError, TrainingError) as error:
         complain(error)
         raise typer.Exit(STOPPED) from error
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,7 +126,7 @@ def _evaluated(
 
 
 def _answer_file(folder: Path | None, spec: str, name: str) -> Path | None:
-    plain = "".join(c if c.isalnum() else "-" for c in f"{Path(name).stem}-{spec}")
+    plain = re.sub(r"[\W_]+", "-", f"{name}-{spec}").strip("-")
     return folder / f"{plain}.jsonl" if folder else None
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from anyprefer.graph.cli.console import at_work, out, table
 from anyprefer.graph.cli.flags import Values, flags
+from anyprefer.graph.errors import RunFolderError
 from anyprefer.training.settings import PRESETS, TrainSettings
 
 PANELS: dict[str, tuple[str, ...]] = {
@@ -50,12 +51,15 @@ def train(
 
     name = base.removeprefix("hf:")
     settings = train_settings(preset or default_preset(name), **values)
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise RunFolderError(f"{to} exists; choose another folder with --out")
     console = out()
     with console.status("loading"):
         from anyprefer.training.dpo import train as run
-        from anyprefer.training.pairs import pair_files
-    files = pair_files(*pairs)
-    console.print(f"training {name} on {', '.join(map(str, files))}")
+        from anyprefer.training.pairs import load_pairs
+
+        rows = load_pairs(*pairs)
+    console.print(f"training {name} on {len(rows)} pairs")
     with at_work(f"nothing was saved in {to}; the same command starts again"):
         report = run(pairs, base=name, output=to, settings=settings)
     shown = table("", "")
