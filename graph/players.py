@@ -19,7 +19,7 @@ from anyprefer.nodes.judge import ChatJudge
 from anyprefer.nodes.pair import Builder, pair_builder
 from anyprefer.nodes.reward import ChatReward
 from anyprefer.nodes.sample import ChatTarget
-from anyprefer.tools import KnowledgeTool, load_tools
+from anyprefer.tools import KnowledgeTool, limited, load_tools
 
 EVIDENCE = "evidence"
 
@@ -119,6 +119,7 @@ class _Loader:
         if played:
             tape = Tape.load(played.removeprefix("replay:"))
             return [replayed_tool(tool, tape) for tool in tools]
+        tools = [limited(tool, self.settings.tool_timeout) for tool in tools]
         return [recorded_tool(tool, self.tape) for tool in tools] if self.tape else tools
 
     def _specs(self) -> list[str]:

@@ -18,7 +18,7 @@ def find_json(text: str, kind: type) -> Any:
     start = text.find(opening)
     while start >= 0:
         try:
-            value, _ = decoder.raw_decode(text[start:])
+            value, _ = decoder.raw_decode(text, start)
         except (json.JSONDecodeError, RecursionError):
             value = None
         if isinstance(value, kind):

@@ -12,7 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
-from anyprefer.graph.models import accepted_settings, model_name, redact
+from anyprefer.graph.models import accepted_settings, redact, who_and_where
 from anyprefer.graph.state import Task, derive_seed
 
 T = TypeVar("T")
@@ -32,9 +32,9 @@ async def call(
         raise
     except Exception as error:
         words = redact(str(error))
-        raise ModelError(f"{role} ({model_name(model)}) did not answer: {type(error).__name__}: {words}") from error
+        raise ModelError(f"{role} ({who_and_where(model)}) did not answer: {type(error).__name__}: {words}") from error
     if not isinstance(answer, AIMessage):
-        raise ModelError(f"{role} ({model_name(model)}) returned {type(answer).__name__} instead of a message")
+        raise ModelError(f"{role} ({who_and_where(model)}) returned {type(answer).__name__} instead of a message")
     return answer
 
 

@@ -11,28 +11,25 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from anyprefer.graph.models import redact
-from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Candidate, GameState, Knowledge, Selection, Task
 from anyprefer.tools import KnowledgeTool, as_finding, failure_text
 
 Node = Callable[[GameState], Awaitable[GameState]]
 
 
-def use_task_tools(tools: Sequence[KnowledgeTool], settings: Settings) -> Node:
+def use_task_tools(tools: Sequence[KnowledgeTool]) -> Node:
     """The node beside sampling: tools that look at the task alone."""
     by_name = {tool.name: tool for tool in tools if tool.looks_at == "task"}
 
     async def run(state: GameState) -> GameState:
         chosen = [choice for choice in state["selected"] if choice.tool in by_name]
-        found = await asyncio.gather(
-            *(_use(by_name[choice.tool], choice, state["task"], None, settings) for choice in chosen)
-        )
+        found = await asyncio.gather(*(_use(by_name[choice.tool], choice, state["task"], None) for choice in chosen))
         return {"task_knowledge": list(found)}
 
     return run
 
 
-def use_candidate_tools(tools: Sequence[KnowledgeTool], settings: Settings) -> Node:
+def use_candidate_tools(tools: Sequence[KnowledgeTool]) -> Node:
     """The node after sampling: every chosen candidate-level tool on every candidate."""
     by_name = {tool.name: tool for tool in tools if tool.looks_at == "candidate"}
 
@@ -40,7 +37,7 @@ def use_candidate_tools(tools: Sequence[KnowledgeTool], settings: Settings) -> N
         chosen = [choice for choice in state["selected"] if choice.tool in by_name]
         found = await asyncio.gather(
             *(
-                _use(by_name[choice.tool], choice, state["task"], candidate, settings)
+                _use(by_name[choice.tool], choice, state["task"], candidate)
                 for candidate in state["candidates"]
                 for choice in chosen
             )
@@ -50,10 +47,8 @@ def use_candidate_tools(tools: Sequence[KnowledgeTool], settings: Settings) -> N
     return run
 
 
-async def _use(
-    tool: KnowledgeTool, choice: Selection, task: Task, candidate: Candidate | None, settings: Settings
-) -> Knowledge:
-    """One tool, once, bounded by the tool timeout."""
+async def _use(tool: KnowledgeTool, choice: Selection, task: Task, candidate: Candidate | None) -> Knowledge:
+    """One tool, once."""
     fixed: dict[str, Any] = {
         "tool": tool.name,
         "arguments": choice.arguments,
@@ -64,10 +59,8 @@ async def _use(
         arguments["query"] = task.prompt
     injected = {name: value for name, value in (("task", task), ("candidate", candidate)) if name in tool.wants}
     begun = time.perf_counter()
-    limit = asyncio.timeout(settings.tool_timeout)
     try:
-        async with limit:
-            finding = as_finding(await tool.ainvoke({**arguments, **injected}))
+        finding = as_finding(await tool.ainvoke({**arguments, **injected}))
         seconds = time.perf_counter() - begun if finding.seconds is None else finding.seconds
         return Knowledge(
             **fixed,
@@ -78,9 +71,7 @@ async def _use(
             seconds=round(seconds, 6),
         )
     except Exception as error:
-        late = limit.expired()  # a TimeoutError may also be the tool's own
-        words = f"no answer within {settings.tool_timeout:g} s" if late else redact(failure_text(error))
-        return Knowledge(**fixed, error=words)
+        return Knowledge(**fixed, error=redact(failure_text(error)))
 
 
 def knowledge_lines(found: Sequence[Knowledge]) -> str:

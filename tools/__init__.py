@@ -1,6 +1,17 @@
 """Knowledge tools. Every other file in this folder that defines a `@tool` is found by itself."""
 
-from anyprefer.tools.base import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text, tool
+from anyprefer.tools.base import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text, limited, tool
 from anyprefer.tools.registry import as_knowledge_tool, available_tools, load_tools
 
-__all__ = ["Finding", "KnowledgeTool", "ToolFailure", "as_finding", "as_knowledge_tool", "available_tools", "failure_text", "load_tools", "tool"]
+__all__ = [
+    "Finding",
+    "KnowledgeTool",
+    "ToolFailure",
+    "as_finding",
+    "as_knowledge_tool",
+    "available_tools",
+    "failure_text",
+    "limited",
+    "load_tools",
+    "tool",
+]

@@ -164,6 +164,22 @@ def tool(function: Callable[..., Any]) -> KnowledgeTool:
     )
 
 
+def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
+    """The same tool, given up on after `seconds`; what it does afterwards is nobody's concern."""
+
+    async def function(**inputs: Any) -> Any:
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await tool._arun(**inputs)
+        except TimeoutError:
+            if limit.expired():
+                raise ToolFailure(f"no answer within {seconds:g} s") from None
+            raise  # the tool's own time limit
+
+    return tool.model_copy(update={"function": function})
+
+
 def as_finding(result: Any) -> Finding:
     """What a tool returned as a `Finding`; plain values become its text (and data, when structured)."""
     finding = result if isinstance(result, Finding) else Finding(as_text(result))

@@ -1,6 +1,13 @@
 """Models at one seam: LangChain chat models, made from a string or given as objects."""
 
 from anyprefer.graph.models.load import load_model
-from anyprefer.graph.models.traits import Traits, accepted_settings, model_name, redact, traits_of
+from anyprefer.graph.models.traits import (
+    Traits,
+    accepted_settings,
+    model_name,
+    redact,
+    traits_of,
+    who_and_where,
+)
 
-__all__ = ["Traits", "accepted_settings", "load_model", "model_name", "redact", "traits_of"]
+__all__ = ["Traits", "accepted_settings", "load_model", "model_name", "redact", "traits_of", "who_and_where"]

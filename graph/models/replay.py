@@ -8,7 +8,6 @@ model's name and traits, so that playback asks in the same way.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import threading
@@ -21,8 +20,7 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.load import dumpd, load
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel, ConfigDict
 
@@ -47,9 +45,10 @@ class Tape:
         try:
             tape.path.parent.mkdir(parents=True, exist_ok=True)
             tape.path.touch(exist_ok=False)
-        except FileExistsError:
-            raise InputError(f"recording {path} exists; choose another file, or play it with replay:{path}") from None
         except OSError as error:
+            if tape.path.exists():
+                mend = f"choose another file, or play it with replay:{path}"
+                raise InputError(f"recording {path} exists; {mend}") from None
             raise InputError(f"recording {path} cannot be written: {error.strerror}") from error
         return tape
 
@@ -131,7 +130,7 @@ class RecordingChat(BaseChatModel):
         """Puts the answer, or the error, on the tape: a refused call decides how the game goes on too."""
 
         def note(result: ChatResult) -> ChatResult:
-            self.tape.record(question, dumpd(result.generations[0].message))
+            self.tape.record(question, message_to_dict(result.generations[0].message))
             return result
 
         try:
@@ -172,7 +171,7 @@ class ReplayChat(BaseChatModel):
         value = self.tape.play(_question(messages, kwargs))
         if "failure" in value:
             raise type(value["failure"], (Exception,), {})(value["words"])
-        message = load(value, allowed_objects="messages")
+        [message] = messages_from_dict([value])
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
@@ -188,9 +187,6 @@ def recorded_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
         begun = time.perf_counter()
         try:
             finding = as_finding(await tool._arun(**inputs))
-        except asyncio.CancelledError:
-            tape.record(_inputs(tool, inputs), {"timeout": True})
-            raise
         except Exception as error:
             tape.record(_inputs(tool, inputs), {"error": redact(failure_text(error))})
             raise
@@ -206,8 +202,6 @@ def replayed_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
 
     async def function(**inputs: Any) -> Finding:
         value = tape.play(_inputs(tool, inputs))
-        if value.get("timeout"):
-            raise TimeoutError
         if "error" in value:
             raise ToolFailure(value["error"])
         return Finding(**value["finding"])

@@ -29,6 +29,8 @@ class Traits:
     """Whether it takes tools; one that does not is asked by a text protocol."""
     shapes: bool
     """Whether it takes OpenAI's `response_format`; one that does not is asked for text."""
+    where: str = ""
+    """The server's URL where there is one; error messages name it."""
 
 
 def traits_of(model: BaseChatModel) -> Traits:
@@ -41,6 +43,7 @@ def traits_of(model: BaseChatModel) -> Traits:
         fields=tuple(name for name in SAMPLING if name in type(model).model_fields),
         tools=type(model).bind_tools is not BaseChatModel.bind_tools,
         shapes=isinstance(model, BaseChatOpenAI),
+        where=str(getattr(model, "openai_api_base", None) or ""),
     )
 
 
@@ -53,6 +56,12 @@ def accepted_settings(model: BaseChatModel, wanted: Mapping[str, Any]) -> dict[s
 def model_name(model: BaseChatModel) -> str:
     """The model's own name, for rows and messages."""
     return traits_of(model).name
+
+
+def who_and_where(model: BaseChatModel) -> str:
+    """The model's name and the URL it answers at, for error messages."""
+    traits = traits_of(model)
+    return f"{traits.name} at {traits.where}" if traits.where else traits.name
 
 
 def _name(model: BaseChatModel) -> str:
