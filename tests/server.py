@@ -62,8 +62,9 @@ def target_answer(prompt: str, seed: int) -> str:
 
 def judge_scores(body: str) -> list[int]:
     """High for the right sum, low for others, by each answer's last number."""
-    query = body.partition("Query: ")[2].partition("\n\nAnswers:")[0]
-    answers = re.split(r"^Answer \d+:\n", body.partition("\n\nAnswers:\n")[2], flags=re.MULTILINE)[1:]
+    asked, _, shown = body.rpartition("\n\nAnswers:\n")
+    query = asked.rpartition("Query: ")[2]
+    answers = re.split(r"^Answer \d+:\n", shown, flags=re.MULTILINE)[1:]
     right = str(sum(int(n) for n in re.findall(r"\d+", query)))
     scores = []
     for answer in answers:
@@ -78,7 +79,7 @@ def play(role: str, user: str, seed: int, shaped: bool) -> str:
         names = re.findall(r"^- (\w+) \(about", user, re.MULTILINE)
         return json.dumps([{"tool": name, "arguments": {}} for name in names])
     if role == "aggregate":
-        return f"What matters: {user.partition('Knowledge base:')[2].strip()[:200]}"
+        return f"What matters: {user.partition('Knowledge base:')[2].partition('Query:')[0].strip()[:200]}"
     if role == "judge":
         scores = judge_scores(user)
         rows = [{"answer": n, "analysis": f"Ends in a number, worth {s}.", "score": s} for n, s in enumerate(scores, 1)]

@@ -12,7 +12,7 @@ from anyprefer.nodes.answers import find_json, last_out_of_ten, score_of
         ('{"a": {"b": [1]}}', dict, {"a": {"b": [1]}}),
         ('{"list": [3]}', list, [3]),
         ("nothing", dict, None),
-        ("[" * 50_000, list, None),
+        ("[" * 2_000, list, None),
     ],
 )
 def test_finds_the_first_json_value_of_its_kind(text, kind, found):

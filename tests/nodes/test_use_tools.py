@@ -4,19 +4,16 @@ import time
 
 import pytest
 
-from anyprefer.graph import Settings
 from anyprefer.graph.state import Candidate, Knowledge, Selection
 from anyprefer.nodes.use_tools import knowledge_lines, use_candidate_tools, use_task_tools
-from anyprefer.tools import Finding, ToolFailure, tool
+from anyprefer.tools import Finding, ToolFailure, limited, tool
 from tests.scripted import Scripted, a_task, play
-
-SETTINGS = Settings(tool_timeout=0.2)
 
 
 async def use(made, **arguments):
     """What the tool found about the task."""
     state = {"task": a_task(), "selected": [Selection(tool=made.name, arguments=arguments)]}
-    return (await use_task_tools([made], SETTINGS)(state))["task_knowledge"][0]
+    return (await use_task_tools([limited(made, 0.2)])(state))["task_knowledge"][0]
 
 
 @tool
@@ -59,7 +56,7 @@ async def test_the_judges_arguments_are_passed_and_kept():
 async def test_a_candidate_tool_runs_on_every_candidate_with_its_findings_kept():
     candidates = [Candidate(index=0, content="ab", seed=1), Candidate(index=1, content="abcd", seed=2)]
     state = {"task": a_task(), "selected": [Selection(tool="measure", arguments={"by": 2})], "candidates": candidates}
-    found = (await use_candidate_tools([measure, look], SETTINGS)(state))["candidate_knowledge"]
+    found = (await use_candidate_tools([measure, look])(state))["candidate_knowledge"]
     assert [(k.candidate, k.text, k.verdict, k.weight, k.data) for k in found] == [
         (0, "2 signs", 0.5, 2, {"box": [1, 2]}),
         (1, "4 signs", 0.5, 2, {"box": [1, 2]}),

@@ -1,0 +1,58 @@
+import pytest
+from langchain_core.language_models import GenericFakeChatModel
+
+from anyprefer.graph.models import Traits, accepted_settings, model_name, redact, traits_of
+from tests.scripted import Scripted, ScriptedWithTools
+
+WANTED = {"seed": 1, "temperature": 0.5, "top_p": 0.9, "max_tokens": 8, "response_format": {}}
+
+
+def test_a_model_gets_the_sampling_settings_it_declares_and_everything_else():
+    assert accepted_settings(Scripted(), WANTED) == WANTED
+    assert accepted_settings(GenericFakeChatModel(messages=iter([])), WANTED) == {"response_format": {}}
+
+
+def test_tool_calling_is_seen_from_the_class():
+    assert not traits_of(Scripted()).tools
+    assert traits_of(ScriptedWithTools()).tools
+
+
+def test_stated_traits_win():
+    class Stating(Scripted):
+        traits: Traits = Traits(name="me", fields=("seed",), tools=True, shapes=True)
+
+    assert traits_of(Stating()).shapes
+    assert model_name(Stating()) == "me"
+    assert accepted_settings(Stating(), WANTED) == {"seed": 1, "response_format": {}}
+
+
+def test_a_model_is_named_by_its_own_name_or_its_class():
+    class Named(Scripted):
+        model: str = "org/model"
+
+    assert model_name(Named()) == "org/model"
+    assert (
+        model_name(
+            Named(),
+        )
+        != model_name(Scripted())
+        == "Scripted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("key: sk-abcdef123456.", "key: [secret]."),
+        ("sk-proj-****wxyz", "[secret]"),
+        ("token hf_abcdefgh", "token [secret]"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [secret]"),
+        ("hf-internal-testing/tiny and a risk-based task", "hf-internal-testing/tiny and a risk-based task"),
+        ("we say very-secret-value twice: very-secret-value", "we say [MY_API_KEY] twice: [MY_API_KEY]"),
+        ("short", "short"),
+    ],
+)
+def test_secrets_are_taken_out(monkeypatch, text, clean):
+    monkeypatch.setenv("MY_API_KEY", "very-secret-value")
+    monkeypatch.setenv("A_TOKEN", "short")
+    assert redact(text) == clean
