@@ -15,6 +15,7 @@ import typer
 from anyprefer.graph.cli.config import config
 from anyprefer.graph.cli.console import Commands
 from anyprefer.graph.cli.evaluate import evaluate
+from anyprefer.graph.cli.iterate import demo, iterate
 from anyprefer.graph.cli.show import graph, tools
 from anyprefer.graph.cli.synth import synth
 from anyprefer.graph.cli.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (synth, train, evaluate, tools, graph, config):
+for command in (synth, train, evaluate, iterate, demo, tools, graph, config):
     app.command()(command)
 
 

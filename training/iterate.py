@@ -1,0 +1,158 @@
+"""Iterative preference fine-tuning (§2.5): synthesise → train → evaluate → the stronger target plays on.
+
+    iterate(Demo().plan(), Path("runs/loop"), Demo().evaluate)
+
+A folder holds one sub-folder an iteration, each with the run (`pairs/`), the adapter (`adapter/`) and
+the evaluation (`evaluation.json`). Every step that is complete is skipped when the same command is
+given again, and a half-finished synthesis goes on where it was.
+
+Departures from the paper: it does not say whether an iteration sees new tasks; ours are given per
+iteration. The reference policy of later rounds is `TrainSettings.reference`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from anyprefer.graph.build import run_blocking
+from anyprefer.graph.errors import RunFolderError, SettingsError, TrainingError
+from anyprefer.graph.inputs import BadRow
+from anyprefer.graph.models import load_model
+from anyprefer.graph.runner import Synthesis
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import Row, Task
+from anyprefer.training.dpo import REPORT, train
+from anyprefer.training.evaluate import EvalResult
+from anyprefer.training.settings import TrainSettings
+
+Evaluate = Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]
+"""Held-out results, by name of the task set, of the target after so many iterations (0: before the
+first); the folder is for what should be kept of it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is played and how it is trained."""
+
+    settings: Settings
+    """Its target is where the first iteration starts: `smollm2` or `hf:…`."""
+    training: TrainSettings
+    iterations: int
+    tasks: Callable[[int], Iterable[Task | BadRow]]
+    """The tasks of iteration 1, 2, …"""
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """What one iteration came to; number 0 is the target before the first."""
+
+    number: int
+    target: str
+    """Model string of the target after this iteration."""
+    counts: dict[str, int]
+    """accepted, rejected, failed rows."""
+    results: dict[str, EvalResult]
+    """Held-out results by family."""
+
+
+class Steps:
+    """What happens while `iterate` works; override what is wanted, for progress and reports."""
+
+    def row(self, iteration: int, row: Row) -> None:
+        """A row of the synthesis is finished."""
+
+    def step(self, iteration: int, name: str) -> None:
+        """`synthesise`, `train` or `evaluate` begins."""
+
+    def done(self, iteration: Iteration) -> None:
+        """An iteration is finished."""
+
+
+def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = None) -> list[Iteration]:
+    """Plays all iterations; returns number 0 (before) and one entry an iteration.
+
+    Raises `SettingsError` for a target that cannot be trained here, `RunFolderError` when the folder
+    was made with other settings, `TrainingError` when an iteration accepted no pair.
+    """
+    steps = steps or Steps()
+    _check(plan, folder)
+    target = plan.settings.target
+    steps.step(0, "evaluate")
+    done = [Iteration(0, target, {}, _evaluated(folder / "base", target, 0, evaluate))]
+    steps.done(done[0])
+    for number in range(1, plan.iterations + 1):
+        home = folder / f"iteration-{number}"
+        steps.step(number, "synthesise")
+        counts = _synthesised(plan, home / "pairs", target, number, steps)
+        steps.step(number, "train")
+        adapter = _trained(plan, home, target, number)
+        target = f"hf:{adapter}"
+        steps.step(number, "evaluate")
+        done.append(Iteration(number, target, counts, _evaluated(home, target, number, evaluate)))
+        steps.done(done[-1])
+    return done
+
+
+def _check(plan: Plan, folder: Path) -> None:
+    target = plan.settings.target
+    if target != "smollm2" and not target.startswith("hf:"):
+        raise SettingsError(f"target {target!r} cannot be trained here; iterate needs smollm2 or hf:ID-or-folder")
+    note = folder / "plan.json"
+    said = {"settings": plan.settings.digest(), "training": plan.training.model_dump(mode="json")}
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:
+        raise RunFolderError(f"{folder} was made with other settings; choose another folder or remove it")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Steps) -> dict[str, int]:
+    """Plays the iteration's tasks with the target as it is now; the counts cover resumed rows too."""
+    settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
+    run = Synthesis(settings, folder, resume=(folder / "settings.json").exists())
+
+    async def play() -> None:
+        async for row in run.stream(plan.tasks(number)):
+            steps.row(number, row)
+
+    run_blocking(play())
+    unload(run.players.target)
+    counts: Counter[str] = run.folder.counts if run.folder else Counter()
+    if not counts["accepted"]:
+        raise TrainingError(f"iteration {number} accepted no pair ({dict(counts)}); see {folder}/failures.jsonl")
+    return dict(counts)
+
+
+def _trained(plan: Plan, home: Path, target: str, number: int) -> Path:
+    adapter = home / "adapter"
+    if not (adapter / REPORT).exists():
+        base = target.removeprefix("hf:")
+        train([home / "pairs"], base=base, output=adapter, settings=plan.training)
+    return adapter
+
+
+def _evaluated(home: Path, target: str, number: int, evaluate: Evaluate) -> dict[str, EvalResult]:
+    file = home / "evaluation.json"
+    if file.exists():
+        saved: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return {name: EvalResult.model_validate(result) for name, result in saved.items()}
+    model = load_model(target)
+    home.mkdir(parents=True, exist_ok=True)
+    results = dict(evaluate(model, number, home))
+    unload(model)
+    dumped = {name: result.model_dump(mode="json") for name, result in results.items()}
+    file.write_text(json.dumps(dumped, indent=2) + "\n", encoding="utf-8")
+    return results
+
+
+def unload(holder: Any) -> None:
+    """Frees the weights of a local model, or of the one a target holds: training needs the memory."""
+    model = getattr(holder, "model", holder)
+    if hasattr(model, "unload"):
+        model.unload()
