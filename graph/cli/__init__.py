@@ -7,6 +7,7 @@ and an exit code (`console.py`). Nothing heavy is imported before a command runs
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Annotated
 
@@ -58,8 +59,11 @@ def anyprefer(
 
 
 def main() -> None:
-    """The entry point. What the terminal's encoding lacks is printed as `?`."""
+    """The entry point. Files and pipes get UTF-8 and no progress bars; a terminal keeps its encoding, and
+    what that lacks is printed as `?`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
     app()

@@ -214,12 +214,13 @@ def test_help_and_version_are_quick_and_light():
     assert re.fullmatch(r"anyprefer \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
-def test_a_terminal_that_lacks_greek_is_no_crash():
-    code = "import sys; from anyprefer.graph.cli import main; sys.argv = ['anyprefer', 'config']; main()"
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "Model to be aligned, ?_t." in result.stdout
+def test_settings_go_to_files_as_utf_8_whatever_the_locale(tmp_path):
+    code = "import sys; from anyprefer.graph.cli import main; sys.argv[0] = 'anyprefer'; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-c", code, "config", "--system", "Réponds brièvement. 短く"]
+    result = subprocess.run(command, capture_output=True, env=environment)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert loaded(result.stdout.decode("utf-8"), tmp_path).system == "Réponds brièvement. 短く"
 
 
 def test_task_sets_leave_nothing_out(tmp_path):
