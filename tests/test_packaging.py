@@ -1,0 +1,61 @@
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FOLDERS = ("graph", "nodes", "tools", "training")
+SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "runs")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The names in a wheel built from a copy, so that no build folder appears in the repository."""
+    place = tmp_path_factory.mktemp("wheel")
+    for name in (*FOLDERS, "pyproject.toml", "README.md"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, place / name, **({"ignore": LEFT_OUT} if (ROOT / name).is_dir() else {}))
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", "out", "."]
+    subprocess.run(command, cwd=place, check=True, capture_output=True)
+    [built] = (place / "out").glob("anyprefer-*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_list_of_packages_is_the_folders_with_code():
+    folders = {path.parent.relative_to(ROOT) for path in SOURCES}
+    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(
+        "anyprefer." + ".".join(folder.parts) for folder in folders
+    )
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == {f"anyprefer.{folder}": folder for folder in FOLDERS}
+
+
+def test_the_wheel_holds_every_file_of_the_packages(wheel):
+    names = {name for name in wheel.namelist() if not name.startswith("anyprefer-")}
+    kept = {".py", ".txt", ".jsonl", ".toml", ".typed"}
+    there = {
+        f"anyprefer/{path.relative_to(ROOT)}"
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in kept and "__pycache__" not in path.parts
+    }
+    assert names == there
+    assert "anyprefer/nodes/judge.txt" in names
+    assert "anyprefer/nodes/py.typed" in names
+    assert any(name.startswith("anyprefer/tools/corpus/") for name in names)
+
+
+def test_the_wheel_declares_the_command(wheel):
+    [entry] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    assert "anyprefer = anyprefer.graph.cli:main" in wheel.read(entry).decode()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_short_enough_to_read(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+    assert path.name != "utils.py"
