@@ -166,8 +166,9 @@ def _file(path: Path) -> Iterator[Located]:
 
 def _open(path: Path) -> TextIO:
     """Bytes that are no UTF-8 pass here and are found in their row, so that the other rows are still read."""
-    how: dict[str, Any] = {"mode": "rt", "encoding": "utf-8-sig", "errors": "surrogateescape"}
-    return gzip.open(path, **how) if path.suffix == ".gz" else path.open(**how)
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="surrogateescape")
+    return path.open(encoding="utf-8-sig", errors="surrogateescape")
 
 
 def _jsonl(lines: Iterable[str], path: Path) -> Iterator[Located]:
