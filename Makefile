@@ -21,9 +21,10 @@ test: $(VENV)/.ready
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf build/check
-	$(BIN)/pip install --quiet --no-deps --target build/check .
-	cd build/check && ../../$(BIN)/mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
+	rm -rf build $(VENV)/check
+	$(BIN)/pip install --quiet --no-deps --target $(VENV)/check .
+	rm -rf build
+	cd $(VENV)/check && ../bin/mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
 
 # torch first: left to the other packages' ranges it brings its newest build and gigabytes of CUDA
 $(VENV)/.ready: pyproject.toml constraints.txt

@@ -29,7 +29,7 @@ from langgraph.types import Checkpointer
 from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.roles import Judge, RewardModel, Target
 from anyprefer.graph.settings import Settings, load_settings
-from anyprefer.graph.state import RECORDS, GameState, Prompts, Task
+from anyprefer.graph.state import FRESH, RECORDS, GameState, Prompts, Task
 from anyprefer.nodes import prompts
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
@@ -114,7 +114,7 @@ def start(players: Players, settings: Settings) -> Callable[[GameState], Awaitab
         if task.system is None and settings.system:
             task = task.model_copy(update={"system": settings.system})
         first = Prompts(target=task.prompt, judge=policy, tools=instructions)
-        return {"task": task, "prompts": first, "rounds": []}
+        return {**FRESH, "task": task, "prompts": first, "rounds": []}
 
     return run
 

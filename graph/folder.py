@@ -47,9 +47,12 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | Path, settings: Settings, models: dict[str, str]) -> RunFolder:
-        """A new folder. Raises `RunFolderError` when there is something in it: nothing is overwritten."""
+        """A new folder, or one in which a run stopped before its first row.
+
+        Raises `RunFolderError` when there is anything else in it: nothing is overwritten.
+        """
         folder = cls(Path(path), settings, models)
-        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+        if folder.path.exists() and not (folder.path.is_dir() and _is_rowless(folder.path)):
             raise RunFolderError(f"run folder {path} exists; continue it with --resume or choose another with --out")
         with _disk(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
@@ -164,6 +167,10 @@ def row_messages(task: Task) -> list[Message]:
     """The task as the `prompt` column of a training row: x itself, whatever p_t became (§2.5)."""
     head: list[Message] = [{"role": "system", "content": task.system}] if task.system else []
     return [*head, {"role": "user", "content": task.prompt}]
+
+
+def _is_rowless(folder: Path) -> bool:
+    return {file.name for file in folder.iterdir()} <= {"settings.json", "run.json"}
 
 
 class _disk:

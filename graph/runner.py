@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from anyprefer.graph.build import run_blocking, wire
 from anyprefer.graph.errors import ModelSetupError, RunFolderError, SettingsError, ToolError
@@ -21,9 +21,10 @@ from anyprefer.graph.inputs import BadRow, Source, printable, read_tasks
 from anyprefer.graph.models import redact
 from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.settings import Settings, load_settings
-from anyprefer.graph.state import Outcome, Row, Task
+from anyprefer.graph.state import GameState, Outcome, Round, Row, Task
 from anyprefer.graph.trace import Tracer, untraced
 from anyprefer.graph.usage import Meter
+from anyprefer.nodes.reward import close_round
 
 STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError)
 
@@ -117,7 +118,7 @@ class Synthesis:
         return row
 
     def _row(self, task: Task, state: Mapping[str, Any], failure: str, meter: Meter) -> Row:
-        rounds = tuple(state.get("rounds", ()))
+        rounds = tuple(state.get("rounds", ())) + (_cut_short(state, failure) if failure else ())
         accepted = not failure and state.get("outcome") == "accepted"
         last = rounds[-1] if rounds else None
         return Row(
@@ -139,6 +140,15 @@ class Synthesis:
         if last.reward is None:
             return f"no pair {spent}: {last.feedback}"
         return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}"
+
+
+def _cut_short(state: Mapping[str, Any], failure: str) -> tuple[Round, ...]:
+    """The round an error ended, when it had got anywhere."""
+    if not (state.get("selected") or state.get("candidates")):
+        return ()
+    if any(closed.candidates == tuple(state["candidates"]) for closed in state["rounds"]):
+        return ()
+    return (close_round(cast("GameState", state), None, failure),)
 
 
 async def asynth(

@@ -205,7 +205,7 @@ RECORDS = (Task, Candidate, Knowledge, Judgment, Selection, Reward, PreferencePa
 
 class GameState(TypedDict, total=False):
     """The LangGraph state. `invoke` needs `task` only; keys below the first block belong to the
-    current round and are overwritten by the next."""
+    current round; `FRESH` empties them for the next."""
 
     task: Task
     prompts: Prompts
@@ -221,6 +221,20 @@ class GameState(TypedDict, total=False):
     pair: PreferencePair | None
     pair_note: str
     reward: Reward | None
+
+
+FRESH: GameState = {
+    "selected": [],
+    "candidates": [],
+    "task_knowledge": [],
+    "candidate_knowledge": [],
+    "context": "",
+    "judgments": [],
+    "pair": None,
+    "pair_note": "",
+    "reward": None,
+}
+"""The current round's keys before it begins."""
 
 
 def as_text(content: Any) -> str:

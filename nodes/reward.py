@@ -23,18 +23,7 @@ def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awai
     async def run(state: GameState) -> GameState:
         formed = state["pair"]
         rated = await model.rate(state, formed) if formed else None
-        closed = Round(
-            number=len(state["rounds"]) + 1,
-            prompts=state["prompts"],
-            selected=tuple(state["selected"]),
-            candidates=tuple(state["candidates"]),
-            knowledge=(*state["task_knowledge"], *state["candidate_knowledge"]),
-            context=state["context"],
-            judgments=tuple(state["judgments"]),
-            pair=formed,
-            reward=rated,
-            feedback=rated.analysis if rated else state["pair_note"],
-        )
+        closed = close_round(state, rated, rated.analysis if rated else state["pair_note"])
         return {
             "reward": rated,
             "rounds": [*state["rounds"], closed],
@@ -48,6 +37,22 @@ def parse_reward(answer: AIMessage) -> Reward:
     """The last "score/10" with the whole answer as analysis. Raises `AnswerError` without one in 1..10."""
     text = str(answer.text).strip()
     return Reward(score=last_out_of_ten(text), analysis=text)
+
+
+def close_round(state: GameState, rated: Reward | None, feedback: str) -> Round:
+    """The current round as a record; one that an error ended holds what there was until then."""
+    return Round(
+        number=len(state["rounds"]) + 1,
+        prompts=state["prompts"],
+        selected=tuple(state["selected"]),
+        candidates=tuple(state["candidates"]),
+        knowledge=(*state["task_knowledge"], *state["candidate_knowledge"]),
+        context=state["context"],
+        judgments=tuple(state["judgments"]),
+        pair=state["pair"],
+        reward=rated,
+        feedback=feedback,
+    )
 
 
 def decide(

@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 
 from anyprefer.graph.errors import AnypreferError
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import GameState, Prompts, Update, as_text
+from anyprefer.graph.state import FRESH, GameState, Prompts, Update, as_text
 from anyprefer.nodes import prompts as texts
 from anyprefer.nodes.textgrad import Rewriter
 
@@ -39,7 +39,7 @@ def update_prompts(engine: BaseChatModel | None, settings: Settings) -> Callable
             tools={name: new.get(f"tools.{name}", text) for name, text in old.tools.items()},
         )
         closed = last.model_copy(update={"updates": tuple(update for _, update in rewritten)})
-        return {"prompts": prompts, "rounds": [*state["rounds"][:-1], closed]}
+        return {**FRESH, "prompts": prompts, "rounds": [*state["rounds"][:-1], closed]}
 
     return run
 

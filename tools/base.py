@@ -72,6 +72,7 @@ class KnowledgeTool(BaseTool):
     options: tuple[str, ...] = ()
     """Names of the keyword-only options."""
     set_options: dict[str, Any] = Field(default_factory=dict)
+    prepare_with: Callable[..., Any] | None = None
 
     def with_options(self, **options: Any) -> KnowledgeTool:
         """The same tool with options set; an unknown one raises `ToolError`."""
@@ -80,6 +81,17 @@ class KnowledgeTool(BaseTool):
                 known = ", ".join(self.options) or "none"
                 raise ToolError(f"tool {self.name!r} has no option {name!r}; it has: {known}")
         return self.model_copy(update={"set_options": {**self.set_options, **options}})
+
+    def preparation(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorates a function of the options that runs once before any task: it opens what takes long
+        and raises a clear error for what cannot be used."""
+        self.prepare_with = function
+        return function
+
+    def prepare(self) -> None:
+        """Runs the preparation with the options that are set."""
+        if self.prepare_with is not None:
+            self.prepare_with(**self.set_options)
 
     def with_instruction(self, instruction: str) -> KnowledgeTool:
         """The same tool as the judge sees it after its instruction was rewritten."""

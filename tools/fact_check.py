@@ -47,6 +47,11 @@ def fact_check(task: Task, candidate: Candidate, *, corpus: str = "", k: int = 1
     return Finding(text, verdict=len(found) / len(new), data=passage)
 
 
+@fact_check.preparation
+def _open(*, corpus: str = "", k: int = 1) -> None:
+    Corpus.open(corpus)
+
+
 def _passages(corpus: Corpus, question: str, k: int) -> list[dict[str, Any]]:
     """Of the k best passages those that hold more than half of the question, by rarity."""
     asked = {word: corpus.rarity(word) for word in terms([question])[0]}

@@ -210,3 +210,8 @@ def knowledge_search(query: str, *, corpus: str = "", k: int = 3) -> Finding:
         return Finding("No passage found.", data=[])
     text = "\n".join(f"[{number}] {p['title']}: {p['text']}" for number, p in enumerate(passages, 1))
     return Finding(text, data=passages)
+
+
+@knowledge_search.preparation
+def _open(*, corpus: str = "", k: int = 3) -> None:
+    Corpus.open(corpus)

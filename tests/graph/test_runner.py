@@ -181,3 +181,31 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     with pytest.raises(RunFolderError, match="exists"):
         list(synth(TASKS, **arguments(Scripted(), folder=path)))
     assert path.read_text() == "mine"
+
+
+async def test_a_task_that_fails_in_its_second_round_keeps_what_that_round_had():
+    judged = ["Answer 1: 2/10\nAnswer 2: 1/10\nAnswer 3: 1/10", "no scores"]
+    row = await play(Scripted(judge=judged, reward="3/10"))
+    assert row.outcome == "failed"
+    first, second = row.rounds
+    assert first.reward.score == 3
+    assert second.candidates
+    assert second.candidates != first.candidates
+    assert (second.judgments, second.pair, second.reward) == ((), None, None)
+    assert "no scores" in second.feedback
+
+
+def test_a_folder_without_a_row_can_be_used_again_with_other_settings(tmp_path):
+    Synthesis(Settings(target="smollm2"), tmp_path / "run").folder.close()
+    rows = list(synth(TASKS[:1], folder=tmp_path / "run", **arguments(mixed())))
+    assert [row.outcome for row in rows] == ["accepted"]
+    with pytest.raises(RunFolderError, match="exists"):
+        next(synth(TASKS[:1], folder=tmp_path / "run", **arguments(mixed())))
+
+
+def test_a_tool_is_prepared_with_its_options_before_any_task(tmp_path):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"text": "fine"}\nnot json\n')
+    options = {"knowledge_search": {"corpus": str(corpus)}}
+    with pytest.raises(InputError, match=r"corpus\.jsonl.*line 2.*not JSON"):
+        assemble(Settings(tools=("knowledge_search",), tool_options=options))

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+
+from anyprefer.graph import Settings, Task
+from anyprefer.graph.errors import RunFolderError, SettingsError, TrainingError
+from anyprefer.tools import Finding, tool
+from anyprefer.training.demo import Demo, change, markdown, table
+from anyprefer.training.evaluate import EvalResult
+from anyprefer.training.families import FAMILIES
+from anyprefer.training.iterate import Iteration, Plan, Steps, iterate
+from anyprefer.training.settings import train_settings
+
+TASKS = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
+TRAINING = train_settings("embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3)
+
+
+def result(correct, n=100):
+    return EvalResult(model="m", n=n, correct=correct, seed=0, temperature=0.0, max_tokens=8)
+
+
+def plan(tiny, **values):
+    given = {"judge": "evidence", "candidates": 3, "max_tokens": 6, "threshold": 1.0, "max_rounds": 1, **values}
+    settings = Settings(target=f"hf:{tiny}", tools=("answer_length",), **given)
+    return Plan(settings, TRAINING, iterations=2, tasks=lambda number: TASKS[(number - 1) * 3 : number * 3])
+
+
+class Log(Steps):
+    def __init__(self):
+        self.steps, self.rows = [], []
+
+    def step(self, iteration, name):
+        self.steps.append((iteration, name))
+
+    def row(self, iteration, row):
+        self.rows.append((iteration, row.id, row.models["target"]))
+
+
+@pytest.fixture
+def answer_length(monkeypatch):
+    @tool
+    def answer_length(candidate, *, most: int = 40) -> Finding:
+        """Prefers short answers."""
+        return Finding("length", verdict=max(0.0, 1 - len(candidate.text) / most))
+
+    from anyprefer.tools import registry
+
+    monkeypatch.setattr(registry, "available_tools", lambda: {"answer_length": answer_length})
+
+
+def test_two_iterations_each_train_the_model_the_next_one_plays(tiny, tmp_path, answer_length):
+    asked = []
+
+    def evaluate(model, number, home):
+        asked.append((number, model.model))
+        return {"short": result(10 + number)}
+
+    log = Log()
+    done = iterate(plan(tiny), tmp_path, evaluate, log)
+    first, second = tmp_path / "iteration-1" / "adapter", tmp_path / "iteration-2" / "adapter"
+    assert [it.target for it in done] == [f"hf:{tiny}", f"hf:{first}", f"hf:{second}"]
+    assert asked == [(0, str(tiny)), (1, str(first)), (2, str(second))]
+    assert [step for number, step in log.steps if number == 1] == ["synthesise", "train", "evaluate"]
+    assert {(number, target) for number, _, target in log.rows} == {(1, str(tiny)), (2, str(first))}
+    assert json.loads((second / "anyprefer.json").read_text())["base"] == str(first)
+
+    again = Log()
+    assert iterate(plan(tiny), tmp_path, evaluate, again) == done
+    assert again.rows == []
+    assert len(asked) == 3
+
+
+def test_a_folder_of_another_plan_is_refused(tiny, tmp_path, answer_length):
+    with pytest.raises(TrainingError, match="accepted no pair"):
+        iterate(plan(tiny, threshold=10.0, min_margin=100.0), tmp_path, lambda model, number, home: {})
+    with pytest.raises(RunFolderError, match="other settings"):
+        iterate(plan(tiny), tmp_path, lambda model, number, home: {})
+
+
+def test_a_target_that_cannot_be_trained_is_refused(tmp_path):
+    hosted = Plan(Settings(target="openai:gpt-4o"), TRAINING, 1, lambda number: TASKS)
+    with pytest.raises(SettingsError, match="cannot be trained here"):
+        iterate(hosted, tmp_path, lambda model, number, home: {})
+
+
+def test_the_demonstration_trains_on_no_held_out_entity_and_on_no_task_twice():
+    demo = Demo(tasks=100, heldout=200, iterations=2)
+    first, second = demo.train_tasks(1), demo.train_tasks(2)
+    heldout = [task for family in FAMILIES.values() for task in family.make(200, 0, "heldout")]
+    assert len(first) == len(second) == 200
+    assert not {task.prompt for task in first} & {task.prompt for task in second}
+    assert not {task.meta["entity"] for task in [*first, *second]} & {task.meta["entity"] for task in heldout}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [(10, 50, "better beyond"), (50, 10, "worse beyond"), (50, 52, "within the interval")],
+)
+def test_a_change_is_judged_by_the_intervals(before, after, words):
+    assert words in change([result(before), result(30), result(after)])
+
+
+def test_the_report_shows_every_family_with_n_and_interval():
+    done = [Iteration(n, "m", {"accepted": n} if n else {}, {"sums": result(10 + 40 * n)}) for n in (0, 1)]
+    assert table(done)[1][0] == "sums (n = 100)"
+    text = markdown(done, seed=3)
+    assert "10.0% [5.5%, 17.4%]" in text
+    assert "seed 3" in text
+    assert "iteration 1: {'accepted': 1}" in text
