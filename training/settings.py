@@ -65,6 +65,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 2,
         "learning_rate": 2e-4,
         "beta": 0.1,
+        "loss_type": ("sigmoid", "sft"),
+        "loss_weights": (1.0, 1.0),
         "lora_r": 16,
         "lora_alpha": 32,
         "batch_size": 8,
@@ -74,7 +76,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """`paper`: Table 3, for a 7B model on one 80 GB GPU. `embedded`: SmolLM2-135M on two CPU cores, found by
-the runs in docs/experiments.md."""
+the runs in docs/experiments.md; it adds the chosen answers' likelihood to the DPO loss, because DPO alone
+made this small model ramble."""
 
 
 def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
