@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 from peft import LoraConfig
 from pydantic import BaseModel, ConfigDict
+from transformers import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from anyprefer.graph.errors import TrainingError
@@ -80,7 +82,8 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
         raise TrainingError(
             "these pairs have images, which local training cannot use; export them for a trainer that can"
         )
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
         trainer = _trainer(rows, base, settings, Path(scratch))
         trainer.train()
     history = trainer.state.log_history
@@ -110,7 +113,7 @@ def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DP
     reference = None
     if weights.adapter and settings.reference == "base":
         reference = load_weights(str(adapter_base(base)), dtype=settings.dtype).model
-    return DPOTrainer(
+    trainer = DPOTrainer(
         model=weights.model,
         ref_model=reference,
         args=_arguments(settings, scratch),
@@ -118,6 +121,17 @@ def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DP
         processing_class=weights.tokenizer,
         peft_config=_lora(settings, weights),
     )
+    for shown in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(shown)
+    trainer.add_callback(_Bar)
+    return trainer
+
+
+class _Bar(ProgressCallback):
+    """The progress bar alone; the losses are in the report."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
 
 
 def _check_lengths(rows: Any, tokenizer: Any, max_length: int) -> None:
