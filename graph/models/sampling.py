@@ -62,7 +62,7 @@ class _SeededPick(LogitsProcessor):
         heat = self._temperature.clamp(min=1e-6)
         picked = self._inverse_cdf(torch.softmax(scores.float() / heat, dim=-1), uniform)
         token = torch.where(self._temperature > 0, picked, greedy)
-        return torch.full_like(scores, float("-inf")).scatter_(1, token, 0.0)
+        return scores.fill_(float("-inf")).scatter_(1, token, 0.0)
 
     def _inverse_cdf(self, probs: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
         """probs: (B, V), uniform: (B, 1) → token (B, 1)."""
@@ -104,6 +104,7 @@ def draw(weights: Weights, prompts: Sequence[list[int]], rows: Sequence[Sampling
     steps = max(row.max_tokens for row in rows)
     inputs = tokenizer.pad({"input_ids": list(prompts)}, padding=True, return_tensors="pt").to(device)
     length = inputs["input_ids"].shape[1]
+    picks = [_SeededPick(rows, steps, device)] if any(row.temperature > 0 for row in rows) else []
     criteria = [_RowStops(rows, tokenizer, length)] if any(row.stop for row in rows) else []
     out = weights.model.generate(
         input_ids=inputs["input_ids"],
@@ -114,7 +115,7 @@ def draw(weights: Weights, prompts: Sequence[list[int]], rows: Sequence[Sampling
         top_p=None,
         top_k=None,
         pad_token_id=tokenizer.pad_token_id,
-        logits_processor=LogitsProcessorList([_SeededPick(rows, steps, device)]),
+        logits_processor=LogitsProcessorList(picks),
         stopping_criteria=StoppingCriteriaList(criteria),
     )
     ends = _end_tokens(weights)
