@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,18 @@ def load_weights(
     base = adapter_base(spec)
     model, tokenizer = _load(base or spec, torch.float32 if base and merge else kind, trust_remote_code)
     if base:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, spec, is_trainable=not merge)
-        model = model.merge_and_unload() if merge else model
+        model = _with_adapter(model, spec, merge)
     model = model.to(kind) if base and merge else model
     return Weights(model=model.to(place), tokenizer=tokenizer, adapter=base is not None)
+
+
+def _with_adapter(model: Any, folder: str, merge: bool) -> Any:
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft's use of a name transformers will drop
+        joined = PeftModel.from_pretrained(model, folder, is_trainable=not merge)
+        return joined.merge_and_unload() if merge else joined
 
 
 def _load(spec: str, dtype: torch.dtype, trust_remote_code: bool) -> tuple[Any, Any]:
