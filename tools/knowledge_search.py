@@ -29,7 +29,7 @@ import Stemmer
 from anyprefer.graph.errors import InputError
 from anyprefer.tools.base import Finding, tool
 
-PACKAGED = Path(__file__).parent / "corpus" / "facts.jsonl"
+PACKAGED = Path(__file__).parent / "facts.jsonl"
 STOPWORDS = frozenset(bm25s.stopwords.STOPWORDS_EN_PLUS)
 
 _LONGEST_QUERY = 10_000
