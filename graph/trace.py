@@ -67,6 +67,8 @@ class Tracer:
 
             def finish(row: Row) -> None:
                 span.set_outputs({"outcome": row.outcome, "reason": row.reason})
+                if row.outcome == "failed":
+                    span.set_status("ERROR")
                 if row.rounds and (rated := row.rounds[-1].reward):
                     self._mlflow.log_feedback(trace_id=span.trace_id, name="reward", value=rated.score)
                 self._mlflow.log_feedback(trace_id=span.trace_id, name="outcome", value=row.outcome)

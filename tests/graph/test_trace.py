@@ -51,6 +51,15 @@ def test_a_task_is_one_trace_with_rounds_by_name_and_its_reward_as_feedback(mlfl
     assert sorted(row.outcome for row in rows) == ["accepted", "failed"]
 
 
+def test_the_trace_of_a_failed_task_is_an_error(mlflow, tmp_path):
+    model = Scripted(judge="no scores")
+    list(synth([a_task()], trace=True, folder=tmp_path, target=model, judge=model, tools=[], candidates=2))
+    mlflow.flush_trace_async_logging()
+    [trace] = mlflow.search_traces(return_type="list")
+    assert trace.info.state == "ERROR"
+    assert "no scores" in trace.data.spans[0].outputs["reason"]
+
+
 async def test_traces_need_a_run_folder():
     with pytest.raises(SettingsError, match="trace needs a run folder"):
         await play(Scripted(), trace=True)
