@@ -106,8 +106,9 @@ def _cell(result: EvalResult) -> str:
     return f"{result.accuracy:.1%} [{low:.1%}, {high:.1%}]{missing}"
 
 
-def markdown(iterations: Sequence[Iteration], seed: int) -> str:
-    """The table and the pairs behind it, as a small report."""
+def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
+    """The table and what made the pairs behind it, as a small report."""
+    judge = "rules over tool verdicts, no model" if settings.judge == "evidence" else settings.judge
     heading, *rows = table(iterations)
     lines = [heading, ["---"] * len(heading), *rows]
     pairs = [f"- iteration {it.number}: {it.counts}" for it in iterations if it.counts]
@@ -117,8 +118,8 @@ def markdown(iterations: Sequence[Iteration], seed: int) -> str:
             "",
             *(f"| {' | '.join(line)} |" for line in lines),
             "",
-            f"Accuracy with its 95% Wilson interval; greedy answers, seed {seed}. Pairs came from rules over tool",
-            "verdicts (the evidence judge), not from a model.",
+            f"Accuracy with its 95% Wilson interval; greedy answers, seed {settings.seed}.",
+            f"Target: {settings.target}. Judge of the pairs: {judge}.",
             "",
             *pairs,
             "",

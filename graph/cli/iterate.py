@@ -40,7 +40,10 @@ def iterate(
     source: Input,
     heldout: Annotated[
         list[str],
-        typer.Option(metavar="TASKS", help="Held-out tasks with a reference: files, or sums and facts; repeatable."),
+        typer.Option(
+            metavar="TASKS",
+            help="Held-out tasks with a reference: files with the same columns, or sums and facts; repeatable.",
+        ),
     ],
     to: Out = None,
     iterations: Iterations = 2,
@@ -74,7 +77,7 @@ def iterate(
         iterations,
         lambda n: tasks[(n - 1) % len(tasks)],
     )
-    _run(plan, folder, _marked(heldout, columns_of(column), settings), settings.seed)
+    _run(plan, folder, _marked(heldout, columns_of(column), settings))
 
 
 def demo(
@@ -94,10 +97,10 @@ def demo(
     from anyprefer.training.demo import Demo
 
     shown = Demo(tasks, heldout, iterations, seed)
-    _run(shown.plan(), to, shown.evaluate, seed)
+    _run(shown.plan(), to, shown.evaluate)
 
 
-def _run(plan: Plan, folder: Path, evaluate: Evaluate, seed: int) -> None:
+def _run(plan: Plan, folder: Path, evaluate: Evaluate) -> None:
     from anyprefer.training.demo import markdown
     from anyprefer.training.iterate import iterate as run
 
@@ -106,7 +109,7 @@ def _run(plan: Plan, folder: Path, evaluate: Evaluate, seed: int) -> None:
         done = run(plan, folder, evaluate, steps)
     _print(console, done)
     report = folder / "report.md"
-    report.write_text(markdown(done, seed), encoding="utf-8")
+    report.write_text(markdown(done, plan.settings), encoding="utf-8")
     console.print(
         Text.assemble("report: ", (str(report), "bold"), ", model: ", (done[-1].target, "bold")), soft_wrap=True
     )

@@ -103,7 +103,9 @@ def test_a_change_is_judged_by_the_intervals(before, after, words):
 def test_the_report_shows_every_family_with_n_and_interval():
     done = [Iteration(n, "m", {"accepted": n} if n else {}, {"sums": result(10 + 40 * n)}) for n in (0, 1)]
     assert table(done)[1][0] == "sums (n = 100)"
-    text = markdown(done, seed=3)
+    text = markdown(done, Settings(judge="openai:gpt-4o", seed=3))
+    assert "Judge of the pairs: openai:gpt-4o." in text
+    assert "no model" in markdown(done, Settings())
     assert "10.0% [5.5%, 17.4%]" in text
     assert "seed 3" in text
     assert "iteration 1: {'accepted': 1}" in text
