@@ -42,4 +42,4 @@ async def test_no_form_no_side(ask: Ask, prompt: str) -> None:
 
 
 async def test_a_huge_prompt_is_harmless(ask: Ask) -> None:
-    await ask(answer_form, "give only " * 50_000, "x " * 100_000)
+    assert (await ask(answer_form, "give only " * 50_000, "x " * 100_000)).verdict is None

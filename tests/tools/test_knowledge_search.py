@@ -47,9 +47,13 @@ async def test_a_query_without_a_match_finds_nothing(query: str) -> None:
     assert (found.text, found.data) == ("No passage found.", [])
 
 
-async def test_odd_queries_are_harmless() -> None:
-    for query in ["Peru " * 100_000, "{answer} %s ${x} Peru", "Perú’s cåpital", "x" * 1_000_000]:
-        await knowledge_search.ainvoke({"query": query})
+@pytest.mark.parametrize("query", ["Peru " * 100_000, "{answer} %s ${x} Peru"], ids=["long", "slots"])
+async def test_odd_queries_still_find(query: str) -> None:
+    assert (await knowledge_search.ainvoke({"query": query})).data[0]["title"] == "Peru"
+
+
+async def test_a_huge_word_finds_nothing() -> None:
+    assert (await knowledge_search.ainvoke({"query": "x" * 1_000_000})).data == []
 
 
 def test_accents_do_not_matter() -> None:
