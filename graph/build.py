@@ -26,9 +26,9 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
-from anyprefer.graph.players import Players, assemble
+from anyprefer.graph.players import Players, settle
 from anyprefer.graph.roles import Judge, RewardModel, Target
-from anyprefer.graph.settings import Settings, load_settings
+from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import FRESH, RECORDS, GameState, Prompts, Task
 from anyprefer.nodes import prompts
 from anyprefer.nodes.aggregate import aggregate
@@ -62,8 +62,8 @@ def build_graph(
     `graph.roles`; tools are names or objects. `values` are further `Settings` fields.
     Raises `SettingsError`, `ModelSetupError` or `ToolError` before anything runs.
     """
-    settings = _settings(settings, {"target": target, "judge": judge, "reward": reward, "engine": engine}, values)
-    players = assemble(settings, _object(target), _object(judge), _object(reward), _object(engine), tools, build_pair)
+    roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
+    settings, players = settle(settings, roles, values, tools, build_pair)
     return wire(players, settings, checkpointer)
 
 
@@ -129,15 +129,6 @@ def knowing_records(checkpointer: Checkpointer) -> Checkpointer:
     clone = copy.copy(checkpointer)
     clone.serde = allowed if allowed is not serde else JsonPlusSerializer(allowed_msgpack_modules=RECORDS)
     return clone
-
-
-def _settings(given: Settings | None, roles: dict[str, Any], values: dict[str, Any]) -> Settings:
-    named = {role: spec for role, spec in roles.items() if isinstance(spec, str)}
-    return load_settings(**{**(given.model_dump() if given else {}), **values, **named})[0]
-
-
-def _object(given: Any) -> Any:
-    return None if isinstance(given, str) else given
 
 
 class _Step(Runnable[GameState, GameState]):

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.models.traits import without_secrets
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import Message, Row, Task
+from anyprefer.graph.state import Message, Row, Task, Usage
 from anyprefer.graph.usage import total
 
 PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "transformers", "trl", "peft", "torch")
@@ -43,7 +43,7 @@ class RunFolder:
         self.finished: set[str] = set()
         """Ids of the rows that are done; a resumed run skips them."""
         self.counts: Counter[str] = Counter()
-        self._usage: list[dict[str, Any]] = []
+        self._usage: dict[str, Usage] = {}
 
     @classmethod
     def create(cls, path: str | Path, settings: Settings, models: dict[str, str]) -> RunFolder:
@@ -109,7 +109,7 @@ class RunFolder:
                 {
                     "models": self.models,
                     "counts": {name: self.counts[name] for name in ("accepted", "rejected", "failed")},
-                    "usage": {role: used.model_dump() for role, used in total(self._usage).items()},
+                    "usage": {role: used.model_dump() for role, used in self._usage.items()},
                     "seed": self.settings.seed,
                     "settings_digest": self.settings.digest(),
                     "versions": {"python": platform.python_version(), **_versions()},
@@ -125,7 +125,7 @@ class RunFolder:
             _append_line(self.path / f"failures.jsonl{suffix}", reason)
         self.finished.add(row.id)
         self.counts[row.outcome] += 1
-        self._usage.append(row.usage)
+        self._usage = total([self._usage, row.usage])
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.models import load_model, model_name
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
 from anyprefer.graph.roles import Judge, RewardModel, Target
-from anyprefer.graph.settings import Settings
+from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
 from anyprefer.nodes.judge import ChatJudge
 from anyprefer.nodes.pair import Builder, pair_builder
@@ -67,6 +67,16 @@ def assemble(
         tools=loader.tools(settings.tools if tools is None else tools),
         build_pair=build_pair or pair_builder(settings.pair, settings.candidates),
     )
+
+
+def settle(
+    settings: Settings | None, roles: dict[str, Any], values: dict[str, Any], tools: Any = None, build_pair: Any = None
+) -> tuple[Settings, Players]:
+    """Settings and players from what a caller gave: roles that are strings are settings, the others play."""
+    named = {role: given for role, given in roles.items() if isinstance(given, str)}
+    objects = {role: None if isinstance(given, str) else given for role, given in roles.items()}
+    chosen = load_settings(**{**(settings.model_dump() if settings else {}), **values, **named})[0]
+    return chosen, assemble(chosen, **objects, tools=tools, build_pair=build_pair)
 
 
 class _Loader:

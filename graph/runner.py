@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
 from pathlib import Path
@@ -19,8 +19,8 @@ from anyprefer.graph.errors import ModelSetupError, RunFolderError, SettingsErro
 from anyprefer.graph.folder import RunFolder
 from anyprefer.graph.inputs import BadRow, Source, printable, read_tasks
 from anyprefer.graph.models import redact
-from anyprefer.graph.players import Players, assemble
-from anyprefer.graph.settings import Settings, load_settings
+from anyprefer.graph.players import Players, assemble, settle
+from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Outcome, Round, Row, Task
 from anyprefer.graph.trace import Tracer, untraced
 from anyprefer.graph.usage import Meter
@@ -75,6 +75,17 @@ class Synthesis:
             await asyncio.gather(*playing, return_exceptions=True)
             if self.folder:
                 self.folder.close()
+
+    def play(self, tasks: Iterable[Task | BadRow], *on_row: Callable[[Row], None]) -> None:
+        """Plays all tasks from synchronous code, calling each of `on_row` with every finished row."""
+
+        async def work() -> None:
+            async with aclosing(self.stream(tasks)) as rows:
+                async for row in rows:
+                    for call in on_row:
+                        call(row)
+
+        run_blocking(work())
 
     async def _next(self, playing: set[asyncio.Task[Row]]) -> list[Row]:
         """The rows that finished next, all of them kept before the first is given out."""
@@ -171,10 +182,7 @@ async def asynth(
     `folder` keeps everything on disk and must be new; with `resume` it is gone on with.
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
-    named = {role: given for role, given in roles.items() if isinstance(given, str)}
-    settings = load_settings(**{**(settings.model_dump() if settings else {}), **values, **named})[0]
-    objects = {role: None if isinstance(given, str) else given for role, given in roles.items()}
-    players = assemble(settings, **objects, tools=tools, build_pair=build_pair)
+    settings, players = settle(settings, roles, values, tools, build_pair)
     source = read_tasks(tasks, columns)
     first = next(source)  # an input that cannot be read leaves no run folder behind
     run = Synthesis(settings, folder, resume, players)

@@ -21,7 +21,6 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.build import run_blocking
 from anyprefer.graph.errors import RunFolderError, SettingsError, TrainingError
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
@@ -116,12 +115,7 @@ def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Step
     """Plays the iteration's tasks with the target as it is now; the counts cover resumed rows too."""
     settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
     run = Synthesis(settings, folder, resume=(folder / "settings.json").exists())
-
-    async def play() -> None:
-        async for row in run.stream(plan.tasks(number)):
-            steps.row(number, row)
-
-    run_blocking(play())
+    run.play(plan.tasks(number), lambda row: steps.row(number, row))
     unload(run.players.target)
     counts: Counter[str] = run.folder.counts if run.folder else Counter()
     if not counts["accepted"]:

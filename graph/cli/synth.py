@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import aclosing
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ import typer
 from anyprefer.graph.cli.console import DONE, STOPPED, at_work, out
 from anyprefer.graph.cli.count import count_rows
 from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
-from anyprefer.graph.cli.progress import RowCallback, progress
+from anyprefer.graph.cli.progress import progress
 from anyprefer.graph.cli.summary import Reasons, add_tool_errors, summarise
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.settings import Settings
@@ -74,7 +73,7 @@ def synth(
         at_work(f"the rows finished so far are safe in {folder}; go on with the same command and --resume"),
         progress(console, rows, kept) as on_row,
     ):
-        play(run, tasks, on_row, lambda row: add_tool_errors(tool_errors, row))
+        run.play(tasks, on_row, lambda row: add_tool_errors(tool_errors, row))
     counts = summarise(console, folder, tool_errors)
     raise typer.Exit(STOPPED if counts["failed"] == sum(counts.values()) else DONE)
 
@@ -96,19 +95,6 @@ def _prepare(
 def _expected(source: str, limit: int | None) -> int | None:
     known = count_rows(source)
     return known if limit is None or known is None else min(known, limit)
-
-
-def play(run: Synthesis, tasks: Iterable[Task | BadRow], *on_row: RowCallback) -> None:
-    """Plays all tasks, calling each of `on_row` with every finished row."""
-    from anyprefer.graph.build import run_blocking
-
-    async def work() -> None:
-        async with aclosing(run.stream(tasks)) as rows:
-            async for row in rows:
-                for call in on_row:
-                    call(row)
-
-    run_blocking(work())
 
 
 def columns_of(given: list[str] | None) -> dict[str, str]:
