@@ -1,7 +1,8 @@
 """The three roles of the game as protocols, so that anything can play them.
 
-A LangChain chat model plays a role through `nodes.chat`; a simulator policy is a `Target` with one
-method; a judge that ranks by a computed cost or by rules is a `Judge` that overrides `score`.
+A LangChain chat model plays a role through `ChatTarget`, `ChatJudge` or `ChatReward` in nodes/; a
+simulator policy is a `Target` with one method; a judge that ranks by a computed cost or by rules is a
+`Judge` that overrides `score`.
 """
 
 from __future__ import annotations
