@@ -10,11 +10,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
@@ -26,6 +24,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
+from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.players import Players, settle
 from anyprefer.graph.roles import Judge, RewardModel, Target
 from anyprefer.graph.settings import Settings
@@ -40,7 +39,6 @@ from anyprefer.nodes.select_tools import select_tools
 from anyprefer.nodes.update_prompts import update_prompts
 from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
 
-T = TypeVar("T")
 Graph = CompiledStateGraph[GameState, None, GameState, GameState]
 
 
@@ -145,37 +143,3 @@ class _Step(Runnable[GameState, GameState]):
 
     def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
         return run_blocking(self.ainvoke(input, config))
-
-
-def run_blocking(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine from synchronous code on one background loop, whose connections stay usable
-    between calls. The caller's context goes along, so traces stay nested. An interrupted wait (Ctrl-C)
-    cancels the work and lets it clean up first."""
-    over = threading.Event()
-
-    async def watched() -> T:
-        try:
-            return await work
-        finally:
-            over.set()
-
-    future = asyncio.run_coroutine_threadsafe(watched(), _background_loop())
-    try:
-        return future.result()
-    except BaseException:
-        if future.cancel():
-            over.wait(CLEAN_UP_SECONDS)
-        raise
-
-
-CLEAN_UP_SECONDS = 10
-_loops: list[asyncio.AbstractEventLoop] = []
-_lock = threading.Lock()
-
-
-def _background_loop() -> asyncio.AbstractEventLoop:
-    with _lock:
-        if not _loops:
-            _loops.append(asyncio.new_event_loop())
-            threading.Thread(target=_loops[0].run_forever, daemon=True, name="anyprefer").start()
-        return _loops[0]

@@ -12,8 +12,14 @@ AnypreferError
 │   ├── ModelSetupError   no key, unknown name, missing package        (stops the run)
 │   └── AnswerError       an answer that cannot be parsed; `.text` is what the model said
 ├── ToolError             a tool is unknown or badly declared          (stops the run)
+├── RunStopped            the run ends early and can be gone on with   (stops the run)
+│   ├── BudgetSpent       --max-calls, --max-tokens or --max-cost is reached
+│   └── EndpointError     a server refuses every call, or stays away
 └── TrainingError         pairs or settings that cannot be trained on  (stops the run)
 ```
+
+`RunStopped` leaves the tasks in flight unfinished, with the answers they have kept: no row of theirs is
+written, and the same command goes on with them.
 
 A tool that raises or hangs while it runs is not an error here: it becomes `Knowledge.error`.
 """
@@ -56,6 +62,18 @@ class AnswerError(ModelError):
 
 class ToolError(AnypreferError):
     """A tool that is unknown, declared wrongly or given twice."""
+
+
+class RunStopped(AnypreferError):
+    """A run that ends early, on purpose or because going on is no use; nothing is lost."""
+
+
+class BudgetSpent(RunStopped):
+    """A limit on calls, tokens or cost is reached."""
+
+
+class EndpointError(RunStopped):
+    """A server that refuses every call (401, 403, 404) or has not answered for too long."""
 
 
 class TrainingError(AnypreferError):

@@ -14,10 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from anyprefer.graph.build import run_blocking, wire
+from anyprefer.graph.build import wire
 from anyprefer.graph.errors import ModelSetupError, RunFolderError, SettingsError, ToolError
 from anyprefer.graph.folder import RunFolder
 from anyprefer.graph.inputs import BadRow, Source, printable, read_tasks
+from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.models import redact
 from anyprefer.graph.players import Players, assemble, settle
 from anyprefer.graph.settings import Settings

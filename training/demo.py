@@ -15,7 +15,7 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.build import run_blocking
+from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
 from anyprefer.training.evaluate import EvalResult, evaluate

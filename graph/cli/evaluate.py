@@ -115,7 +115,7 @@ def _loaded(specs: Sequence[str]) -> dict[str, BaseChatModel]:
 def _evaluated(
     model: BaseChatModel, tasks: Sequence[Task], is_correct: IsCorrect, answers: Path | None, asked: dict[str, object]
 ) -> EvalResult:
-    from anyprefer.graph.build import run_blocking
+    from anyprefer.graph.loops import run_blocking
     from anyprefer.training.evaluate import evaluate as run
 
     try:

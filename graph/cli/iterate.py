@@ -173,7 +173,7 @@ def _marked(heldout: Iterable[str], columns: dict[str, str], settings: Settings)
     sets = {name: task_set(name, None, settings.seed, columns) for name in heldout}
 
     def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
-        from anyprefer.graph.build import run_blocking
+        from anyprefer.graph.loops import run_blocking
         from anyprefer.training.evaluate import evaluate as run
 
         asked: dict[str, Any] = {"system": settings.system, "max_tokens": settings.max_tokens, "seed": settings.seed}
