@@ -1,0 +1,53 @@
+"""Running async work from synchronous code, on one background loop that stays."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+CLEAN_UP_SECONDS = 10
+_loops: list[asyncio.AbstractEventLoop] = []
+_lock = threading.Lock()
+
+
+def run_blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine from synchronous code on one background loop, whose connections stay usable
+    between calls. The caller's context goes along, so traces stay nested. An interrupted wait (Ctrl-C)
+    cancels the work and lets it clean up first."""
+    over = threading.Event()
+
+    async def watched() -> T:
+        try:
+            return await work
+        finally:
+            over.set()
+
+    future = asyncio.run_coroutine_threadsafe(watched(), _background_loop())
+    try:
+        return future.result()
+    except BaseException:
+        if future.cancel():
+            over.wait(CLEAN_UP_SECONDS)
+        raise
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    with _lock:
+        if not _loops:
+            _loops.append(_new_loop())
+            threading.Thread(target=_loops[0].run_forever, daemon=True, name="anyprefer").start()
+        return _loops[0]
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed: less CPU per call."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
