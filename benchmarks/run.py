@@ -1,0 +1,219 @@
+"""Runs the benchmarks that need a model server, engines in turn.
+
+    python -m benchmarks.run game single --repeats 3     # names: game single peers faults limits kill million
+    eval "$(benchmarks/peers.sh)"                        # before `peers`, and for curator's line in `single`
+    python -m benchmarks.run game --repeats 1 --scale 0.1
+
+Every result is a JSON file in --out and a section of the page that `python -m benchmarks.report` makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import Engine, measure
+from benchmarks.report import FOLDER, ROOT, save
+
+PEERS = {"curator": 1, "data_designer": 1, "distilabel": 1}
+
+
+def peer(name: str, steps: int, tasks: int) -> list[Engine]:
+    """The peer's program with its own Python; none where NAME_PYTHON is not set."""
+    python = os.environ.get(f"{name.upper()}_PYTHON")
+    if not python:
+        print(f"{name} is left out: {name.upper()}_PYTHON is not set, see benchmarks/peers.sh", file=sys.stderr)
+        return []
+    title = f"{name.replace('_', '-')}, {'generate' if steps == 1 else 'generate, judge'}"
+    return [Engine(title, f"peer_{name}.py", tasks, ("--steps", str(steps)), python)]
+
+
+def game(transport: str, tasks: int, *options: str, name: str = "", server: Sequence[str] = ()) -> Engine:
+    wide = ("--concurrency", "64", "--transport", transport)
+    return Engine(name or transport, "game.py", tasks, (*wide, *options), server=tuple(server))
+
+
+def single(client: str, tasks: int) -> Engine:
+    return Engine(client, "single.py", tasks, ("--client", client))
+
+
+def games() -> list[Engine]:
+    return [game(transport, 300) for transport in ("ours", "chatopenai-aiohttp", "chatopenai")]
+
+
+def singles() -> list[Engine]:
+    ours = [single(client, 5000) for client in ("ours", "aiohttp", "chatopenai-aiohttp", "chatopenai")]
+    return [*ours, *peer("curator", 1, 5000)]
+
+
+def peers() -> list[Engine]:
+    found = [engine for steps in (1, 2) for name in PEERS for engine in peer(name, steps, 5000 // steps)]
+    ours = [
+        replace(game("ours", 556), name="ours, the whole game"),
+        replace(single("ours", 5000), name="ours, one call"),
+    ]
+    return [*ours, *found]
+
+
+def faults() -> list[Engine]:
+    names = {"ours": "ours", "chatopenai-aiohttp": "chatopenai-aiohttp"}
+    patient = ("--settings", '{"read_timeout": 10}')
+    return [game(transport, 500, *patient, name=name, server=("--faults",)) for transport, name in names.items()]
+
+
+RPM, TPM = 600, 90_000
+
+
+def limits() -> list[Engine]:
+    """Each for well over two minutes, so that many windows of 60 s are seen."""
+    rpm = game("ours", RPM * 3 // 9, "--settings", f'{{"rpm": {RPM}}}', name=f"rpm = {RPM}")
+    tpm = game("ours", TPM * 3 // 1750, "--settings", f'{{"tpm": {TPM}}}', name=f"tpm = {TPM}")
+    return [rpm, tpm]
+
+
+Maker = Callable[[list[Engine], dict[str, list[dict[str, Any]]]], dict[str, Any]]
+
+
+def speeds(engines: list[Engine], runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Calls a second and CPU a call, with ratios to the first engine."""
+    columns = ["engine", "calls", "calls/s", "CPU ms a call", "calls/s against the first", "CPU against the first"]
+    columns += ["process: wall s", "process: CPU s", "peak in flight", "memory MiB"]
+    rows, first = [], (0.0, 0.0)
+    for engine in engines:
+        good = [run for run in runs[engine.name] if "error" not in run]
+        if not good:
+            rows.append([engine.name, "failed", *[""] * 8])
+            continue
+        rate = [run["server"]["ok"] / run["wall"] for run in good]
+        cost = [1000 * run["cpu"] / run["server"]["ok"] for run in good]
+        middle = statistics.median(rate), statistics.median(cost)
+        first = first if first[0] else middle
+        rows.append(
+            [
+                engine.name,
+                good[0]["server"]["ok"],
+                spread(rate, 0),
+                spread(cost, 2),
+                f"{middle[0] / first[0]:.2f}",
+                f"{middle[1] / first[1]:.2f}",
+                spread([run["process_wall"] for run in good], 1),
+                spread([run["process_cpu"] for run in good], 1),
+                max(run["server"]["peak"] for run in good),
+                round(statistics.median([run["rss_mib"] for run in good])),
+            ]
+        )
+    return {"columns": columns, "rows": rows}
+
+
+def survivals(engines: list[Engine], runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """How many rows failed, what the server did, and how often an answered request was sent again."""
+    columns = ["engine", "tasks", "rows failed", "wall s", "requests", "429", "500", "half", "hang", "answered twice"]
+    rows = []
+    for engine in engines:
+        for run in runs[engine.name]:
+            asked, outcomes = run["server"], run.get("outcomes", {})
+            hit = [asked["faults"].get(name, 0) for name in ("429", "500", "half", "hang")]
+            failed = outcomes.get("failed", 0) if "error" not in run else "the run"
+            wall = run.get("wall", run["process_wall"])
+            rows.append([engine.name, engine.tasks, failed, wall, asked["calls"], *hit, asked["repeated"]])
+    return {"columns": columns, "rows": rows}
+
+
+def windows(engines: list[Engine], runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The largest count in any 60 s beside the limit; needs a version with the setting."""
+    columns = ["limit", "wall s", "calls", "most requests in 60 s", "most tokens in 60 s", "of the limit"]
+    rows = []
+    for engine in engines:
+        for run in runs[engine.name]:
+            asked, (kind, _, most) = run["server"], engine.name.partition(" = ")
+            seen = asked["most_requests_in_60s"] if kind == "rpm" else asked["most_tokens_in_60s"]
+            share = "no such setting" if kind in run.get("left_out", []) else f"{seen / int(most):.0%}"
+            requests, tokens = asked["most_requests_in_60s"], asked["most_tokens_in_60s"]
+            rows.append([engine.name, run.get("wall", "failed"), asked["calls"], requests, tokens, share])
+    return {"columns": columns, "rows": rows}
+
+
+def spread(values: list[float], digits: int) -> str:
+    """`median (smallest to largest)`."""
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    middle = f"{statistics.median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({low} to {high})"
+
+
+SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
+    "game": (
+        "The game over HTTP",
+        games,
+        speeds,
+        "One round of the whole game (5 samples, select, aggregate, judge, reward: 9 calls), 64 tasks in flight, "
+        "a server that answers in 0.2 s. CPU and calls/s are of the work, without imports.",
+    ),
+    "single": (
+        "Single calls",
+        singles,
+        speeds,
+        "5000 calls, 256 in flight, a server that answers in 0.2 s (at most 1280 calls/s).",
+    ),
+    "peers": (
+        "Beside other engines",
+        peers,
+        speeds,
+        "Peers play what they are made for: one call a row, or generate then judge; ours plays its game. 256 calls in "
+        "flight (ours: 64 tasks; distilabel: batches of 256, one a step, its steps in processes of their own), "
+        "a server that answers in 0.2 s. Each engine's own set-up is part of its calls/s, imports are not.",
+    ),
+    "faults": (
+        "A server that fails",
+        faults,
+        survivals,
+        "20% 429 with Retry-After: 1, 5% 500, 2% half an answer, 0.5% hangs of 60 s; 10 s read timeout, 64 tasks in flight.",
+    ),
+    "limits": (
+        "Limits a minute",
+        limits,
+        windows,
+        "The largest sum in any 60 s, not in calendar minutes, seen by the server. Tokens count when they are answered.",
+    ),
+}
+
+
+def run_suite(name: str, repeats: int, scale: float, out: Path) -> None:
+    """Engines in turn, `repeats` times over."""
+    title, make, summarise, notes = SUITES[name]
+    engines = [replace(engine, tasks=max(2, round(engine.tasks * scale))) for engine in make()]
+    repeats = 1 if name == "limits" else repeats
+    runs: dict[str, list[dict[str, Any]]] = {engine.name: [] for engine in engines}
+    for number in range(repeats):
+        for engine in engines:
+            result = measure(engine)
+            runs[engine.name].append(result)
+            told = result.get("error") or f"{result['wall']} s, {result['cpu']} s CPU, {result['server']['ok']} calls"
+            print(f"{name} {number + 1}/{repeats} {engine.name}: {told}", file=sys.stderr, flush=True)
+    command = f"python -m benchmarks.run {name} --repeats {repeats}" + (f" --scale {scale:g}" if scale != 1 else "")
+    save(out / f"{name}.json", title, command, [summarise(engines, runs)], notes, runs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", choices=(*SUITES, "kill", "million"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of tasks, to try things out")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    chosen = parser.parse_args()
+    for name in chosen.names:
+        if name in SUITES:
+            run_suite(name, chosen.repeats, chosen.scale, chosen.out)
+        else:
+            more = ["--json", str(chosen.out / f"{name}.json"), "--scale", str(chosen.scale)]
+            subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *more], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main()
