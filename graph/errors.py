@@ -14,6 +14,7 @@ AnypreferError
 ├── ToolError             a tool is unknown or badly declared          (stops the run)
 ├── RunStopped            the run ends early and can be gone on with   (stops the run)
 │   ├── BudgetSpent       --max-calls, --max-tokens or --max-cost is reached
+│   ├── Enough            --accept is reached
 │   └── EndpointError     a server refuses every call, or stays away
 └── TrainingError         pairs or settings that cannot be trained on  (stops the run)
 ```
@@ -72,9 +73,17 @@ class BudgetSpent(RunStopped):
     """A limit on calls, tokens or cost is reached."""
 
 
+class Enough(RunStopped):
+    """As many pairs are accepted as were wanted."""
+
+
 class EndpointError(RunStopped):
     """A server that refuses every call (401, 403, 404) or has not answered for too long."""
 
 
 class TrainingError(AnypreferError):
     """Pairs or settings that cannot be trained on."""
+
+
+INTERRUPT = "interrupted"
+"""Why a run ended that was asked to by Ctrl-C."""

@@ -3,143 +3,200 @@
 | file | holds |
 |---|---|
 | `settings.json` | the settings, whole |
-| `rows.jsonl` | every row with its provenance: rounds, candidates, knowledge, scores, prompts, tokens |
+| `rows.jsonl` | accepted and rejected rows with their provenance: rounds, candidates, knowledge, scores, prompts, cost |
 | `pairs.jsonl` | accepted pairs as TRL takes them: prompt, chosen, rejected, and scalar columns |
-| `failures.jsonl` | rejected and failed rows with their reasons |
-| `run.json` | players, versions, seed, counts and tokens; written when a run starts and when it ends |
+| `failed.jsonl` | failed rows in full; they are played again when the run is gone on with |
+| `ledger.db` | which tasks are done, answers of those that are not, what was spent (see `ledger.py`) |
+| `run.json` | players, versions, seed, counts and cost; written when a run starts and when it ends |
 
-`rows.jsonl` is the truth: on resume the two derived files are written again from it, and a line
-torn by a kill is dropped, so its task is played again.
+Row files may be sharded (see `shards.py`). A folder is opened with the same call whether it is new or
+is gone on with.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
-from anyprefer.graph.errors import RunFolderError
-from anyprefer.graph.models.traits import without_secrets
+from anyprefer.graph.errors import AnswerError, RunFolderError
+from anyprefer.graph.inputs import BadRow
+from anyprefer.graph.ledger import FILE, FinishedRow, Ledger, unwritable
+from anyprefer.graph.models.traits import scrubber
 from anyprefer.graph.settings import Settings
+from anyprefer.graph.shards import Shards
 from anyprefer.graph.state import Message, Row, Task, Usage
-from anyprefer.graph.usage import total
 
 PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "transformers", "trl", "peft", "torch")
 
 
 class RunFolder:
-    """Opened with `create` or `resume`; closed rows go to `write`."""
+    """Opened with `open`; finished rows go to `keep`, answers to `ledger`."""
 
-    def __init__(self, path: Path, settings: Settings, models: dict[str, str]) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, settings: Settings, models: Mapping[str, str], source: str = "") -> None:
+        """A new folder, or one to go on with: accepted and rejected rows stay, failed ones are played again.
+
+        `source` names the input. Raises `RunFolderError` for a folder that holds something else, naming
+        the settings or the input that differ: two experiments in one folder are refused.
+        """
+        self.path = Path(path)
         self.settings = settings
-        self.models = models
-        self.finished: set[str] = set()
-        """Ids of the rows that are done; a resumed run skips them."""
-        self.counts: Counter[str] = Counter()
-        self._usage: dict[str, Usage] = {}
-
-    @classmethod
-    def create(cls, path: str | Path, settings: Settings, models: dict[str, str]) -> RunFolder:
-        """A new folder, or one in which a run stopped before its first row.
-
-        Raises `RunFolderError` when there is anything else in it: nothing is overwritten.
-        """
-        folder = cls(Path(path), settings, models)
-        if folder.path.exists() and not (folder.path.is_dir() and _is_rowless(folder.path)):
-            raise RunFolderError(f"run folder {path} exists; continue it with --resume or choose another with --out")
-        with _disk(folder.path):
-            folder.path.mkdir(parents=True, exist_ok=True)
-            _write_json(folder.path / "settings.json", settings.model_dump(mode="json"))
-        folder.close()
-        return folder
-
-    @classmethod
-    def resume(cls, path: str | Path, settings: Settings, models: dict[str, str]) -> RunFolder:
-        """A folder to go on with: accepted and rejected rows stay, failed ones are played again.
-
-        Raises `RunFolderError` when there is none, or naming the settings that differ: two experiments
-        in one folder are refused.
-        """
-        folder = cls(Path(path), settings, models)
-        saved = folder.path / "settings.json"
-        if not saved.is_file():
-            raise RunFolderError(f"run folder {path} holds no run to resume; leave out --resume")
-        changed = folder._changed()
-        if changed:
-            raise RunFolderError(f"run folder {path} was made with other settings: {changed}; choose another folder")
-        kept = [row for row in read_rows(folder.path) if row.outcome != "failed"]
-        with _disk(folder.path):
-            for name in ("rows.jsonl", "pairs.jsonl", "failures.jsonl"):
-                (folder.path / f"{name}.new").touch()
-            for row in kept:
-                folder._append(row, suffix=".new")
-            for name in ("rows.jsonl", "pairs.jsonl", "failures.jsonl"):
-                (folder.path / f"{name}.new").replace(folder.path / name)
-        return folder
-
-    def _changed(self) -> str:
-        """What differs from the run in the folder: settings, and players that were given as objects."""
+        self.models = dict(models)
+        self.source = source
+        self._check()
+        self._scrub = scrubber()
         try:
-            saved = Settings.model_validate_json((self.path / "settings.json").read_bytes())
-            models = json.loads((self.path / "run.json").read_bytes())["models"]
-        except (OSError, ValueError, KeyError) as error:
-            raise RunFolderError(f"run folder {self.path} is not of this version or damaged: {error}") from error
-        old = {**saved.deciding(), **{f"{role}'s model": name for role, name in models.items()}}
-        new = {**self.settings.deciding(), **{f"{role}'s model": name for role, name in self.models.items()}}
-        return ", ".join(f"{k} ({old.get(k)!r} then, {v!r} now)" for k, v in new.items() if old.get(k) != v)
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write_json(self.path / "settings.json", settings.model_dump(mode="json"))
+        except OSError as error:
+            raise unwritable(self.path, error.strerror) from error
+        shards = Shards(self.path, settings.shard_rows, settings.format == "parquet")
+        self.ledger = Ledger(self.path / FILE, shards, self._scrub)
+        self.kept = self.ledger.count()
+        """Rows that were finished when the folder was opened."""
+        self.resumed = bool(self.kept) or self.ledger.has_answers()
+        """Whether tasks may have been finished, or begun, before."""
+        self.note()
 
-    def write(self, row: Row) -> None:
-        """Puts a finished row on disk. Raises `RunFolderError` when the disk takes no more, and
-        `ValueError`, with nothing written, when a value in the row has no JSON form."""
-        with _disk(self.path):
-            self._append(row)
-
-    def close(self) -> None:
-        """Writes run.json with the counts so far."""
-        with _disk(self.path):
-            _write_json(
-                self.path / "run.json",
-                {
-                    "models": self.models,
-                    "counts": {name: self.counts[name] for name in ("accepted", "rejected", "failed")},
-                    "usage": {role: used.model_dump() for role, used in self._usage.items()},
-                    "seed": self.settings.seed,
-                    "settings_digest": self.settings.digest(),
-                    "versions": {"python": platform.python_version(), **_versions()},
-                },
+    def _check(self) -> None:
+        if not self.path.exists():
+            return
+        if not self.path.is_dir() or not (self.path / "settings.json").is_file():
+            if self.path.is_dir() and not any(self.path.iterdir()):
+                return
+            raise RunFolderError(f"{self.path} exists and is no run folder; choose another with --out")
+        if changed := self._changed():
+            raise RunFolderError(
+                f"run folder {self.path} was made with other settings: {changed}; choose another folder"
             )
 
-    def _append(self, row: Row, suffix: str = "") -> None:
-        _append_line(self.path / f"rows.jsonl{suffix}", row.model_dump(mode="json"))
+    def _changed(self) -> str:
+        """What differs from the run in the folder: settings, players that were given as objects, and the input."""
+        try:
+            saved = Settings.model_validate_json((self.path / "settings.json").read_bytes())
+            noted = self.path / "run.json"
+            run = json.loads(noted.read_bytes()) if noted.exists() else {"models": self.models, "source": self.source}
+            models, source = run["models"], run["source"]
+        except (OSError, ValueError, KeyError) as error:
+            raise RunFolderError(f"run folder {self.path} is not of this version or damaged: {error}") from error
+        old = {**saved.deciding(), **{f"{role}'s model": name for role, name in models.items()}, "input": source}
+        new = {**self.settings.deciding(), **{f"{role}'s model": name for role, name in self.models.items()}}
+        new["input"] = self.source or source
+        return ", ".join(f"{k} ({old.get(k)!r} then, {v!r} now)" for k, v in new.items() if old.get(k) != v)
+
+    def has(self, task: Task | BadRow) -> bool:
+        """Whether the task is finished. Raises `RunFolderError` when another one is, under the same id."""
+        made = self.ledger.digest(task.id)
+        if made is None:
+            return False
+        if made != digest(task):
+            raise RunFolderError(
+                f"task {task.id!r} is not the one {self.path} holds under that id: the input was changed since; "
+                "play it in another folder"
+            )
+        return True
+
+    async def keep(self, row: Row, task: Task | BadRow) -> None:
+        """Puts a finished row on disk and returns once it is safe.
+
+        Raises `RunFolderError` when the disk takes no more, and `ValueError`, with nothing written, when
+        a value in the row has no JSON form.
+        """
+        lines = {"failed" if row.outcome == "failed" else "rows": self._line(row.model_dump(mode="json"))}
         if row.outcome == "accepted":
-            _append_line(self.path / f"pairs.jsonl{suffix}", pair_row(row))
-        else:
-            reason = {"id": row.id, "outcome": row.outcome, "reason": row.reason}
-            _append_line(self.path / f"failures.jsonl{suffix}", reason)
-        self.finished.add(row.id)
-        self.counts[row.outcome] += 1
-        self._usage = total([self._usage, row.usage])
+            lines["pairs"] = self._line(pair_row(row))
+        # a failed task keeps its answers for when it is played again, but not those that could not be parsed
+        forget = row.outcome != "failed" or row.reason.startswith(AnswerError.__name__)
+        reason = self._scrub(row.reason)
+        await self.ledger.keep_row(FinishedRow(row.id, row.outcome, reason, digest(task), forget, lines))
+
+    def _line(self, value: dict[str, Any]) -> bytes:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return self._scrub(text).encode() + b"\n"
+
+    def note(self) -> None:
+        """Writes run.json with the counts so far."""
+        spent = self.ledger.spent()
+        roles: dict[str, Usage] = {}
+        for (_, role), used in spent.items():
+            roles[role] = roles.get(role, Usage()) + used
+        counts = self.ledger.counts()
+        said = {
+            "source": self.source,
+            "models": self.models,
+            "counts": {name: counts.get(name, 0) for name in ("accepted", "rejected", "failed")},
+            "requests": self.ledger.requests(),
+            "usage": {role: used.model_dump() for role, used in sorted(roles.items())},
+            "usage_by_round": [
+                {"round": number, "role": role, **used.model_dump()} for (number, role), used in sorted(spent.items())
+            ],
+            "seed": self.settings.seed,
+            "settings_digest": self.settings.digest(),
+            "versions": {"python": platform.python_version(), **_versions()},
+        }
+        try:
+            _write_json(self.path / "run.json", said)
+        except OSError as error:
+            raise unwritable(self.path, error.strerror) from error
+
+    def close(self) -> None:
+        """Writes run.json and lets go of the ledger."""
+        try:
+            self.note()
+        finally:
+            self.ledger.close()
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a run folder. A torn last line is skipped; any other bad line raises `RunFolderError`."""
-    file = path / "rows.jsonl"
-    lines = file.read_bytes().split(b"\n") if file.exists() else []
-    for number, line in enumerate(lines, 1):
-        if line:
-            try:
-                yield Row.model_validate_json(line)
-            except ValidationError as error:
-                if number == len(lines):
-                    return
-                raise RunFolderError(f"{file}, line {number} is no row of this version: {error}") from error
+def digest(task: Task | BadRow) -> bytes:
+    """What tells whether an id still stands for the same input row, 8 bytes."""
+    if isinstance(task, BadRow):
+        content: list[Any] = [task.error]
+    else:
+        content = [task.prompt, task.system, task.images, task.reference, task.start, task.meta]
+    return hashlib.blake2b(orjson.dumps(content, default=str, option=_SORTED), digest_size=8).digest()
+
+
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def read_rows(path: str | Path) -> Iterator[Row]:
+    """The rows of a run folder: accepted and rejected ones as they finished, then failed ones.
+
+    Raises `RunFolderError` for a line that is no row.
+    """
+    for stream in ("rows", "failed"):
+        for file in sorted(Path(path).glob(f"{stream}*.*")):
+            yield from _rows_of(file)
+
+
+def _rows_of(file: Path) -> Iterator[Row]:
+    for number, row in enumerate(_values(file), 1):
+        try:
+            yield Row.model_validate(orjson.loads(row) if isinstance(row, bytes) else row)
+        except (ValidationError, ValueError) as error:
+            raise RunFolderError(f"{file}, line {number} is no row of this version: {error}") from error
+
+
+def _values(file: Path) -> Iterator[Any]:
+    if file.suffix == ".jsonl":
+        with file.open("rb") as lines:
+            yield from lines
+    elif file.suffix == ".parquet":
+        import pyarrow.parquet as parquet
+
+        for batch in parquet.ParquetFile(file).iter_batches(1000):
+            for row in batch.to_pylist():
+                yield {
+                    k: orjson.loads(v) if k in ("task", "pair", "rounds", "usage", "models") else v
+                    for k, v in row.items()
+                }
 
 
 def pair_row(row: Row) -> dict[str, Any]:
@@ -167,34 +224,6 @@ def row_messages(task: Task) -> list[Message]:
     """The task as the `prompt` column of a training row: x itself, whatever p_t became (§2.5)."""
     head: list[Message] = [{"role": "system", "content": task.system}] if task.system else []
     return [*head, {"role": "user", "content": task.prompt}]
-
-
-def _is_rowless(folder: Path) -> bool:
-    return {file.name for file in folder.iterdir()} <= {"settings.json", "run.json"}
-
-
-class _disk:
-    """Turns what the file system says into one clear line."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError):
-            raise RunFolderError(
-                f"run folder {self.path} cannot be written: {error.strerror}; rows written so far are safe, "
-                "mend the disk and go on with --resume"
-            ) from error
-
-
-def _append_line(path: Path, value: dict[str, Any]) -> None:
-    line = without_secrets(json.dumps(value, ensure_ascii=False, allow_nan=False)) + "\n"
-    data = line.encode()
-    with path.open("ab") as file:
-        file.write(data)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

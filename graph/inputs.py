@@ -10,6 +10,7 @@ import csv
 import gzip
 import itertools
 import json
+import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -49,19 +50,33 @@ def read_tasks(source: Source, columns: Mapping[str, str] | None = None) -> Iter
     for field in columns:
         if field not in Task.model_fields:
             raise InputError(f"columns: {field!r} is no task field; they are {', '.join(Task.model_fields)}")
-    seen: set[str] = set()
+    seen = _Seen()
     empty = True
     for number, (where, row) in enumerate(_rows(source), 1):
         empty = False
         task = _task(where, row, number, columns)
-        if task.id in seen:
+        if seen.before(task.id):
             where_id = f"{task.id} (again, {where})"
             yield BadRow(where_id, f"{where}: id {task.id!r} occurs twice; give every row an id of its own")
             continue
-        seen.add(task.id)
         yield task
     if empty:
         raise InputError(f"{source if isinstance(source, str | Path) else 'the input'} holds no rows")
+
+
+class _Seen:
+    """Ids that occurred, in a temporary file: an input of millions of rows takes no memory."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=OFF")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+
+    def before(self, identifier: str) -> bool:
+        """Whether it occurred before; from now on it has."""
+        return self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (identifier,)).rowcount == 0
 
 
 def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task | BadRow:

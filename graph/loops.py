@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,10 +14,11 @@ _loops: list[asyncio.AbstractEventLoop] = []
 _lock = threading.Lock()
 
 
-def run_blocking(work: Coroutine[Any, Any, T]) -> T:
+def run_blocking(work: Coroutine[Any, Any, T], on_interrupt: Callable[[], None] | None = None) -> T:
     """Runs a coroutine from synchronous code on one background loop, whose connections stay usable
     between calls. The caller's context goes along, so traces stay nested. An interrupted wait (Ctrl-C)
-    cancels the work and lets it clean up first."""
+    calls `on_interrupt` and goes on waiting; the second one, or the first where there is nothing to
+    call, cancels the work and lets it clean up."""
     over = threading.Event()
 
     async def watched() -> T:
@@ -28,7 +29,13 @@ def run_blocking(work: Coroutine[Any, Any, T]) -> T:
 
     future = asyncio.run_coroutine_threadsafe(watched(), _background_loop())
     try:
-        return future.result()
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            if on_interrupt is None:
+                raise
+            on_interrupt()
+            return future.result()
     except BaseException:
         if future.cancel():
             over.wait(CLEAN_UP_SECONDS)

@@ -22,6 +22,7 @@ from anyprefer.nodes.sample import ChatTarget
 from anyprefer.tools import KnowledgeTool, limited, load_tools
 
 EVIDENCE = "evidence"
+ROLES = ("target", "judge", "reward")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Players:
         """Role to model name, as written into every row."""
         engine = model_name(self.engine) if self.engine else "none"
         return {"target": self.target.name, "judge": self.judge.name, "reward": self.reward.name, "engine": engine}
+
+    def chats(self) -> dict[str, BaseChatModel]:
+        """The chat models among the players, by role."""
+        held = {role: getattr(player, "model", None) for role, player in vars(self).items() if role in ROLES}
+        held["engine"] = self.engine
+        return {role: model for role, model in held.items() if isinstance(model, BaseChatModel)}
 
 
 def assemble(

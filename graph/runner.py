@@ -1,7 +1,8 @@
 """Plays many tasks and streams their rows out as they finish.
 
-Every task ends as exactly one row: accepted, rejected or failed. An error while one task is played
-is that task's failed row; only errors that concern all tasks (see `errors.py`) stop the run.
+Every task ends as exactly one row: accepted, rejected or failed. Only errors that concern all tasks (see
+`errors.py`) stop the run; tasks in flight then stay unfinished with the answers they have, and the same
+call goes on with them.
 """
 
 from __future__ import annotations
@@ -12,73 +13,86 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import aclosing
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from anyprefer.graph.build import wire
-from anyprefer.graph.errors import ModelSetupError, RunFolderError, SettingsError, ToolError
+from anyprefer.graph.calls import Account, Budget, Calls
+from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, RunStopped, SettingsError
 from anyprefer.graph.folder import RunFolder
-from anyprefer.graph.inputs import BadRow, Source, printable, read_tasks
+from anyprefer.graph.game import Game
+from anyprefer.graph.inputs import BadRow, Source, read_tasks
 from anyprefer.graph.loops import run_blocking
-from anyprefer.graph.models import redact
+from anyprefer.graph.models import model_name
 from anyprefer.graph.players import Players, assemble, settle
+from anyprefer.graph.prices import Prices
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import GameState, Outcome, Round, Row, Task
+from anyprefer.graph.state import Outcome, Row, Task, Usage
 from anyprefer.graph.trace import Tracer, untraced
-from anyprefer.graph.usage import Meter
-from anyprefer.nodes.reward import close_round
 
-STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError)
+PLANNED = (BudgetSpent, Enough)
+"""Ends a run was asked for."""
 
 
 class Synthesis:
-    """One run: players, graph and, when a folder is given, the run folder.
+    """One run: players, graph and, when a folder is given, the run folder, new or to be gone on with.
 
     >>> run = Synthesis(load_settings(target="smollm2")[0], folder="runs/first")
     >>> async for row in run.stream(read_tasks("tasks.jsonl")): print(row.id, row.outcome)
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        folder: str | Path | None = None,
-        resume: bool = False,
-        players: Players | None = None,
+        self, settings: Settings, folder: str | Path | None = None, players: Players | None = None, source: str = ""
     ) -> None:
+        """`source` names the input, so that a folder is not gone on with on another one."""
         self.settings = settings
         self.players = players or assemble(settings)
-        self.graph = wire(self.players, settings)
         self.models = self.players.names()
-        open_folder = RunFolder.resume if resume else RunFolder.create
-        self.folder = open_folder(folder, settings, self.models) if folder is not None else None
+        prices = Prices(settings.prices or None)
+        self._check_prices(prices)
+        if settings.trace and folder is None:
+            raise SettingsError("trace needs a run folder to write traces.db to; give one")
+        self.folder = RunFolder(folder, settings, self.models, source) if folder is not None else None
         self.counts: Counter[Outcome] = Counter()
         """Rows of this call by outcome; a resumed folder's earlier rows are not among them."""
-        if settings.trace and self.folder is None:
-            raise SettingsError("trace needs a run folder to write traces.db to; give one")
-        self._traced = Tracer(self.folder.path).task if settings.trace and self.folder else untraced
+        self.calls = self._calls(prices)
+        """The run's model calls: what was spent, and why no more are made."""
+        traced = Tracer(self.folder.path).task if settings.trace and self.folder else untraced
+        self.game = Game(wire(self.players, settings), settings, self.models, traced)
+        self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0
+        self._failed_in_a_row = 0
+        self._ending = False
 
     async def stream(self, tasks: Iterable[Task | BadRow]) -> AsyncGenerator[Row, None]:
-        """Rows as they finish, at most `concurrency` tasks in flight. Tasks the folder has are skipped."""
-        done = self.folder.finished if self.folder else set[str]()
-        waiting = (task for task in tasks if task.id not in done)
-        playing: set[asyncio.Task[Row]] = set()
+        """Rows as they finish, at most `concurrency` tasks in flight. Tasks the folder has are skipped.
+
+        Ends early when `accept` or a budget is reached (`stopped` says so). Raises what stops the run for
+        another reason, once the calls in flight are back.
+        """
+        finished: asyncio.Queue[asyncio.Task[Row | None]] = asyncio.Queue()
+        playing: set[asyncio.Task[Row | None]] = set()
+        feed = self._unfinished(tasks)
+        self._stop_when_enough()
         try:
-            for task in waiting:
-                playing.add(asyncio.create_task(self._play(task)))
-                while len(playing) >= self.settings.concurrency:
-                    for row in await self._next(playing):
-                        yield row
-            while playing:
-                for row in await self._next(playing):
+            while True:
+                while len(playing) < self.settings.concurrency and not self._ending and (task := next(feed, None)):
+                    one = asyncio.create_task(self._finish(task))
+                    one.add_done_callback(finished.put_nowait)
+                    playing.add(one)
+                if not playing:
+                    break
+                one = await finished.get()
+                playing.discard(one)
+                if row := one.result():
                     yield row
         finally:
-            for left in playing:
-                left.cancel()
-            await asyncio.gather(*playing, return_exceptions=True)
-            if self.folder:
-                self.folder.close()
+            await self._close(playing)
+        if self.calls.stopped and not isinstance(self.calls.stopped, PLANNED):
+            raise self.calls.stopped
 
     def play(self, tasks: Iterable[Task | BadRow], *on_row: Callable[[Row], None]) -> None:
-        """Plays all tasks from synchronous code, calling each of `on_row` with every finished row."""
+        """Plays all tasks from synchronous code, calling each of `on_row` with every finished row.
+
+        The first Ctrl-C lets tasks in flight finish; a second one stops at once."""
 
         async def work() -> None:
             async with aclosing(self.stream(tasks)) as rows:
@@ -86,81 +100,89 @@ class Synthesis:
                     for call in on_row:
                         call(row)
 
-        run_blocking(work())
+        run_blocking(work(), on_interrupt=self.drain)
 
-    async def _next(self, playing: set[asyncio.Task[Row]]) -> list[Row]:
-        """The rows that finished next, all of them kept before the first is given out."""
-        finished, _ = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
-        playing -= finished
-        rows = [self._close(one.result()) for one in finished if not one.exception()]
-        for one in finished:
-            one.result()  # an error that stops the run is raised here
-        return rows
+    def drain(self) -> None:
+        """No further task is begun; those in flight are played to their end."""
+        self._ending = True
 
-    def _close(self, row: Row) -> Row:
+    @property
+    def stopped(self) -> str:
+        """Why the run ended before its input did; empty when it did not."""
+        return str(self.calls.stopped or (INTERRUPT if self._ending else ""))
+
+    def _unfinished(self, tasks: Iterable[Task | BadRow]) -> Iterator[Task | BadRow]:
+        if self.folder is None or not self.folder.kept:
+            yield from tasks
+        else:
+            yield from (task for task in tasks if not self.folder.has(task))
+
+    async def _finish(self, task: Task | BadRow) -> Row | None:
+        """Plays one task and keeps its row; None when the run ended before it was done."""
+        known = self.folder.ledger.known(task.id) if self.folder and self.folder.resumed else {}
+        try:
+            row = await self.game.play(task, Account(self.calls, task.id, known))
+        except RunStopped as stop:
+            self._stop(stop)
+            return None
+        if not self._wanted(row):
+            return None
         if self.folder:
-            try:
-                self.folder.write(row)
-            except (ValueError, TypeError) as error:
-                row = self._failed(row.id, f"the row has no JSON form: {error}; mend the task's or the tool's values")
-                self.folder.write(row)
+            row = await self._kept(self.folder, row, task)
         self.counts[row.outcome] += 1
         return row
 
-    def _failed(self, identifier: str, reason: str) -> Row:
-        texts = {"id": printable(identifier), "reason": printable(reason)}
-        return Row(**texts, outcome="failed", models=self.models, seed=self.settings.seed)
+    def _wanted(self, row: Row) -> bool:
+        """Counts the row towards `accept` and `failures_in_a_row`; False for a pair that is one too many."""
+        settings = self.settings
+        self._failed_in_a_row = self._failed_in_a_row + 1 if row.outcome == "failed" else 0
+        if row.outcome == "accepted":
+            if settings.accept and self._accepted >= settings.accept:
+                return False
+            self._accepted += 1
+            self._stop_when_enough()
+        if settings.failures_in_a_row and self._failed_in_a_row >= settings.failures_in_a_row:
+            self._stop(RunStopped(f"{self._failed_in_a_row} tasks failed in a row, the last one: {row.reason}"))
+        return True
 
-    async def _play(self, task: Task | BadRow) -> Row:
-        if isinstance(task, BadRow):
-            return self._failed(task.id, task.error)
-        meter, state = Meter(), dict[str, Any]()
-        failure = ""
-        config: Any = {"callbacks": [meter], "run_name": "game", "metadata": {"task_id": task.id}}
-        with self._traced(task) as finish:
-            try:
-                async for reached in self.graph.astream({"task": task}, config, stream_mode="values"):
-                    state = reached
-            except STOPS_THE_RUN:
-                raise
-            except Exception as error:
-                failure = redact(f"{type(error).__name__}: {error}")
-            row = self._row(task, state, failure, meter)
-            finish(row)
+    def _stop_when_enough(self) -> None:
+        if self.settings.accept and self._accepted >= self.settings.accept:
+            self._stop(Enough(f"{self._accepted} pairs are accepted, as many as were wanted"))
+
+    def _stop(self, reason: RunStopped) -> None:
+        self._ending = True
+        self.calls.stop(reason)
+
+    async def _kept(self, folder: RunFolder, row: Row, task: Task | BadRow) -> Row:
+        try:
+            await folder.keep(row, task)
+        except (ValueError, TypeError) as error:
+            row = self.game.failed(row.id, f"the row has no JSON form: {error}; mend the task's or the tool's values")
+            await folder.keep(row, task)
         return row
 
-    def _row(self, task: Task, state: Mapping[str, Any], failure: str, meter: Meter) -> Row:
-        rounds = tuple(state.get("rounds", ())) + (_cut_short(state, failure) if failure else ())
-        accepted = not failure and state.get("outcome") == "accepted"
-        last = rounds[-1] if rounds else None
-        return Row(
-            id=task.id,
-            outcome="failed" if failure else "accepted" if accepted else "rejected",
-            reason=failure or ("" if accepted else self._why_rejected(rounds)),
-            task=state.get("task", task),
-            pair=last.pair if accepted and last else None,
-            reward=last.reward.score if accepted and last and last.reward else None,
-            rounds=rounds,
-            models=self.models,
-            usage=meter.usage(),
-            seed=self.settings.seed,
-        )
+    async def _close(self, playing: set[asyncio.Task[Row | None]]) -> None:
+        for left in playing:
+            left.cancel()
+        await asyncio.gather(*playing, return_exceptions=True)
+        if self.folder:
+            self.folder.close()
 
-    def _why_rejected(self, rounds: tuple[Any, ...]) -> str:
-        last = rounds[-1]
-        spent = f"after {len(rounds)} round{'s' * (len(rounds) > 1)}"
-        if last.reward is None:
-            return f"no pair {spent}: {last.feedback}"
-        return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}"
+    def _calls(self, prices: Prices) -> Calls:
+        settings = self.settings
+        budget = Budget(settings.max_calls, settings.max_tokens, settings.max_cost)
+        ledger = self.folder.ledger if self.folder else None
+        spent = ledger.total() if ledger else Usage()
+        return Calls(budget, prices, settings.connections, ledger, spent)
 
-
-def _cut_short(state: Mapping[str, Any], failure: str) -> tuple[Round, ...]:
-    """The round an error ended, when it had got anywhere."""
-    if not (state.get("selected") or state.get("candidates")):
-        return ()
-    if any(closed.candidates == tuple(state["candidates"]) for closed in state["rounds"]):
-        return ()
-    return (close_round(cast("GameState", state), None, failure),)
+    def _check_prices(self, prices: Prices) -> None:
+        """A limit on cost needs every price: an unknown one is not zero."""
+        for role, model in self.players.chats().items():
+            if self.settings.max_cost and prices.of(model) is None:
+                raise SettingsError(
+                    f"max_cost needs the price of {model_name(model)} ({role}); put "
+                    f'"{model_name(model)}" = [INPUT, OUTPUT], dollars per million tokens, into a file and give it as prices'
+                )
 
 
 async def asynth(
@@ -168,7 +190,6 @@ async def asynth(
     settings: Settings | None = None,
     *,
     folder: str | Path | None = None,
-    resume: bool = False,
     columns: Mapping[str, str] | None = None,
     target: Any = None,
     judge: Any = None,
@@ -180,16 +201,24 @@ async def asynth(
 ) -> AsyncGenerator[Row, None]:
     """Plays tasks and yields a `Row` for each as it finishes; arguments as for `build_graph` and `read_tasks`.
 
-    `folder` keeps everything on disk and must be new; with `resume` it is gone on with.
+    `folder` keeps everything on disk; the same call with the same folder goes on where it was stopped.
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
     settings, players = settle(settings, roles, values, tools, build_pair)
     source = read_tasks(tasks, columns)
     first = next(source)  # an input that cannot be read leaves no run folder behind
-    run = Synthesis(settings, folder, resume, players)
+    run = Synthesis(settings, folder, players, source_name(tasks, columns))
     async with aclosing(run.stream(chain([first], source))) as rows:
         async for row in rows:
             yield row
+
+
+def source_name(source: Source, columns: Mapping[str, str] | None = None) -> str:
+    """What a run folder remembers of its input: a file's or data set's name and the columns; empty for an iterable."""
+    if not isinstance(source, str | Path):
+        return ""
+    name = source if str(source).startswith("hub:") else Path(source).name
+    return " ".join([str(name), *(f"{field}={column}" for field, column in sorted((columns or {}).items()))])
 
 
 def synth(tasks: Source, settings: Settings | None = None, **arguments: Any) -> Iterator[Row]:

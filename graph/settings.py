@@ -49,7 +49,7 @@ class Settings(BaseModel):
     candidates: int = Field(5, ge=2, le=64, description="C, unique candidates a round (paper: 5).")
     temperature: float = Field(1.0, ge=0, le=5, description="Sampling temperature of the target.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling of the target.")
-    max_tokens: int = Field(512, ge=1, description="Longest candidate, in tokens.")
+    max_new_tokens: int = Field(512, ge=1, description="Longest candidate, in tokens.")
     resamples: int = Field(
         2, ge=0, le=20, description="How often duplicates are sampled again before fewer than C are accepted."
     )
@@ -69,7 +69,7 @@ class Settings(BaseModel):
         le=32,
         description="How often the judge scores, each time with the candidates in another order; scores are averaged.",
     )
-    judge_max_tokens: int = Field(2048, ge=16, description="Longest answer of judge, reward and engine, in tokens.")
+    judge_max_new_tokens: int = Field(2048, ge=16, description="Longest answer of judge, reward and engine, in tokens.")
     reasks: int = Field(
         1, ge=0, le=5, description="How often an answer that cannot be parsed is asked for again before the task fails."
     )
@@ -89,16 +89,63 @@ class Settings(BaseModel):
 
     seed: int = Field(0, ge=0, description="Seed of sampling and of every random order.")
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
+    accept: int = Field(0, ge=0, description="Stop at exactly so many accepted pairs; 0: play all tasks.")
+    failures_in_a_row: int = Field(
+        100, ge=0, description="Stop when so many tasks failed one after another, for whatever reason; 0: never."
+    )
     record: str = Field("", description="File that records every model and tool call, for `replay:FILE`.")
     trace: bool = Field(False, description="Record traces to traces.db in the run folder, for MLflow's page.")
+    shard_rows: int = Field(0, ge=0, description="Rows in one output file, then the next begins; 0: one file each.")
+    format: Literal["jsonl", "parquet"] = Field(
+        "jsonl", description="Output files; parquet ones appear as shards fill."
+    )
+    workers: int = Field(1, ge=1, description="Processes that play tasks; more than one needs anyprefer[ray].")
+    ray: str = Field("", description="Address of a Ray cluster to play on; empty: this machine alone.")
+
+    api_key: str = Field(
+        "",
+        exclude=True,
+        repr=False,
+        description="Key for `openai:` models; empty: OPENAI_API_KEY. Never written anywhere.",
+    )
+    connections: int = Field(256, ge=1, description="Model calls in flight at once, over all tasks.")
+    rpm: int = Field(0, ge=0, description="Requests per minute to one server; 0: no limit.")
+    tpm: int = Field(0, ge=0, description="Tokens per minute to one server; 0: no limit.")
+    connect_timeout: float = Field(10.0, gt=0, description="Seconds to connect to a server.")
+    read_timeout: float = Field(120.0, gt=0, description="Seconds without a byte after which a request is sent again.")
+    total_timeout: float = Field(600.0, gt=0, description="Seconds one request may take in all.")
+    retries: int = Field(
+        8, ge=0, le=100, description="Further requests after a passing error (408, 409, 429, 5xx, connection lost)."
+    )
+    patience: float = Field(
+        600.0, ge=0, description="Seconds to wait for a server that answers nobody before the run stops."
+    )
+    hedge: float = Field(
+        0.0, ge=0, description="Send a second request when one takes this many times the p95 latency; 0: off."
+    )
+
+    max_calls: int = Field(0, ge=0, description="Stop after so many requests, retries counted; 0: no limit.")
+    max_tokens: int = Field(0, ge=0, description="Stop after so many tokens, read and written; 0: no limit.")
+    max_cost: float = Field(0.0, ge=0, description="Stop after so many US dollars; 0: no limit.")
+    prices: str = Field(
+        "", description="TOML file of dollars per million tokens, name = [input, output], over the built-in table."
+    )
 
     def deciding(self) -> dict[str, Any]:
         """The settings that decide what a row says."""
-        return self.model_dump(exclude={"concurrency", "record", "trace"})
+        return self.model_dump(exclude=set(MANNER))
 
     def digest(self) -> str:
         """Hash of the settings that decide what a row says."""
         return stable_hash(self.deciding())[:12]
+
+
+MANNER = (
+    "concurrency", "accept", "failures_in_a_row", "record", "trace", "shard_rows", "format", "workers", "ray",
+    "api_key", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
+    "hedge", "max_calls", "max_tokens", "max_cost", "prices",
+)  # fmt: skip
+"""Settings of how a run is carried out; they may change when it is gone on with."""
 
 
 def load_settings(file: str | Path | None = None, **values: Any) -> tuple[Settings, dict[str, Origin]]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from typing import Any, Literal, TypedDict
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 Outcome = Literal["accepted", "rejected", "failed"]
@@ -149,6 +150,25 @@ class Update(_Record):
     """Why the old prompt was kept, when it was."""
 
 
+class Usage(_Record):
+    """What model calls took."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = 0.0
+    """US dollars; None when the price of any of the calls is unknown."""
+
+    def __add__(self, other: Usage) -> Usage:
+        known = self.cost is not None and other.cost is not None
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
+        )
+
+
 class Round(_Record):
     """Everything one pass through the game left behind."""
 
@@ -168,14 +188,8 @@ class Round(_Record):
     """What the players learn from this round: the reward's analysis, or why there was no pair."""
     updates: tuple[Update, ...] = ()
     """How the prompts were rewritten after this round."""
-
-
-class Usage(_Record):
-    """What one role's model calls took."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
+    usage: dict[str, Usage] = Field(default_factory=dict)
+    """Model calls, tokens and cost per role; empty where no run counted them."""
 
 
 class Row(_Record):
@@ -195,7 +209,7 @@ class Row(_Record):
     models: dict[str, str] = Field(default_factory=dict)
     """Who played target, judge, reward and engine."""
     usage: dict[str, Usage] = Field(default_factory=dict)
-    """Model calls and tokens per role."""
+    """Model calls, tokens and cost per role, over all rounds."""
     seed: int = 0
 
 
@@ -244,8 +258,10 @@ def as_text(content: Any) -> str:
 
 def stable_hash(value: Any) -> str:
     """sha256 over canonical JSON, the same in every process and on every machine."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(orjson.dumps(value, default=str, option=_CANONICAL)).hexdigest()
+
+
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 
 def derive_seed(*parts: object) -> int:

@@ -40,7 +40,7 @@ async def consolidate(model: BaseChatModel, state: GameState, settings: Settings
         "aggregate",
         seed=derive_seed(settings.seed, task.id, len(state["rounds"]), "aggregate"),
         temperature=0.0,
-        max_tokens=settings.judge_max_tokens,
+        max_tokens=settings.judge_max_new_tokens,
     )
     return str(answer.text).strip()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import mimetypes
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from anyprefer.graph.calls import current_account
 from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
 from anyprefer.graph.models import accepted_settings, redact, who_and_where
 from anyprefer.graph.state import Task, derive_seed
@@ -21,13 +23,24 @@ T = TypeVar("T")
 async def call(
     model: BaseChatModel, messages: Sequence[Any], role: str, binding: dict[str, Any] | None = None, **sampling: Any
 ) -> AIMessage:
-    """One call. `role` names it in traces and token counts; sampling settings a model does not have are left out.
+    """One call, through the run's account where there is one (`graph/calls.py`). `role` names it in traces
+    and token counts; sampling settings a model does not have are left out.
 
-    Raises `ModelError` with the server's words, secrets removed.
+    Raises `ModelError` with the server's words, secrets removed, and `RunStopped` when the run is over.
     """
     kwargs = {**accepted_settings(model, sampling), **(binding or {})}
+    asked = list(messages)
+
+    async def once() -> AIMessage:
+        return await _answer(model, asked, role, kwargs)
+
+    account = current_account()
+    return await (account.answer(model, role, asked, kwargs, once) if account else once())
+
+
+async def _answer(model: BaseChatModel, messages: list[Any], role: str, kwargs: dict[str, Any]) -> AIMessage:
     try:
-        answer = await model.ainvoke(list(messages), {"run_name": role, "tags": [f"role:{role}"]}, **kwargs)
+        answer = await model.ainvoke(messages, {"run_name": role, "tags": [f"role:{role}"]}, **kwargs)
     except AnypreferError:
         raise
     except Exception as error:
@@ -36,6 +49,15 @@ async def call(
     if not isinstance(answer, AIMessage):
         raise ModelError(f"{role} ({who_and_where(model)}) returned {type(answer).__name__} instead of a message")
     return answer
+
+
+async def all_done(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Their results in order. When one fails the others are let finish first: their answers are paid for."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast("list[T]", results)
 
 
 async def ask(

@@ -91,7 +91,7 @@ class ChatJudge(Judge):
         return {order[place]: scored for place, scored in enumerate(await self._ask(messages, count, seed))}
 
     async def _ask(self, messages: Sequence[Any], count: int, seed: int) -> list[tuple[float, str]]:
-        sampling: dict[str, Any] = {"temperature": 0.0, "max_tokens": self.settings.judge_max_tokens}
+        sampling: dict[str, Any] = {"temperature": 0.0, "max_tokens": self.settings.judge_max_new_tokens}
 
         async def attempt(**extra: Any) -> list[tuple[float, str]]:
             return await ask(

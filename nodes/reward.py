@@ -92,5 +92,5 @@ class ChatReward:
             reasks=settings.reasks,
             seed=derive_seed(settings.seed, task.id, len(state["rounds"]), "reward"),
             temperature=0.0,
-            max_tokens=settings.judge_max_tokens,
+            max_tokens=settings.judge_max_new_tokens,
         )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
 
 from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models import model_name
 from anyprefer.graph.roles import Target
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Candidate, GameState, Task, as_text, derive_seed
-from anyprefer.nodes.ask import call, task_messages
+from anyprefer.nodes.ask import all_done, call, task_messages
 
 
 class ChatTarget:
@@ -29,22 +27,19 @@ class ChatTarget:
         """One answer per seed; an error ends the task once all calls are back, and never becomes a candidate."""
         messages = task_messages(task, prompt)
         chosen = self.settings
-        answers = await asyncio.gather(
-            *(
-                call(
-                    self.model,
-                    messages,
-                    "sample",
-                    seed=seed,
-                    temperature=chosen.temperature,
-                    top_p=chosen.top_p,
-                    max_tokens=chosen.max_tokens,
-                )
-                for seed in seeds
-            ),
-            return_exceptions=True,
+        answers = await all_done(
+            call(
+                self.model,
+                messages,
+                "sample",
+                seed=seed,
+                temperature=chosen.temperature,
+                top_p=chosen.top_p,
+                max_tokens=chosen.max_new_tokens,
+            )
+            for seed in seeds
         )
-        return [_text(answer) for answer in answers]
+        return [str(answer.text).strip() for answer in answers]
 
 
 def _as_json(content: Any, name: str) -> str:
@@ -52,12 +47,6 @@ def _as_json(content: Any, name: str) -> str:
         return as_text(content)
     except (TypeError, ValueError) as error:
         raise ModelError(f"target {name} returned a content without a JSON form: {error}") from error
-
-
-def _text(answer: AIMessage | BaseException) -> str:
-    if isinstance(answer, BaseException):
-        raise answer
-    return str(answer.text).strip()
 
 
 def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:

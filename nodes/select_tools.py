@@ -48,7 +48,7 @@ async def choose_tools(
             reasks=settings.reasks,
             seed=derive_seed(settings.seed, state["task"].id, len(state["rounds"]), "select"),
             temperature=0.0,
-            max_tokens=settings.judge_max_tokens,
+            max_tokens=settings.judge_max_new_tokens,
             **extra,
         )
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -19,10 +20,9 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from anyprefer.graph.errors import ModelError
-from anyprefer.graph.models import accepted_settings, redact
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import derive_seed
+from anyprefer.nodes.ask import call
 
 
 @cache
@@ -48,48 +48,62 @@ def _package() -> Any:
 
 
 class Rewriter:
-    """One TextualGradientDescent step on one prompt. `answer` holds what the engine said."""
+    """One TextualGradientDescent step on one prompt. `answer` holds what the engine said.
+
+    textgrad calls its engine synchronously in the middle of a step. So the step is taken twice: once to
+    learn what it asks, and, with the answer at hand, once more. No thread waits for a model this way.
+    """
 
     def __init__(self, model: BaseChatModel, settings: Settings) -> None:
         self.model = model
         self.settings = settings
         self.answer = ""
 
-    def step(self, prompt: str, role: str, feedback: str) -> str:
+    async def step(self, prompt: str, role: str, feedback: str) -> str:
         """The rewritten prompt. Raises `ModelError` when the engine does not answer, `IndexError` without tags."""
-        textgrad = _package()
-
-        class Whole(textgrad.Variable):  # type: ignore[name-defined,misc]
-            def get_short_value(self, n_words_offset: int = 10) -> str:
-                return str(self.value)
-
-        variable = Whole(prompt, role_description=role, requires_grad=True)
-        variable.gradients.add(textgrad.Variable(feedback, role_description="feedback", requires_grad=False))
-        textgrad.TextualGradientDescent(parameters=[variable], engine=self._engine(textgrad)).step()
-        return str(variable.value)
-
-    def _engine(self, textgrad: Any) -> Any:
-        ask = self._ask
-
-        class Engine(textgrad.EngineLM):  # type: ignore[misc]
-            model_string = "anyprefer"
-
-            def generate(self, prompt: str, system_prompt: str | None = None, **kwargs: Any) -> str:
-                return ask(prompt, system_prompt)
-
-            __call__ = generate
-
-        return Engine()
-
-    def _ask(self, prompt: str, system_prompt: str | None) -> str:
-        messages = [*([SystemMessage(system_prompt)] if system_prompt else []), HumanMessage(prompt)]
-        seed = derive_seed(self.settings.seed, "textgrad", prompt)
-        wanted = {"seed": seed, "temperature": 0.0, "max_tokens": self.settings.judge_max_tokens}
+        await asyncio.to_thread(_package)
         try:
-            answer = self.model.invoke(
-                messages, {"run_name": "textgrad", "tags": ["role:textgrad"]}, **accepted_settings(self.model, wanted)
-            )
-        except Exception as error:
-            raise ModelError(f"textgrad engine did not answer: {redact(str(error))}") from error
-        self.answer = str(answer.text)
-        return self.answer
+            _step(prompt, role, feedback, answer=None)
+        except _Asked as asked:
+            self.answer = await self._ask(asked.prompt, asked.system)
+        return _step(prompt, role, feedback, self.answer)
+
+    async def _ask(self, prompt: str, system: str | None) -> str:
+        answer = await call(
+            self.model,
+            [*([SystemMessage(system)] if system else []), HumanMessage(prompt)],
+            "textgrad",
+            seed=derive_seed(self.settings.seed, "textgrad", prompt),
+            temperature=0.0,
+            max_tokens=self.settings.judge_max_new_tokens,
+        )
+        return str(answer.text)
+
+
+class _Asked(Exception):
+    def __init__(self, prompt: str, system: str | None) -> None:
+        self.prompt, self.system = prompt, system
+
+
+def _step(prompt: str, role: str, feedback: str, answer: str | None) -> str:
+    """textgrad's own step, with an engine that gives `answer`, or raises `_Asked` where that is None."""
+    textgrad = _package()
+
+    class Whole(textgrad.Variable):  # type: ignore[name-defined,misc]
+        def get_short_value(self, n_words_offset: int = 10) -> str:
+            return str(self.value)
+
+    class Engine(textgrad.EngineLM):  # type: ignore[name-defined,misc]
+        model_string = "anyprefer"
+
+        def generate(self, prompt: str, system_prompt: str | None = None, **kwargs: Any) -> str:
+            if answer is None:
+                raise _Asked(prompt, system_prompt)
+            return answer
+
+        __call__ = generate
+
+    variable = Whole(prompt, role_description=role, requires_grad=True)
+    variable.gradients.add(textgrad.Variable(feedback, role_description="feedback", requires_grad=False))
+    textgrad.TextualGradientDescent(parameters=[variable], engine=Engine()).step()
+    return str(variable.value)

@@ -7,16 +7,16 @@ touching the others. The paper names no engine; ours is a setting.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.errors import AnypreferError
+from anyprefer.graph.errors import AnypreferError, RunStopped
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import FRESH, GameState, Prompts, Update, as_text
 from anyprefer.nodes import prompts as texts
+from anyprefer.nodes.ask import all_done
 from anyprefer.nodes.textgrad import Rewriter
 
 _OPEN, _CLOSE = "<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>"
@@ -31,7 +31,7 @@ def update_prompts(engine: BaseChatModel | None, settings: Settings) -> Callable
         old, last = state["prompts"], state["rounds"][-1]
         chosen = _variables(state, settings)
         feedback = feedback_text(state)
-        rewritten = await asyncio.gather(*(_rewrite(engine, *variable, feedback, settings) for variable in chosen))
+        rewritten = await all_done(_rewrite(engine, *variable, feedback, settings) for variable in chosen)
         new = {name: text for (name, _, _), (text, _) in zip(chosen, rewritten, strict=True)}
         prompts = Prompts(
             target=new.get("target", old.target),
@@ -81,7 +81,9 @@ async def _rewrite(
         return old, Update(prompt=name, changed=False, note="no engine rewrites prompts in this run")
     rewriter = Rewriter(engine, settings)
     try:
-        await asyncio.to_thread(rewriter.step, old, role, feedback)
+        await rewriter.step(old, role, feedback)
+    except RunStopped:
+        raise
     except AnypreferError as error:
         return old, Update(prompt=name, changed=False, note=str(error))
     except IndexError:

@@ -45,7 +45,7 @@ class Demo:
             tools=("calculator", "fact_check", "answer_form"),
             candidates=8,
             temperature=0.7,
-            max_tokens=MAX_TOKENS,
+            max_new_tokens=MAX_TOKENS,
             resamples=0,
             max_rounds=1,
             seed=self.seed,

@@ -13,7 +13,6 @@ iteration. The reference policy of later rounds is `TrainSettings.reference`.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,13 +113,13 @@ def _check(plan: Plan, folder: Path) -> None:
 def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Steps) -> dict[str, int]:
     """Plays the iteration's tasks with the target as it is now; the counts cover resumed rows too."""
     settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
-    run = Synthesis(settings, folder, resume=(folder / "settings.json").exists())
+    run = Synthesis(settings, folder)
     run.play(plan.tasks(number), lambda row: steps.row(number, row))
     unload(run.players.target)
-    counts: Counter[str] = run.folder.counts if run.folder else Counter()
+    counts: dict[str, int] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]
     if not counts["accepted"]:
-        raise TrainingError(f"iteration {number} accepted no pair ({dict(counts)}); see {folder}/failures.jsonl")
-    return dict(counts)
+        raise TrainingError(f"iteration {number} accepted no pair ({counts}); see the reasons in {folder}")
+    return counts
 
 
 def _trained(plan: Plan, home: Path, target: str, number: int) -> Path:

@@ -33,8 +33,9 @@ def as_toml(settings: Settings, origins: dict[str, Origin]) -> str:
             document.add(tomlkit.nl())
         document.add(tomlkit.comment(panel))
         for name in names:
-            item = _item(getattr(settings, name))
-            item.comment(f"{origins[name]}; {Settings.model_fields[name].description}")
+            field = Settings.model_fields[name]
+            item = _item(field.default if field.exclude else getattr(settings, name))  # a key is never shown
+            item.comment(f"{origins[name]}; {field.description}")
             document.add(name, item)
     return tomlkit.dumps(document)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from anyprefer.graph.errors import (
     InputError,
     ModelSetupError,
     RunFolderError,
+    RunStopped,
     SettingsError,
     ToolError,
     TrainingError,
@@ -45,12 +47,30 @@ def at_work(interrupted: str) -> Iterator[None]:
     the run (exit code 1, not 2), and Ctrl-C says `interrupted` and exits with 130."""
     try:
         yield
-    except (RunFolderError, InputError, TrainingError) as error:
+    except (RunFolderError, RunStopped, InputError, TrainingError) as error:
         complain(error)
         raise typer.Exit(STOPPED) from error
     except KeyboardInterrupt:
         to_stderr(Text.assemble(("stopped: ", "bold yellow"), interrupted))
         raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def said_warnings() -> Iterator[None]:
+    """What the engine has to say while it works (a server that is away, and back) goes to standard error."""
+    handler = _ToStderr(logging.WARNING)
+    logger = logging.getLogger("anyprefer")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _ToStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        to_stderr(Text.assemble(("note: ", "bold yellow"), record.getMessage()))
 
 
 def out() -> Console:

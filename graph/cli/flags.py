@@ -30,11 +30,25 @@ Command = Callable[..., None]
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Players": ("target", "judge", "reward", "engine", "task_field", "system", "examples"),
-    "Candidates": ("candidates", "temperature", "top_p", "max_tokens", "resamples"),
+    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "resamples"),
     "Tools": ("tools", "tool_options", "tool_timeout"),
-    "Judging and pairs": ("judge_passes", "judge_max_tokens", "reasks", "pair", "min_margin"),
+    "Judging and pairs": ("judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
     "Rounds": ("threshold", "max_rounds", "feedback"),
-    "Run": ("seed", "concurrency", "record", "trace"),
+    "Run": ("seed", "concurrency", "accept", "failures_in_a_row", "workers", "ray", "record", "trace"),
+    "Output": ("shard_rows", "format"),
+    "Servers": (
+        "api_key",
+        "connections",
+        "rpm",
+        "tpm",
+        "connect_timeout",
+        "read_timeout",
+        "total_timeout",
+        "retries",
+        "patience",
+        "hedge",
+    ),
+    "Budget": ("max_calls", "max_tokens", "max_cost", "prices"),
 }
 """The fields of `Settings` as help and `anyprefer config` group them."""
 

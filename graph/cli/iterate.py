@@ -176,7 +176,11 @@ def _marked(heldout: Iterable[str], columns: dict[str, str], settings: Settings)
         from anyprefer.graph.loops import run_blocking
         from anyprefer.training.evaluate import evaluate as run
 
-        asked: dict[str, Any] = {"system": settings.system, "max_tokens": settings.max_tokens, "seed": settings.seed}
+        asked: dict[str, Any] = {
+            "system": settings.system,
+            "max_tokens": settings.max_new_tokens,
+            "seed": settings.seed,
+        }
         return {name: run_blocking(run(model, tasks, right, **asked)) for name, (tasks, right) in sets.items()}
 
     return evaluate

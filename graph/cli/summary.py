@@ -15,7 +15,8 @@ from rich.text import Text
 
 from anyprefer.graph.cli.console import table
 from anyprefer.graph.cli.progress import STYLES
-from anyprefer.graph.state import Row
+from anyprefer.graph.ledger import reasons
+from anyprefer.graph.state import Row, Usage
 
 MOST = 6
 _LONGEST = 160
@@ -61,7 +62,7 @@ def summarise(console: Console, folder: Path, tool_errors: Reasons) -> Counter[s
     console.print()
     console.print(_counts(folder, counts))
     failing_tools = tool_errors.shown("Tools that gave no finding", "tool")
-    for part in (_failures(folder / "failures.jsonl"), failing_tools, _tokens(note), _files(folder, counts)):
+    for part in (_failures(folder), failing_tools, _tokens(note), _rounds(note), _files(folder, counts)):
         if part.row_count:
             console.print()
             console.print(part)
@@ -76,30 +77,78 @@ def _counts(folder: Path, counts: Counter[str]) -> Text:
     return Text.assemble((f"{counts.total()} rows", "bold"), f" in {folder}: ", *parts)[:-2]
 
 
-def _failures(file: Path) -> Table:
-    reasons = Reasons()
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        row = json.loads(line)
-        reasons.add(row["outcome"], row["reason"])
-    return reasons.shown("Why there is no pair", "outcome")
+def _failures(folder: Path) -> Table:
+    found = Reasons()
+    for outcome, reason in reasons(folder):
+        found.add(outcome, reason)
+    return found.shown("Why there is no pair", "outcome")
 
 
 def _tokens(note: dict[str, Any]) -> Table:
-    shown = table("step", "model", "calls", "tokens in", "tokens out", right=("calls", "tokens in", "tokens out"))
-    for step, used in note["usage"].items():
-        numbers = (used["calls"], used["input_tokens"], used["output_tokens"])
-        shown.add_row(step, Text(note["models"][_PLAYERS.get(step, "judge")]), *(f"{number:,}" for number in numbers))
+    """Per step, with a sum, and what an accepted pair took of it."""
+    shown = table("step", "model", *_NUMBERS, right=_NUMBERS)
+    total = Usage()
+    for step, given in note["usage"].items():
+        used = Usage(**given)
+        total += used
+        shown.add_row(step, Text(note["models"][_PLAYERS.get(step, "judge")]), *_numbers(used))
+    if shown.row_count:
+        shown.add_row("all", "", *_numbers(total), style="bold")
+    accepted = note["counts"]["accepted"]
+    if shown.row_count and accepted:
+        share = Usage(
+            calls=round(total.calls / accepted),
+            input_tokens=round(total.input_tokens / accepted),
+            output_tokens=round(total.output_tokens / accepted),
+            cost=None if total.cost is None else total.cost / accepted,
+        )
+        shown.add_row("for each accepted pair", "", *_numbers(share))
     return shown
+
+
+def _rounds(note: dict[str, Any]) -> Table:
+    """Per round; empty where there was one round only."""
+    shown = table("round", *_NUMBERS, right=("round", *_NUMBERS))
+    rounds: dict[int, Usage] = {}
+    for given in note["usage_by_round"]:
+        number = given["round"]
+        rounds[number] = rounds.get(number, Usage()) + Usage(**{k: given[k] for k in Usage.model_fields})
+    for number, used in sorted(rounds.items()) if len(rounds) > 1 else ():
+        shown.add_row(str(number), *_numbers(used))
+    return shown
+
+
+_NUMBERS = ("calls", "tokens in", "tokens out", "cost")
+
+
+def _numbers(used: Usage) -> tuple[str, ...]:
+    return f"{used.calls:,}", f"{used.input_tokens:,}", f"{used.output_tokens:,}", dollars(used.cost)
+
+
+def dollars(cost: float | None) -> str:
+    """`$1.25`, small ones with more places; `unknown` where a price is not known."""
+    if cost is None:
+        return "unknown"
+    return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.2g}" if cost >= 1e-4 else f"${cost:.1e}"
 
 
 def _files(folder: Path, counts: Counter[str]) -> Table:
     shown = table("file", "holds")
     if counts["accepted"]:
-        shown.add_row(str(folder / "pairs.jsonl"), "accepted pairs, ready for training")
-    if counts["rejected"] + counts["failed"]:
-        shown.add_row(str(folder / "failures.jsonl"), "why the other rows have no pair")
-    shown.add_row(str(folder / "rows.jsonl"), "every row: rounds, candidates, knowledge, scores, prompts")
+        shown.add_row(_name(folder, "pairs"), "accepted pairs, ready for training")
+    if counts["accepted"] + counts["rejected"]:
+        shown.add_row(
+            _name(folder, "rows"), "accepted and rejected rows: rounds, candidates, knowledge, scores, prompts"
+        )
+    if counts["failed"]:
+        shown.add_row(_name(folder, "failed"), "failed rows and their reasons")
     return shown
+
+
+def _name(folder: Path, stream: str) -> str:
+    """The stream's file, or a pattern for its shards."""
+    files = sorted(folder.glob(f"{stream}*.*"))
+    return str(files[0]) if len(files) == 1 else str(folder / f"{stream}-*{files[0].suffix if files else ''}")
 
 
 def _next(folder: Path, counts: Counter[str], target: str) -> list[Text]:
@@ -107,9 +156,7 @@ def _next(folder: Path, counts: Counter[str], target: str) -> list[Text]:
     lines = []
     if counts["failed"]:
         lines.append(
-            Text(
-                f"{counts['failed']} failed: mend what the reasons name, then the same command with --resume plays them again"
-            )
+            Text(f"{counts['failed']} failed: mend what the reasons name, then the same command plays them again")
         )
     if counts["accepted"]:
         base = target if target == "smollm2" or target.startswith("hf:") else "hf:YOUR-MODEL"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from anyprefer.graph.cli.console import DONE, STOPPED, at_work, out
+from anyprefer.graph.cli.console import DONE, INTERRUPTED, STOPPED, at_work, out, said_warnings, to_stderr
 from anyprefer.graph.cli.count import count_rows
 from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
+from anyprefer.graph.cli.forecast import Timer, forecast
 from anyprefer.graph.cli.progress import progress
 from anyprefer.graph.cli.summary import Reasons, add_tool_errors, summarise
-from anyprefer.graph.errors import InputError
+from anyprefer.graph.errors import INTERRUPT, Enough, InputError, RunFolderError
 from anyprefer.graph.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,12 +42,20 @@ def synth(
     source: Input,
     to: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Run folder, must be new.", show_default="runs/INPUT's name"),
+        typer.Option(
+            "--out", metavar="FOLDER", help="Run folder, new or to go on with.", show_default="runs/INPUT's name"
+        ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the run folder: finished rows stay, failed ones are played again."),
+        typer.Option(
+            "--resume", help="Refuse to begin anew. The same command goes on by itself; failed rows are played again."
+        ),
     ] = False,
+    estimate: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Play N rows only, then forecast tokens, cost and time of all of them."),
+    ] = None,
     config: Config = None,
     column: Column = None,
     limit: Limit = None,
@@ -56,45 +67,65 @@ def synth(
     Each round samples candidates, gathers evidence with tools, judges them and
     forms a pair; below the threshold the prompts are rewritten and it repeats.
     A task ends accepted, rejected or failed; pairs.jsonl has the accepted ones.
+    A stopped run goes on with the same command; Ctrl-C once finishes what is in
+    flight, twice stops at once.
 
     [bold]anyprefer synth questions.jsonl --column prompt=question --limit 20[/]
     [bold]anyprefer synth questions.jsonl --out runs/vllm --threshold 7 \\
         --target openai:my-7b@http://localhost:8000/v1 --judge openai:gpt-4o[/]
+    [bold]anyprefer synth questions.jsonl --estimate 20 --max-cost 50[/]
     """
     settings = settings_from(config, values)[0]
     folder = to or default_folder(source)
+    if resume and not (folder / "settings.json").is_file():
+        raise RunFolderError(f"run folder {folder} holds no run to resume; leave out --resume")
     console = out()
     with console.status("loading"):
-        run, tasks = _prepare(source, settings, folder, resume, columns_of(column), limit)
+        run, tasks = _prepare(source, settings, folder, columns_of(column), estimate or limit)
         rows = _expected(source, limit)
-    tool_errors = Reasons()
-    kept = len(run.folder.finished) if run.folder else 0
+    tool_errors, timer = Reasons(), Timer()
+    kept = run.folder.kept if run.folder else 0
     with (
-        at_work(f"the rows finished so far are safe in {folder}; go on with the same command and --resume"),
-        progress(console, rows, kept) as on_row,
+        at_work(f"stopped at once; what is finished is safe in {folder}, the same command goes on"),
+        said_warnings(),
+        progress(console, _least(estimate, rows), kept) as on_row,
     ):
-        run.play(tasks, on_row, lambda row: add_tool_errors(tool_errors, row))
+        run.play(tasks, on_row, timer, lambda row: add_tool_errors(tool_errors, row))
     counts = summarise(console, folder, tool_errors)
-    raise typer.Exit(STOPPED if counts["failed"] == sum(counts.values()) else DONE)
+    if estimate:
+        forecast(console, folder, rows, timer)
+    if run.stopped:
+        to_stderr(Text.assemble(("stopped: ", "bold yellow"), f"{run.stopped}; the same command goes on"))
+    raise typer.Exit(_exit_code(run, counts))
+
+
+def _exit_code(run: Synthesis, counts: Counter[str]) -> int:
+    if run.stopped == INTERRUPT:
+        return INTERRUPTED
+    unfinished = run.stopped and not isinstance(run.calls.stopped, Enough)
+    return STOPPED if unfinished or counts["failed"] == sum(counts.values()) else DONE
+
+
+def _least(*counts: int | None) -> int | None:
+    return min((count for count in counts if count is not None), default=None)
 
 
 def _prepare(
-    source: str, settings: Settings, folder: Path, resume: bool, columns: dict[str, str], limit: int | None
+    source: str, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None
 ) -> tuple[Synthesis, Iterable[Task | BadRow]]:
     """The run and its tasks. What is wrong with input, models or tools shows here, before a folder is made."""
     from anyprefer.graph.inputs import read_tasks
     from anyprefer.graph.players import assemble
-    from anyprefer.graph.runner import Synthesis
+    from anyprefer.graph.runner import Synthesis, source_name
 
     tasks = read_tasks(source, columns)
     first = next(tasks)
-    run = Synthesis(settings, folder, resume, assemble(settings))
+    run = Synthesis(settings, folder, assemble(settings), source_name(source, columns))
     return run, islice(chain([first], tasks), limit)
 
 
 def _expected(source: str, limit: int | None) -> int | None:
-    known = count_rows(source)
-    return known if limit is None or known is None else min(known, limit)
+    return _least(count_rows(source), limit)
 
 
 def columns_of(given: list[str] | None) -> dict[str, str]:

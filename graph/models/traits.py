@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
 SAMPLING = ("seed", "temperature", "top_p", "max_tokens")
+
+SHORTEST_SECRET = 8
+"""Characters from which on a value counts as a secret; shorter ones would blot out ordinary text."""
 
 _KEY = re.compile(r"\b(?:sk-|hf_|lsv2_)[\w*-]{6,}|(?<=Bearer )\S+")
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
@@ -31,6 +34,8 @@ class Traits:
     """Whether it takes OpenAI's `response_format`; one that does not is asked for text."""
     where: str = ""
     """The server's URL where there is one; error messages name it."""
+    in_process: bool = False
+    """Whether it runs in this process, so that its calls cost nothing."""
 
 
 def traits_of(model: BaseChatModel) -> Traits:
@@ -44,6 +49,7 @@ def traits_of(model: BaseChatModel) -> Traits:
         tools=type(model).bind_tools is not BaseChatModel.bind_tools,
         shapes=isinstance(model, BaseChatOpenAI),
         where=str(getattr(model, "openai_api_base", None) or ""),
+        in_process=model._llm_type == "anyprefer-local",
     )
 
 
@@ -79,7 +85,37 @@ def redact(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """The text without the values of environment variables named as secrets; the last guard before a file."""
-    for name, value in os.environ.items():
-        if _SECRET_NAME.search(name) and len(value) >= 8:
-            text = text.replace(value, f"[{name}]")
+    for name, value in _secrets():
+        text = text.replace(value, f"[{name}]")
     return text
+
+
+_given: dict[str, str] = {}
+
+
+def keep_secret(value: str, name: str = "api_key") -> None:
+    """From now on the value is a secret like those of the environment."""
+    if len(value) >= SHORTEST_SECRET:
+        _given[value] = name
+
+
+def _secrets() -> list[tuple[str, str]]:
+    """(name, value) of what must never be written, longest first."""
+    found = [(name, value) for value, name in _given.items()]
+    found += [(n, v) for n, v in os.environ.items() if _SECRET_NAME.search(n) and len(v) >= SHORTEST_SECRET]
+    return sorted(found, key=lambda secret: -len(secret[1]))
+
+
+Scrub = Callable[[str], str]
+
+
+def scrubber() -> Scrub:
+    """`without_secrets` with the secrets as they are now, looked up once: for writing many lines."""
+    known = [(value, f"[{name}]") for name, value in _secrets()]
+
+    def scrub(text: str) -> str:
+        for value, shown in known:
+            text = text.replace(value, shown)
+        return text
+
+    return scrub

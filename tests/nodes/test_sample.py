@@ -18,7 +18,7 @@ class FixedTarget:
 
 async def test_the_target_is_called_once_a_seed_with_the_sampling_settings():
     model = Scripted()
-    row = await play(model, candidates=4, temperature=0.7, top_p=0.9, max_tokens=33, seed=5)
+    row = await play(model, candidates=4, temperature=0.7, top_p=0.9, max_new_tokens=33, seed=5)
     asked = model.asked("sample")
     assert [call.seed for call in asked] == [derive_seed(5, "t", 1, i) for i in range(4)]
     assert all(

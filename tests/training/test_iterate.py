@@ -20,7 +20,7 @@ def result(correct, n=100):
 
 
 def plan(tiny, **values):
-    given = {"judge": "evidence", "candidates": 3, "max_tokens": 6, "threshold": 1.0, "max_rounds": 1, **values}
+    given = {"judge": "evidence", "candidates": 3, "max_new_tokens": 6, "threshold": 1.0, "max_rounds": 1, **values}
     settings = Settings(target=f"hf:{tiny}", tools=("answer_length",), **given)
     return Plan(settings, TRAINING, iterations=2, tasks=lambda number: TASKS[(number - 1) * 3 : number * 3])
 

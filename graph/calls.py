@@ -1,0 +1,213 @@
+"""Around every model call of a run: answered from the ledger where it was made before, else admitted by
+the budget, made, counted and recorded.
+
+A call counts as in flight until its answer is in the ledger, and at most `slots` calls are in flight. So
+a run that is killed repeats no more than these, and a budget is overrun by no more than these.
+
+Costs are in US dollars; None is an unknown cost, which is not zero (see `prices.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+
+from anyprefer.graph.errors import BudgetSpent, RunStopped
+from anyprefer.graph.models.traits import traits_of
+from anyprefer.graph.prices import Prices
+from anyprefer.graph.state import GameState, Usage, stable_hash
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend in all, earlier parts of a resumed run counted; 0 is no limit."""
+
+    calls: int = 0
+    """Requests sent, retries among them."""
+    tokens: int = 0
+    """Tokens read and written."""
+    cost: float = 0.0
+    """US dollars."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """One answered call, as the ledger adds it up."""
+
+    role: str
+    round: int
+    usage: Usage
+
+
+class CallStore(Protocol):
+    """Where answers are kept: the ledger, or what stands for it in a worker process."""
+
+    async def keep_call(self, task: str, key: str, answer: bytes, spending: Spending, requests: int) -> None:
+        """Returns once the answer is safe. `requests` is the run's number of requests so far, without
+        those of calls in flight."""
+        ...
+
+
+class Calls:
+    """The model calls of one run."""
+
+    def __init__(
+        self,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
+        slots: int = 256,
+        store: CallStore | None = None,
+        spent: Usage | None = None,
+    ) -> None:
+        self.budget = budget or Budget()
+        self.prices = prices or Prices()
+        self.store = store
+        self.requests = spent.calls if spent else 0
+        self.tokens = spent.input_tokens + spent.output_tokens if spent else 0
+        self.cost = (spent.cost or 0.0) if spent else 0.0
+        self.in_flight = 0
+        self.stopped: RunStopped | None = None
+        """Why no further call is made."""
+        self._slots = asyncio.Semaphore(slots)
+
+    def stop(self, reason: RunStopped) -> None:
+        """No further call is made; those in flight come back and are kept. The first reason stays."""
+        self.stopped = self.stopped or reason
+
+    def admit(self) -> None:
+        """Counts one more request. Raises `BudgetSpent` when a limit is reached, and what the run was stopped for."""
+        if self.stopped:
+            raise self.stopped
+        for name, limit, spent in (
+            ("calls", self.budget.calls, self.requests),
+            ("tokens", self.budget.tokens, self.tokens),
+            ("cost", self.budget.cost, self.cost),
+        ):
+            if limit and spent >= limit:
+                shown = f"${limit:g}" if name == "cost" else f"{limit:,} {name}"
+                self.stop(BudgetSpent(f"the budget of {shown} is spent (max_{name}); raise it to go on"))
+                raise BudgetSpent(str(self.stopped))
+        self.requests += 1
+
+    async def make(
+        self, task: str, key: str, model: BaseChatModel, once: Callable[[], Awaitable[AIMessage]], role: str, round: int
+    ) -> tuple[AIMessage, Usage]:
+        """One call that was not made before, and what it took."""
+        async with self._slots:
+            self.admit()
+            self.in_flight += 1
+            try:
+                message = await once()
+                usage = used(message, self.prices, model)
+                self.tokens += usage.input_tokens + usage.output_tokens
+                self.cost += usage.cost or 0.0
+                if self.store:
+                    done = self.requests - self.in_flight + 1
+                    await self.store.keep_call(task, key, packed(message), Spending(role, round, usage), done)
+            finally:
+                self.in_flight -= 1
+        return message, usage
+
+
+class Account:
+    """One task's dealings with the models while it is played."""
+
+    def __init__(self, calls: Calls, task: str, known: Mapping[str, bytes] | None = None) -> None:
+        self.calls = calls
+        self.task = task
+        self.round = 1
+        """The round the game is in, from 1."""
+        self.state: GameState | None = None
+        """What the step now at work was given; a failed task's row is made from it."""
+        self.used: dict[tuple[int, str], Usage] = {}
+        """Per round and role, answers from the ledger counted as when they were made."""
+        self._known = dict(known or {})
+        self._asked: Counter[str] = Counter()
+
+    async def answer(
+        self,
+        model: BaseChatModel,
+        role: str,
+        messages: Sequence[BaseMessage],
+        kwargs: Mapping[str, Any],
+        once: Callable[[], Awaitable[AIMessage]],
+    ) -> AIMessage:
+        """The recorded answer to this question, else the one `once` brings."""
+        round, key = self.round, self._key(model, messages, kwargs)
+        recorded = self._known.pop(key, None)
+        if recorded is not None:
+            message = unpacked(recorded)
+            usage = used(message, self.calls.prices, model)
+        else:
+            message, usage = await self.calls.make(self.task, key, model, once, role, round)
+        self.used[round, role] = self.used.get((round, role), Usage()) + usage
+        return message
+
+    def _key(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> str:
+        """What was asked, of whom, and the how-manieth time: samples of a model without seeds differ by that alone."""
+        traits = traits_of(model)
+        asked = stable_hash([traits.name, traits.where, [[m.type, m.content] for m in messages], dict(kwargs)])
+        self._asked[asked] += 1
+        return f"{asked[:40]}-{self._asked[asked]}"
+
+    def usage(self, round: int | None = None) -> dict[str, Usage]:
+        """Per role, in alphabetical order; of one round, or of all."""
+        totals: dict[str, Usage] = {}
+        for (number, role), usage in sorted(self.used.items(), key=lambda item: item[0][1]):
+            if round is None or number == round:
+                totals[role] = totals.get(role, Usage()) + usage
+        return totals
+
+
+def used(message: AIMessage, prices: Prices, model: BaseChatModel) -> Usage:
+    """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens."""
+    tokens = message.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
+    read, written = tokens["input_tokens"], tokens["output_tokens"]
+    return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(model, read, written))
+
+
+_KEPT = ("content", "tool_calls", "invalid_tool_calls", "usage_metadata", "response_metadata")
+
+
+def packed(message: AIMessage) -> bytes:
+    """A message as JSON."""
+    return orjson.dumps({name: getattr(message, name) for name in _KEPT}, default=str)
+
+
+def unpacked(data: bytes) -> AIMessage:
+    """The message `packed` made JSON of."""
+    return AIMessage(**orjson.loads(data))
+
+
+_ACCOUNT: ContextVar[Account | None] = ContextVar("anyprefer_account", default=None)
+
+
+def current_account() -> Account | None:
+    """The account of the task that is being played here; None outside a run."""
+    return _ACCOUNT.get()
+
+
+@contextmanager
+def accounted(account: Account) -> Iterator[None]:
+    """All calls made within go through the account."""
+    token = _ACCOUNT.set(account)
+    try:
+        yield
+    finally:
+        _ACCOUNT.reset(token)
+
+
+def another_request() -> None:
+    """Counts a further request of the call that is being made: a retry or a hedge. Raises `BudgetSpent`."""
+    account = _ACCOUNT.get()
+    if account is not None:
+        account.calls.admit()

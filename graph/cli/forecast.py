@@ -1,0 +1,78 @@
+"""`--estimate`: what the whole input will take, forecast from the rows that were played."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from anyprefer.graph.cli.console import table
+from anyprefer.graph.cli.summary import dollars
+from anyprefer.graph.state import Row, Usage
+
+CONFIDENCE = 1.96
+"""Standard errors on either side: 95% where rows are many and alike."""
+
+
+class Timer:
+    """Call it with every row as it finishes; knows the spread of what rows took, and the pace."""
+
+    def __init__(self) -> None:
+        self.rows: list[Usage] = []
+        self._began = time.monotonic()
+        self.seconds = 0.0
+        """From the start to the last row."""
+
+    def __call__(self, row: Row) -> None:
+        """Notes a finished row."""
+        self.rows.append(sum(row.usage.values(), Usage()))
+        self.seconds = time.monotonic() - self._began
+
+
+def forecast(console: Console, folder: Path, rows: int | None, timer: Timer) -> None:
+    """Prints tokens, cost and time of `rows` rows, each with a 95% interval over the rows that were played."""
+    played = timer.rows
+    if len(played) < 2 or rows is None:
+        why = "the input's length is not known" if rows is None else "too few rows were played in this call"
+        console.print(f"no forecast: {why}")
+        return
+    shown = table("", "forecast", "95% interval", right=("forecast", "95% interval"), title=f"All {rows:,} rows")
+    for name, values in _columns(played).items():
+        shown.add_row(name, *_said(name, values, rows))
+    pace = timer.seconds / len(played)
+    shown.add_row("time", _duration(pace * rows), f"at this run's pace, {pace:.2g} s a row")
+    accepted = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]["accepted"]
+    shown.add_row("accepted pairs", f"{accepted / len(played) * rows:,.0f}" if accepted <= len(played) else "", "")
+    console.print()
+    console.print(shown)
+    console.print(
+        f"from {len(played)} rows, which are kept: the same command without --estimate goes on with the others"
+    )
+
+
+def _columns(played: list[Usage]) -> dict[str, list[float] | None]:
+    costs = [used.cost for used in played]
+    return {
+        "calls": [float(used.calls) for used in played],
+        "tokens in": [float(used.input_tokens) for used in played],
+        "tokens out": [float(used.output_tokens) for used in played],
+        "cost": None if None in costs else [cost or 0.0 for cost in costs],
+    }
+
+
+def _said(name: str, values: list[float] | None, rows: int) -> tuple[str, str]:
+    if values is None:
+        return "unknown", "put the models' prices into a file and give it with --prices"
+    mean = sum(values) / len(values)
+    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    margin = CONFIDENCE * spread / math.sqrt(len(values)) * math.sqrt(max(0.0, 1 - len(values) / rows))
+    show = dollars if name == "cost" else lambda value: f"{value:,.0f}"
+    return show(mean * rows), f"{show(max(0.0, mean - margin) * rows)} to {show((mean + margin) * rows)}"
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"

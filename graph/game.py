@@ -1,0 +1,100 @@
+"""One task played from start to row. Every task ends as exactly one row; an error is a failed row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from anyprefer.graph.build import Graph
+from anyprefer.graph.calls import Account, accounted
+from anyprefer.graph.errors import ModelSetupError, RunFolderError, RunStopped, SettingsError, ToolError
+from anyprefer.graph.inputs import BadRow, printable
+from anyprefer.graph.models import redact
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import GameState, Round, Row, Task
+from anyprefer.graph.trace import Finish, untraced
+from anyprefer.nodes.reward import close_round
+
+STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError, RunStopped)
+
+FINAL = ["task", "rounds", "outcome"]
+"""What of the final state a row is made from; the less the graph hands out, the less a step costs."""
+
+
+class Game:
+    """A compiled graph with what a row says of who played."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        settings: Settings,
+        models: dict[str, str],
+        traced: Callable[[Task], AbstractContextManager[Finish]] = untraced,
+    ) -> None:
+        self.graph = graph
+        self.settings = settings
+        self.models = models
+        self._traced = traced
+
+    async def play(self, task: Task | BadRow, account: Account) -> Row:
+        """The task's row. Raises what stops the run (`STOPS_THE_RUN`)."""
+        if isinstance(task, BadRow):
+            return self.failed(task.id, task.error)
+        final: GameState | None = None
+        failure = ""
+        config: Any = {"run_name": "game", "metadata": {"task_id": task.id}}
+        with self._traced(task) as finish, accounted(account):
+            try:
+                final = await self.graph.ainvoke({"task": task}, config, output_keys=FINAL)  # type: ignore[assignment]
+            except STOPS_THE_RUN:
+                raise
+            except Exception as error:
+                failure = redact(f"{type(error).__name__}: {error}")
+            row = self._row(task, final or account.state or {}, failure, account)
+            finish(row)
+        return row
+
+    def failed(self, identifier: str, reason: str) -> Row:
+        """The row of a task that could not be played."""
+        texts = {"id": printable(identifier), "reason": printable(reason)}
+        return Row(**texts, outcome="failed", models=self.models, seed=self.settings.seed)
+
+    def _row(self, task: Task, state: GameState, failure: str, account: Account) -> Row:
+        played = tuple(state.get("rounds", ())) + (_cut_short(state, failure) if failure else ())
+        rounds = tuple(_with_usage(one, account) for one in played)
+        accepted = not failure and state.get("outcome") == "accepted"
+        last = rounds[-1] if rounds else None
+        return Row(
+            id=task.id,
+            outcome="failed" if failure else "accepted" if accepted else "rejected",
+            reason=failure or ("" if accepted else self._why_rejected(rounds)),
+            task=state.get("task", task),
+            pair=last.pair if accepted and last else None,
+            reward=last.reward.score if accepted and last and last.reward else None,
+            rounds=rounds,
+            models=self.models,
+            usage=account.usage(),
+            seed=self.settings.seed,
+        )
+
+    def _why_rejected(self, rounds: tuple[Round, ...]) -> str:
+        last = rounds[-1]
+        spent = f"after {len(rounds)} round{'s' * (len(rounds) > 1)}"
+        if last.reward is None:
+            return f"no pair {spent}: {last.feedback}"
+        return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}"
+
+
+def _with_usage(played: Round, account: Account) -> Round:
+    used = account.usage(played.number)
+    return played.model_copy(update={"usage": used}) if used else played
+
+
+def _cut_short(state: GameState, failure: str) -> tuple[Round, ...]:
+    """The round an error ended, when it had got anywhere."""
+    if not (state.get("selected") or state.get("candidates")):
+        return ()
+    if any(closed.candidates == tuple(state["candidates"]) for closed in state["rounds"]):
+        return ()
+    return (close_round(state, None, failure),)
