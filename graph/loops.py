@@ -42,6 +42,14 @@ def run_blocking(work: Coroutine[Any, Any, T], on_interrupt: Callable[[], None] 
         raise
 
 
+def on_background_loop() -> bool:
+    """Whether this thread runs the background loop, so that waiting for its work would never end."""
+    try:
+        return asyncio.get_running_loop() in _loops
+    except RuntimeError:
+        return False
+
+
 def _background_loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if not _loops:

@@ -1,0 +1,223 @@
+"""ChatOpenAI over a transport that costs a fraction of its CPU and keeps to an endpoint's limits.
+
+Configured as ChatOpenAI is, and everything it can do works: what is not spoken here (streaming, the Responses
+API, parsed structured output, logprobs, audio, clients and proxies of one's own, parameters unknown
+here) goes through ChatOpenAI itself, without limits and retries of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+import aiohttp
+import orjson
+from langchain_core.callbacks import AsyncCallbackManager, AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.globals import get_llm_cache
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
+from langchain_openai import ChatOpenAI
+from langchain_openai.chat_models.base import BaseChatOpenAI
+from pydantic import Field, PrivateAttr, SecretStr
+from yarl import URL
+
+from anyprefer.graph.loops import on_background_loop, run_blocking
+from anyprefer.graph.models.endpoint import Endpoint, Request
+from anyprefer.graph.models.http import Route, proxy_for
+from anyprefer.graph.models.limits import Limits
+from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_result, common
+
+_O_SERIES = re.compile(r"o\d")
+"""Models that get `developer` messages for `system` ones; LangChain's converter knows how."""
+
+
+class _Static:
+    """What one model object's requests have in common, built once; built anew when the model is changed."""
+
+    def __init__(self, model: PostedChat) -> None:
+        self.fields = _snapshot(model)
+        self.params: dict[str, Any] = model._default_params
+        self.route = _route(model)
+        """None when ChatOpenAI itself must make the calls."""
+        self.endpoint = model.endpoint or Endpoint(model.base_url)
+        self.plain = not _O_SERIES.match(model.model_name)
+
+
+class PostedChat(BaseChatOpenAI):
+    """BaseChatOpenAI whose plain calls are posted over the endpoint's transport."""
+
+    endpoint: Endpoint | None = Field(default=None, exclude=True)
+    """The server as this run shares it; None: one of its own with the limits `ALONE`."""
+    _static: _Static | None = PrivateAttr(default=None)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """One call. LangChain's machinery around it is entered only when somebody listens or caches."""
+        messages = _plain_input(input)
+        if messages is None or not kwargs.keys() <= SPOKEN or self._attended(config):
+            return await super().ainvoke(input, config, stop=stop, **kwargs)
+        result = await self._agenerate(messages, stop, **kwargs)
+        generation = result.generations[0]
+        message = cast(AIMessage, generation.message)
+        if len(result.generations) == 1:
+            message.response_metadata.update(result.llm_output or {})
+        message.response_metadata.update(generation.generation_info or {})
+        return message
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._request(messages, stop, kwargs)
+        if request is None:
+            return await super()._agenerate(messages, stop, run_manager, **kwargs)
+        answer = await self._settled().endpoint.ask(request)
+        return chat_result(answer, self.model_name, shaped="response_format" in kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if on_background_loop() or self._request(messages, stop, kwargs) is None:
+            return super()._generate(messages, stop, run_manager, **kwargs)
+        return run_blocking(self._agenerate(messages, stop, **kwargs))
+
+    def _attended(self, config: RunnableConfig | None) -> bool:
+        """Whether LangChain has something to do around a call: callbacks, a cache, a rate limiter, streaming."""
+        if self.cache or self.rate_limiter or self.streaming or self.output_version or get_llm_cache() is not None:
+            return True
+        config = ensure_config(config)
+        manager = AsyncCallbackManager.configure(config.get("callbacks"), self.callbacks, self.verbose)
+        return bool(manager.handlers)
+
+    @property
+    def base_url(self) -> str:
+        """The server's URL, without a slash at its end."""
+        return str(self.root_async_client.base_url).rstrip("/") if self.root_async_client else ""
+
+    def _settled(self) -> _Static:
+        static = self._static
+        if static is None or static.fields != _snapshot(self):
+            static = self._static = _Static(self)
+        return static
+
+    def _request(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Request | None:
+        """The call as it is posted, None when it is not spoken here."""
+        static = self._settled()
+        if static.route is None or not kwargs.keys() <= SPOKEN:
+            return None
+        if static.plain and all(map(common, messages)):
+            payload = {**static.params, **kwargs, "messages": as_dicts(messages)}
+            if stop is not None:
+                payload["stop"] = stop
+            self._rename(payload)
+        else:
+            payload = self._get_request_payload(list(messages), stop=stop, **kwargs)
+        if not self._speaks(payload):
+            return None
+        payload.update(payload.pop("extra_body", None) or {})
+        try:
+            body = orjson.dumps(payload, option=orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS)
+        except TypeError:
+            return None
+        return Request(static.route, body, self.model_name, self.max_retries)
+
+    def _speaks(self, payload: dict[str, Any]) -> bool:
+        shape, tools = payload.get("response_format"), payload.get("tools")
+        if payload.get("stream") or payload.get("logprobs") or not (shape is None or isinstance(shape, dict)):
+            return False
+        if tools and (shape is not None or not isinstance(tools, list) or self._use_responses_api(payload)):
+            return False
+        return payload.keys() <= SPOKEN
+
+    def _rename(self, payload: dict[str, Any]) -> None:
+        """Names parameters as this class's server knows them."""
+
+
+class OpenAIChat(PostedChat, ChatOpenAI):
+    """OpenAI, configured as ChatOpenAI."""
+
+    max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
+    """Tokens to generate at most, ≥ 1."""
+
+    def _rename(self, payload: dict[str, Any]) -> None:
+        if "max_tokens" in payload:
+            payload["max_completion_tokens"] = payload.pop("max_tokens")
+
+
+class CompatibleChat(PostedChat):
+    """A server of the OpenAI protocol that is not OpenAI: `max_tokens` goes out under that name, which all know."""
+
+
+def _plain_input(given: LanguageModelInput) -> list[BaseMessage] | None:
+    """The messages of an input that needs no conversion, else None."""
+    if isinstance(given, str):
+        return [HumanMessage(given)]
+    if isinstance(given, list) and all(isinstance(message, BaseMessage) and common(message) for message in given):
+        return given
+    return None
+
+
+def _snapshot(model: BaseChatOpenAI) -> dict[str, Any]:
+    """The model's fields, as cheap to compare as to make."""
+    return {name: dict(value) if type(value) is dict else value for name, value in model.__dict__.items()}
+
+
+def _route(model: PostedChat) -> Route | None:
+    """Where and how the model's requests go, None when only ChatOpenAI can send them."""
+    client, key = model.root_async_client, model.openai_api_key
+    of_its_own = model.http_client or model.http_async_client or model.http_socket_options or model.default_query
+    if client is None or of_its_own or model.openai_proxy or model._uses_gateway or model.include_response_headers:
+        return None
+    if model.async_client is not client.chat.completions or not isinstance(key, SecretStr):
+        return None
+    limits = (model.endpoint or Endpoint("")).limits
+    timeout = _timeout(model.request_timeout, limits)
+    url = URL(model.base_url) / "chat/completions"
+    if timeout is None or url.user or url.query_string or model._use_responses_api(model._default_params):
+        return None
+    proxy = proxy_for(url)
+    if proxy and not proxy.startswith(("http://", "https://")):
+        return None
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": "application/json",
+        "User-Agent": "anyprefer",
+        "Authorization": f"Bearer {key.get_secret_value()}",
+        **({"OpenAI-Organization": client.organization} if client.organization else {}),
+        **({"OpenAI-Project": client.project} if client.project else {}),
+        **(model.default_headers or {}),
+    }
+    secrets = (key.get_secret_value(), *(model.default_headers or {}).values())
+    return Route(url, headers, timeout, URL(proxy) if proxy else None, secrets)
+
+
+def _timeout(given: Any, limits: Limits) -> aiohttp.ClientTimeout | None:
+    """The limits' timeouts, or the model's own: seconds, or (connect, read) as httpx takes them; else None."""
+    connect: float | None = limits.connect_timeout
+    read: float | None = limits.read_timeout
+    if isinstance(given, int | float):
+        connect = read = float(given)
+    elif hasattr(given, "connect") and hasattr(given, "read"):
+        connect, read = given.connect, given.read
+    elif given is not None:
+        return None
+    return aiohttp.ClientTimeout(total=limits.total_timeout, connect=connect, sock_read=read)
