@@ -1,6 +1,7 @@
 # make demo   the whole loop on this machine: synthesise, train, evaluate; no key, no GPU
 # make test   all tests, the slow ones with a real model too
 # make check  ruff, and mypy on an installed copy
+# make bench  measures the engine, beside its peers too, and writes docs/benchmarks.md; takes hours
 #
 # Each sets everything up from nothing in .venv. Another Python or torch build:
 #   make demo PYTHON=python3.12 TORCH="torch==2.13.0 --index-url URL-OF-YOUR-TORCH-BUILD"
@@ -10,7 +11,7 @@ TORCH ?= torch
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/anyprefer demo
@@ -25,6 +26,13 @@ check: $(VENV)/.ready
 	$(BIN)/pip install --quiet --no-deps --target $(VENV)/check .
 	rm -rf build
 	cd $(VENV)/check && ../bin/mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
+
+bench: $(VENV)/.ready
+	eval "$$(PYTHON=$(PYTHON) benchmarks/peers.sh)" && \
+		$(BIN)/python -m benchmarks.run game single peers faults limits kill million
+	$(BIN)/python -m benchmarks.local_sampling --json runs/benchmarks/local_sampling.json
+	$(BIN)/python -m benchmarks.dpo --json runs/benchmarks/dpo.json
+	$(BIN)/python -m benchmarks.report runs/benchmarks --out docs/benchmarks.md
 
 # torch first: left to the other packages' ranges it brings its newest build and gigabytes of CUDA
 $(VENV)/.ready: pyproject.toml constraints.txt

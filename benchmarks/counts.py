@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from bisect import bisect
 from collections import Counter, deque
 
 WINDOW = 60.0
@@ -35,11 +36,16 @@ class Counts:
         self.arrived: Counter[bytes] = Counter()
         self.served: Counter[bytes] = Counter()
         """By the body's hash: all requests, and those answered in full."""
-        self.spent: set[bytes] = set()
-        """Bodies answered in full, or being answered when their connection went: a provider bills both."""
+        self.spent: dict[bytes, float] = {}
+        """When a body was answered in full, or its connection went while it was: a provider bills both."""
+        self.lost: list[float] = []
+        """When connections went."""
+        self.oldest = 0.0
         self.faults: Counter[str] = Counter()
         self.other: Counter[str] = Counter()
-        self.asked_again = self.abandoned = self.in_flight = self.peak = self.choices = 0
+        self.again: Counter[str] = Counter()
+        """Requests, by role, whose body was answered or being answered before."""
+        self.abandoned = self.in_flight = self.peak = self.choices = 0
         self.prompt_tokens = self.completion_tokens = 0
         self.first = self.last = 0.0
         self.requests, self.tokens = Sliding(), Sliding()
@@ -53,7 +59,9 @@ class Counts:
         self.first = self.first or now
         self.roles[role] += 1
         self.arrived[key] += 1
-        self.asked_again += key in self.spent
+        if key in self.spent:
+            self.again[role] += 1
+            self.oldest = max(self.oldest, self._before_loss(self.spent[key]))
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         self.requests.add(now, 1)
@@ -64,7 +72,7 @@ class Counts:
         """Counts an answer given in full. Its tokens count at the time of the answer."""
         now = time.monotonic()
         self.served[key] += 1
-        self.spent.add(key)
+        self.spent[key] = now
         self.choices += choices
         self.prompt_tokens += taken
         self.completion_tokens += given
@@ -79,8 +87,17 @@ class Counts:
     def abandon(self, key: bytes) -> None:
         """The client went before its answer was there."""
         self.abandoned += 1
-        self.spent.add(key)
         self.end()
+        self.spent[key] = self.last
+
+    def lose(self) -> None:
+        """A connection is gone."""
+        self.lost.append(time.monotonic())
+
+    def _before_loss(self, answered: float) -> float:
+        """How long before the next loss of a connection something was answered."""
+        at = bisect(self.lost, answered)
+        return self.lost[at] - answered if at < len(self.lost) else 0.0
 
     def asdict(self) -> dict[str, object]:
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -91,7 +108,9 @@ class Counts:
             "choices": self.choices,
             "distinct": len(self.arrived),
             "repeated": self.served.total() - len(self.served),
-            "asked_again": self.asked_again,
+            "asked_again": self.again.total(),
+            "asked_again_roles": {role: count for role, count in self.again.items() if count},
+            "asked_again_oldest": round(self.oldest, 3),
             "abandoned": self.abandoned,
             "faults": dict(self.faults),
             "other": dict(self.other),

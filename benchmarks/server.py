@@ -82,6 +82,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.server.connections.discard(self)
+        self.server.counts.lose()
         if self.waiting:
             self.waiting.cancel()
             self.server.counts.abandon(self.key)
