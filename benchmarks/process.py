@@ -35,8 +35,16 @@ class ServerProcess:
         self.process.terminate()
         self.process.wait()
 
-    def stats(self) -> dict[str, Any]:
-        return self._ask("/stats", None)
+    def stats(self, patience: float = 60) -> dict[str, Any]:
+        """The counts; a server that is away is waited for."""
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return self._ask("/stats", None)
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
 
     def reset(self) -> None:
         self._ask("/reset", b"")
