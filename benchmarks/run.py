@@ -36,7 +36,8 @@ def peer(name: str, steps: int, tasks: int) -> list[Engine]:
 
 
 def game(transport: str, tasks: int, *options: str, name: str = "", server: Sequence[str] = ()) -> Engine:
-    wide = ("--concurrency", "64", "--transport", transport)
+    """160 tasks wait for 160 * 9 / 5 = 288 calls on average, so 256 connections are always in use."""
+    wide = ("--concurrency", "160", "--connections", "256", "--transport", transport)
     return Engine(name or transport, "game.py", tasks, (*wide, *options), server=tuple(server))
 
 
@@ -46,8 +47,8 @@ def single(client: str, tasks: int) -> Engine:
 
 def games() -> list[Engine]:
     """The strings' transport also against a server that knows no `n`, as the objects see it in any case."""
-    lone = game("ours", 300, name="ours, server without n", server=("--n", "ignore"))
-    return [game("ours", 300), lone, game("chatopenai-aiohttp", 300), game("chatopenai", 300)]
+    lone = game("ours", 600, name="ours, server without n", server=("--n", "ignore"))
+    return [game("ours", 600), lone, game("chatopenai-aiohttp", 600), game("chatopenai", 600)]
 
 
 def singles() -> list[Engine]:
@@ -156,8 +157,8 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         "The game over HTTP",
         games,
         speeds,
-        "One round of the whole game (5 samples, select, aggregate, judge, reward: 9 calls), 64 tasks in flight, "
-        "a server that answers in 0.2 s. CPU and rates are of the work, without imports.",
+        "One round of the whole game (5 samples, select, aggregate, judge, reward: 9 calls, one after another but for the samples), "
+        "160 tasks and up to 256 calls in flight, a server that answers in 0.2 s. CPU and rates are of the work, without imports.",
     ),
     "single": (
         "Single calls",
@@ -170,7 +171,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         peers,
         speeds,
         "Peers play what they are made for: one call a row, or generate then judge; ours plays its game. 256 calls in "
-        "flight (ours: 64 tasks; distilabel: batches of 256, one a step, its steps in processes of their own), "
+        "flight (distilabel: batches of 256, one a step, its steps in processes of their own), "
         "a server that answers in 0.2 s. Each engine's own set-up is part of its rates, imports are not.",
     ),
     "faults": (
@@ -178,7 +179,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         faults,
         survivals,
         "20% 429 with Retry-After: 1, 5% 500, 2% half an answer, 0.5% hangs of 60 s; 10 s read timeout, "
-        "64 tasks in flight. Away: the server closes its socket and all connections 1 s after the first call.",
+        "160 tasks in flight. Away: the server closes its socket and all connections 1 s after the first call.",
     ),
     "limits": (
         "Limits a minute",
