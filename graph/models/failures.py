@@ -36,8 +36,7 @@ class HTTPStatusError(Exception):
 class TransportError(Exception):
     """No whole answer came: no connection, a dropped one, a timeout, half an answer."""
 
-    retryable = True
-    retry_after = None
+    retry_after: float | None = None
 
     def __init__(self, words: str, permanent: bool = False) -> None:
         super().__init__(words)
@@ -49,6 +48,9 @@ class TransportError(Exception):
         permanent = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL)
         what = "Connection timed out" if isinstance(error, asyncio.TimeoutError) else "Connection error"
         return cls(clean(f"{what}: {error or type(error).__name__}", secrets), permanent)
+
+
+Failure = HTTPStatusError | TransportError
 
 
 def clean(text: str, secrets: tuple[str, ...] = ()) -> str:
