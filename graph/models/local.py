@@ -2,7 +2,7 @@
 
     LocalChat(model="smollm2").invoke("What is the capital of Peru?")
 
-Calls made at the same time (many asyncio tasks, many threads) share one `generate`. Each keeps its
+Calls made at the same time (many asyncio tasks, many threads) run as one batch. Each keeps its
 own seed, so a sample does not depend on its neighbours (see `sampling` for what float noise can do).
 """
 
@@ -47,7 +47,7 @@ class LocalChat(BaseChatModel):
     """Longest answer, in tokens."""
     seed: int = 0
     batch_size: int = Field(default=160, ge=1)
-    """Most calls in one `generate`."""
+    """Most calls in one batch."""
     dtype: str = ""
     """float32, bfloat16 or float16; empty: what the hardware multiplies natively."""
     device: str = ""
@@ -150,14 +150,10 @@ _Ready = tuple[list[int], Sampling, Future[ChatResult]]
 
 
 def _batches(ready: Sequence[_Ready], size: int) -> Iterator[Sequence[_Ready]]:
-    """Slices of at most `size` that share max_tokens, shortest prompts first, so that little is padding."""
-    ordered = sorted(ready, key=lambda job: (job[1].max_tokens, len(job[0])))
-    start = 0
-    for at in range(1, len(ordered) + 1):
-        full = at - start == size
-        if at == len(ordered) or full or ordered[at][1].max_tokens != ordered[start][1].max_tokens:
-            yield ordered[start:at]
-            start = at
+    """Slices of at most `size`, shortest prompts first, so that little is padding; equal prompts stay together."""
+    ordered = sorted(ready, key=lambda job: (len(job[0]), job[0]))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
 
 
 def _prompt_ids(tokenizer: Any, messages: list[BaseMessage]) -> list[int]:
