@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,8 +50,6 @@ def save(path: Path, title: str, command: str, tables: Sequence[dict[str, Any]],
 
 
 def machine() -> dict[str, Any]:
-    import os
-
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -92,13 +91,20 @@ def table(one: dict[str, Any]) -> str:
 
 
 def plain(result: Any) -> dict[str, Any]:
-    """A list of objects with equal keys as rows, any other object as key and value."""
+    """A list of objects as rows, any other value as dotted names and values."""
     if isinstance(result, list) and result and all(isinstance(row, dict) for row in result):
         columns = list(dict.fromkeys(key for row in result for key in row))
         return {"columns": columns, "rows": [[row.get(key, "") for key in columns] for row in result]}
-    items = result.items() if isinstance(result, dict) else enumerate(result)
-    flat = [[key, value] for key, value in items if not isinstance(value, list | dict)]
-    return {"columns": ["", ""], "rows": flat}
+    return {"columns": ["", ""], "rows": [list(pair) for pair in flat(result)]}
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """`{"a": {"b": [1, 2]}}` as ("a.b", "1, 2")."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flat(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def page(folder: Path) -> str:

@@ -140,6 +140,7 @@ def windows(engines: list[Engine], runs: dict[str, list[dict[str, Any]]]) -> dic
             asked, (kind, _, most) = run["server"], engine.name.partition(" = ")
             seen = asked["most_requests_in_60s"] if kind == "rpm" else asked["most_tokens_in_60s"]
             share = "no such setting" if kind in run.get("left_out", []) else f"{seen / int(most):.0%}"
+            share = "failed" if "error" in run else share
             requests, tokens = asked["most_requests_in_60s"], asked["most_tokens_in_60s"]
             rows.append([engine.name, run.get("wall", "failed"), asked["calls"], requests, tokens, share])
     return {"columns": columns, "rows": rows}
@@ -164,7 +165,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         "Single calls",
         singles,
         speeds,
-        "5000 calls, 256 in flight, a server that answers in 0.2 s (at most 1280 calls/s).",
+        "5000 calls, 256 in flight, a server that answers in 0.2 s (at most 1280 calls/s).\n",
     ),
     "peers": (
         "Beside other engines",
@@ -172,7 +173,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         speeds,
         "Peers play what they are made for: one call a row, or generate then judge; ours plays its game. 256 calls in "
         "flight (distilabel: batches of 256, one a step, its steps in processes of their own), "
-        "a server that answers in 0.2 s. Each engine's own set-up is part of its rates, imports are not.",
+        "a server that answers in 0.2 s. Each engine's own set-up is part of its rates, imports are not.\n",
     ),
     "faults": (
         "A server that fails",
@@ -203,7 +204,14 @@ def run_suite(name: str, repeats: int, scale: float, out: Path) -> None:
             told = result.get("error") or f"{result['wall']} s, {result['cpu']} s CPU, {result['server']['ok']} calls"
             print(f"{name} {number + 1}/{repeats} {engine.name}: {told}", file=sys.stderr, flush=True)
     command = f"python -m benchmarks.run {name} --repeats {repeats}" + (f" --scale {scale:g}" if scale != 1 else "")
-    save(out / f"{name}.json", title, command, [summarise(engines, runs)], notes, runs)
+    save(out / f"{name}.json", title, command, [summarise(engines, runs)], notes + peer_versions(engines, runs), runs)
+
+
+def peer_versions(engines: list[Engine], runs: dict[str, list[dict[str, Any]]]) -> str:
+    """What the peers' environments hold; ours is named at the end of the page."""
+    theirs = [engine for engine in engines if engine.python != sys.executable]
+    found = {", ".join(f"{n} {v}" for n, v in run.get("versions", {}).items()) for e in theirs for run in runs[e.name]}
+    return "".join(f"\n- {one}" for one in sorted(found - {""}))
 
 
 def main() -> None:
