@@ -14,7 +14,6 @@ import copy
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
-from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.runnables.config import patch_config
@@ -26,6 +25,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
 from anyprefer.graph.calls import current_account
+from anyprefer.graph.listeners import unheard
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.players import Players, settle
 from anyprefer.graph.roles import Judge, RewardModel, Target
@@ -143,15 +143,9 @@ class _Step(Runnable[GameState, GameState]):
         number = len(input.get("rounds", ())) + (0 if closed else 1)
         if account := current_account():
             account.round, account.state = number, input
-        if not listened(config):
+        if unheard(config):
             return await self.node(input)
         return await RunnableLambda(self.node).ainvoke(input, patch_config(config, run_name=f"round {number}"))
 
     def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
         return run_blocking(self.ainvoke(input, config))
-
-
-def listened(config: RunnableConfig | None) -> bool:
-    """Whether any callback handler or tracer hears of what runs under this config."""
-    callbacks = (config or {}).get("callbacks")
-    return bool(callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks)

@@ -57,6 +57,10 @@ class CallStore(Protocol):
         ...
 
 
+Once = Callable[[], Awaitable[list[AIMessage]]]
+"""Makes a call; a message a choice."""
+
+
 class Calls:
     """The model calls of one run."""
 
@@ -99,23 +103,23 @@ class Calls:
         self.requests += 1
 
     async def make(
-        self, task: str, key: str, model: BaseChatModel, once: Callable[[], Awaitable[AIMessage]], role: str, round: int
-    ) -> tuple[AIMessage, Usage]:
+        self, task: str, key: str, model: BaseChatModel, once: Once, role: str, round: int
+    ) -> tuple[list[AIMessage], Usage]:
         """One call that was not made before, and what it took."""
         async with self._slots:
             self.admit()
             self.in_flight += 1
             try:
-                message = await once()
-                usage = used(message, self.prices, model)
+                messages = await once()
+                usage = used(messages, self.prices, model)
                 self.tokens += usage.input_tokens + usage.output_tokens
                 self.cost += usage.cost or 0.0
                 if self.store:
                     done = self.requests - self.in_flight + 1
-                    await self.store.keep_call(task, key, packed(message), Spending(role, round, usage), done)
+                    await self.store.keep_call(task, key, packed(messages), Spending(role, round, usage), done)
             finally:
                 self.in_flight -= 1
-        return message, usage
+        return messages, usage
 
 
 class Account:
@@ -139,18 +143,18 @@ class Account:
         role: str,
         messages: Sequence[BaseMessage],
         kwargs: Mapping[str, Any],
-        once: Callable[[], Awaitable[AIMessage]],
-    ) -> AIMessage:
-        """The recorded answer to this question, else the one `once` brings."""
+        once: Once,
+    ) -> list[AIMessage]:
+        """The recorded answer to this question, else the one `once` brings: a message a choice."""
         round, key = self.round, self._key(model, messages, kwargs)
         recorded = self._known.pop(key, None)
         if recorded is not None:
-            message = unpacked(recorded)
-            usage = used(message, self.calls.prices, model)
+            choices = unpacked(recorded)
+            usage = used(choices, self.calls.prices, model)
         else:
-            message, usage = await self.calls.make(self.task, key, model, once, role, round)
+            choices, usage = await self.calls.make(self.task, key, model, once, role, round)
         self.used[round, role] = self.used.get((round, role), Usage()) + usage
-        return message
+        return choices
 
     def _key(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> str:
         """What was asked, of whom, and the how-manieth time: samples of a model without seeds differ by that alone."""
@@ -168,9 +172,12 @@ class Account:
         return totals
 
 
-def used(message: AIMessage, prices: Prices, model: BaseChatModel) -> Usage:
-    """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens."""
-    tokens = message.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
+def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> Usage:
+    """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens.
+
+    Every choice of one request reports the whole request.
+    """
+    tokens = choices[0].usage_metadata or {"input_tokens": 0, "output_tokens": 0}
     read, written = tokens["input_tokens"], tokens["output_tokens"]
     return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(model, read, written))
 
@@ -178,14 +185,14 @@ def used(message: AIMessage, prices: Prices, model: BaseChatModel) -> Usage:
 _KEPT = ("content", "tool_calls", "invalid_tool_calls", "usage_metadata", "response_metadata")
 
 
-def packed(message: AIMessage) -> bytes:
-    """A message as JSON."""
-    return orjson.dumps({name: getattr(message, name) for name in _KEPT}, default=str)
+def packed(choices: Sequence[AIMessage]) -> bytes:
+    """Messages as JSON."""
+    return orjson.dumps([{name: getattr(message, name) for name in _KEPT} for message in choices], default=str)
 
 
-def unpacked(data: bytes) -> AIMessage:
-    """The message `packed` made JSON of."""
-    return AIMessage(**orjson.loads(data))
+def unpacked(data: bytes) -> list[AIMessage]:
+    """The messages `packed` made JSON of."""
+    return [AIMessage(**message) for message in orjson.loads(data)]
 
 
 _ACCOUNT: ContextVar[Account | None] = ContextVar("anyprefer_account", default=None)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
+from pydantic import SecretStr
 
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.models import load_model, model_name
+from anyprefer.graph.models.endpoint import Endpoints
+from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
+from anyprefer.graph.models.traits import keep_secret
 from anyprefer.graph.roles import Judge, RewardModel, Target
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
@@ -23,6 +27,7 @@ from anyprefer.tools import KnowledgeTool, limited, load_tools
 
 EVIDENCE = "evidence"
 ROLES = ("target", "judge", "reward")
+_LIMITS = [field.name for field in fields(Limits)]
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,17 @@ class _Loader:
         self.settings = settings
         self.tape = Tape.new(settings.record) if settings.record else None
         self.loaded: dict[str, BaseChatModel] = {}
+        self.endpoints = Endpoints(Limits(**{name: getattr(settings, name) for name in _LIMITS}))
+        keep_secret(settings.api_key)
 
     def chat(self, given: str | BaseChatModel, role: str) -> BaseChatModel:
         if isinstance(given, str):
             key = f"{role}:{given}" if given.startswith("replay:") else given
             if key not in self.loaded:
-                self.loaded[key] = load_model(given, role)
+                self.loaded[key] = load_model(given, role, self.endpoints, self.settings.api_key)
             given = self.loaded[key]
+        if isinstance(secret := getattr(given, "openai_api_key", None), SecretStr):
+            keep_secret(secret.get_secret_value())
         return RecordingChat.around(given, self.tape, role) if self.tape else given
 
     def target(self, given: Any) -> Target:

@@ -54,6 +54,10 @@ class Settings(BaseModel):
         2, ge=0, le=20, description="How often duplicates are sampled again before fewer than C are accepted."
     )
 
+    server_n: bool = Field(
+        True, description="Ask a server for a task's candidates in one request (n), where it knows that."
+    )
+
     tools: tuple[str, ...] = Field(
         ("calculator", "knowledge_search", "fact_check", "answer_form"),
         description="Tools the judge may choose from; see `anyprefer tools`.",

@@ -50,7 +50,7 @@ class Candidate(_Record):
     content: Any
     """The answer: text, or any JSON value such as a trajectory."""
     seed: int
-    """The seed it was sampled with."""
+    """The seed it was asked for with; a server that gave all choices in one request (`n`) used the first one's."""
 
     @property
     def text(self) -> str:

@@ -11,13 +11,16 @@ from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableConfig
 
 from anyprefer.graph.calls import current_account
 from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
 from anyprefer.graph.models import accepted_settings, redact, who_and_where
+from anyprefer.graph.models.openai_chat import PostedChat
 from anyprefer.graph.state import Task, derive_seed
 
 T = TypeVar("T")
+_Make = Callable[[list[Any], RunnableConfig], Awaitable[list[AIMessage]]]
 
 
 async def call(
@@ -29,26 +32,45 @@ async def call(
     Raises `ModelError` with the server's words, secrets removed, and `RunStopped` when the run is over.
     """
     kwargs = {**accepted_settings(model, sampling), **(binding or {})}
+
+    async def one(asked: list[Any], config: RunnableConfig) -> list[AIMessage]:
+        return [await model.ainvoke(asked, config, **kwargs)]
+
+    return (await _accounted(model, messages, role, kwargs, one))[0]
+
+
+async def choices(
+    model: PostedChat, messages: Sequence[Any], role: str, count: int, **sampling: Any
+) -> list[AIMessage]:
+    """One call that asks for so many choices (`n`); fewer come from a server that does not know `n`."""
+    kwargs = {**accepted_settings(model, sampling), "n": count}
+
+    async def many(asked: list[Any], config: RunnableConfig) -> list[AIMessage]:
+        return await model.achoices(asked, config, **kwargs)
+
+    return await _accounted(model, messages, role, kwargs, many)
+
+
+async def _accounted(
+    model: BaseChatModel, messages: Sequence[Any], role: str, kwargs: dict[str, Any], make: _Make
+) -> list[AIMessage]:
     asked = list(messages)
 
-    async def once() -> AIMessage:
-        return await _answer(model, asked, role, kwargs)
+    async def once() -> list[AIMessage]:
+        try:
+            answers = await make(asked, {"run_name": role, "tags": [f"role:{role}"]})
+        except AnypreferError:
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {redact(str(error))}"
+            raise ModelError(f"{role} ({who_and_where(model)}) did not answer: {said}") from error
+        if not answers or not isinstance(answers[0], AIMessage):
+            kind = type(answers[0]).__name__ if answers else "nothing"
+            raise ModelError(f"{role} ({who_and_where(model)}) returned {kind} instead of a message")
+        return answers
 
     account = current_account()
     return await (account.answer(model, role, asked, kwargs, once) if account else once())
-
-
-async def _answer(model: BaseChatModel, messages: list[Any], role: str, kwargs: dict[str, Any]) -> AIMessage:
-    try:
-        answer = await model.ainvoke(messages, {"run_name": role, "tags": [f"role:{role}"]}, **kwargs)
-    except AnypreferError:
-        raise
-    except Exception as error:
-        words = redact(str(error))
-        raise ModelError(f"{role} ({who_and_where(model)}) did not answer: {type(error).__name__}: {words}") from error
-    if not isinstance(answer, AIMessage):
-        raise ModelError(f"{role} ({who_and_where(model)}) returned {type(answer).__name__} instead of a message")
-    return answer
 
 
 async def all_done(calls: Iterable[Awaitable[T]]) -> list[T]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -53,7 +54,7 @@ async def choose_tools(
         )
 
     if traits_of(model).tools:
-        offered = {"tools": [convert_to_openai_tool(tool) for tool in tools]}
+        offered = {"tools": [_offer(_Shown(tool)) for tool in tools]}
         try:
             return await attempt("", lambda answer: parse_calls(answer, tools), binding=offered)
         except ModelError as error:
@@ -61,6 +62,26 @@ async def choose_tools(
                 raise
     form = prompts.text("select_tools_form")
     return await attempt(form, lambda answer: parse_selection(str(answer.text), tools))
+
+
+class _Shown:
+    """A tool that equals another when a model would see the same of both."""
+
+    def __init__(self, tool: BaseTool) -> None:
+        self.tool = tool
+        self._seen = (tool.name, tool.description, tool.args_schema if isinstance(tool.args_schema, type) else id(tool))
+
+    def __hash__(self) -> int:
+        return hash(self._seen)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shown) and self._seen == other._seen
+
+
+@lru_cache(maxsize=1024)
+def _offer(shown: _Shown) -> dict[str, Any]:
+    """OpenAI's description of a tool; made once, since making it costs more than a call."""
+    return convert_to_openai_tool(shown.tool)
 
 
 def parse_calls(answer: AIMessage, tools: Sequence[BaseTool]) -> list[Selection]:

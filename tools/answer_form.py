@@ -20,7 +20,7 @@ _MOST_WORDS = {"name": 4, "numbers": 10}
 _LONGEST_PROMPT = 20_000
 
 
-@tool
+@tool(quick=True)
 def answer_form(task: Task, candidate: Candidate) -> Finding:
     """Checks whether an answer keeps the form the question asks for, such as a number only, one word or a name only."""
     asked = _ASKED.search(task.prompt[-_LONGEST_PROMPT:])

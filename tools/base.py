@@ -21,12 +21,14 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, overload
 
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from anyprefer.graph.errors import ToolError
+from anyprefer.graph.listeners import unheard
 from anyprefer.graph.state import as_text
 
 INJECTED = ("task", "candidate")
@@ -73,6 +75,14 @@ class KnowledgeTool(BaseTool):
     """Names of the keyword-only options."""
     set_options: dict[str, Any] = Field(default_factory=dict)
     prepare_with: Callable[..., Any] | None = None
+    quick: bool = False
+    """Whether it takes no time worth a thread: it is run where it is called, and no time limit holds it."""
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """One use. LangChain's machinery around it is entered only where somebody listens."""
+        if not isinstance(input, dict) or not unheard(config):
+            return await super().ainvoke(input, config, **kwargs)
+        return await self._arun(**self._to_args_and_kwargs(input, None)[1])
 
     def with_options(self, **options: Any) -> KnowledgeTool:
         """The same tool with options set; an unknown one raises `ToolError`."""
@@ -114,6 +124,8 @@ class KnowledgeTool(BaseTool):
     async def _arun(self, **kwargs: Any) -> Any:
         if inspect.iscoroutinefunction(self.function):
             return await self.function(**kwargs)
+        if self.quick:
+            return self.function(**kwargs)
         return await _in_daemon_thread(functools.partial(self.function, **kwargs))
 
 
@@ -146,11 +158,28 @@ async def _in_daemon_thread(call: Callable[[], Any]) -> Any:
     return await done
 
 
-def tool(function: Callable[..., Any]) -> KnowledgeTool:
+@overload
+def tool(function: Callable[..., Any], /) -> KnowledgeTool: ...
+
+
+@overload
+def tool(*, quick: bool = False) -> Callable[[Callable[..., Any]], KnowledgeTool]: ...
+
+
+def tool(
+    function: Callable[..., Any] | None = None, *, quick: bool = False
+) -> KnowledgeTool | Callable[[Callable[..., Any]], KnowledgeTool]:
     """Declare a knowledge tool; see the module's docstring. Its docstring's text is what the judge reads.
 
+    `@tool(quick=True)` is for a function that computes for far less than a millisecond and cannot hang.
     Raises `ToolError` for a function without a docstring or without type hints on the judge's arguments.
     """
+    if function is None:
+        return functools.partial(_declared, quick=quick)
+    return _declared(function, quick)
+
+
+def _declared(function: Callable[..., Any], quick: bool) -> KnowledgeTool:
     name = function.__name__
     description = inspect.getdoc(function)
     if not description:
@@ -173,11 +202,14 @@ def tool(function: Callable[..., Any]) -> KnowledgeTool:
         looks_at="candidate" if "candidate" in wants else "task",
         wants=wants,
         options=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+        quick=quick,
     )
 
 
 def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
     """The same tool, given up on after `seconds`; what it does afterwards is nobody's concern."""
+    if tool.quick:
+        return tool
 
     async def function(**inputs: Any) -> Any:
         limit = asyncio.timeout(seconds)

@@ -30,7 +30,7 @@ def asked_value(prompt: str) -> tuple[str, Fraction] | None:
     return None if exact is None else (expression, exact)
 
 
-@tool
+@tool(quick=True)
 def calculator(task: Task, candidate: Candidate) -> Finding:
     """Checks arithmetic: the final number of an answer to a sum, and every equation an answer states."""
     stated = equations(candidate.text)

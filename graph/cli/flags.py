@@ -30,7 +30,7 @@ Command = Callable[..., None]
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Players": ("target", "judge", "reward", "engine", "task_field", "system", "examples"),
-    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "resamples"),
+    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "resamples", "server_n"),
     "Tools": ("tools", "tool_options", "tool_timeout"),
     "Judging and pairs": ("judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
     "Rounds": ("threshold", "max_rounds", "feedback"),

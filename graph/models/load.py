@@ -26,9 +26,10 @@ from anyprefer.graph.models.replay import ReplayChat
 FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE"
 
 
-def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = None) -> BaseChatModel:
+def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = None, api_key: str = "") -> BaseChatModel:
     """The chat model a string describes; `role` picks whose recorded traits a replay takes on, `endpoints`
-    are the servers as a run shares them. Nothing is contacted and no weights are loaded before the first call.
+    are the servers as a run shares them, `api_key` is used instead of OPENAI_API_KEY. Nothing is contacted
+    and no weights are loaded before the first call.
 
     Raises `ModelSetupError` naming the mend: unknown form, missing key, missing file.
     """
@@ -40,14 +41,13 @@ def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = No
     if kind == "replay" and rest:
         return ReplayChat.from_file(rest, role)
     if kind == "openai" and rest:
-        return _openai(rest, endpoints)
+        return _openai(rest, endpoints, api_key or os.environ.get("OPENAI_API_KEY", ""))
     extra = " (`evidence` can judge and reward, it is no model)" if spec == "evidence" else ""
     raise ModelSetupError(f"unknown model {spec!r}{extra}; use {FORMS}")
 
 
-def _openai(rest: str, endpoints: Endpoints | None) -> BaseChatModel:
+def _openai(rest: str, endpoints: Endpoints | None, key: str) -> BaseChatModel:
     name, at, url = rest.partition("@")
-    key = os.environ.get("OPENAI_API_KEY", "")
     if at:
         if not url.startswith(("http://", "https://")) or not name:
             raise ModelSetupError(f"model 'openai:{rest}': after @ comes a URL such as http://localhost:8000/v1")
@@ -56,7 +56,7 @@ def _openai(rest: str, endpoints: Endpoints | None) -> BaseChatModel:
         raise ModelSetupError(
             f"model 'openai:{rest}' needs a key: set OPENAI_API_KEY, or name your own server with openai:{rest}@URL"
         )
-    return _shared(OpenAIChat(model=name), endpoints)
+    return _shared(OpenAIChat(model=name, api_key=SecretStr(key)), endpoints)
 
 
 def _shared(model: PostedChat, endpoints: Endpoints | None) -> BaseChatModel:

@@ -17,7 +17,7 @@ from langchain_core.callbacks import AsyncCallbackManager, AsyncCallbackManagerF
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_openai import ChatOpenAI
@@ -25,6 +25,7 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import Field, PrivateAttr, SecretStr
 from yarl import URL
 
+from anyprefer.graph.listeners import unheard
 from anyprefer.graph.loops import on_background_loop, run_blocking
 from anyprefer.graph.models.endpoint import Endpoint, Request
 from anyprefer.graph.models.http import Route, proxy_for
@@ -74,6 +75,20 @@ class PostedChat(BaseChatOpenAI):
         message.response_metadata.update(generation.generation_info or {})
         return message
 
+    async def achoices(
+        self, messages: list[BaseMessage], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> list[AIMessage]:
+        """One call with `n` in its kwargs: a message a choice, each with the whole request's usage."""
+        if kwargs.keys() <= SPOKEN and not self._attended(config):
+            result = await self._agenerate(messages, **kwargs)
+            generations = cast("list[ChatGeneration]", result.generations)
+        else:
+            config = ensure_config(config)
+            named = {name: config.get(name) for name in ("callbacks", "tags", "metadata", "run_name")}
+            answered = await self.agenerate([messages], **cast(Any, named), **kwargs)
+            generations = cast("list[ChatGeneration]", answered.generations[0])
+        return [cast(AIMessage, generation.message) for generation in generations]
+
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -102,6 +117,8 @@ class PostedChat(BaseChatOpenAI):
         """Whether LangChain has something to do around a call: callbacks, a cache, a rate limiter, streaming."""
         if self.cache or self.rate_limiter or self.streaming or self.output_version or get_llm_cache() is not None:
             return True
+        if unheard(config) and not self.callbacks:
+            return False
         config = ensure_config(config)
         manager = AsyncCallbackManager.configure(config.get("callbacks"), self.callbacks, self.verbose)
         return bool(manager.handlers)

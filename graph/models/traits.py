@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -41,16 +42,25 @@ class Traits:
 def traits_of(model: BaseChatModel) -> Traits:
     """The traits a model states itself (its `traits` attribute), or what its class shows."""
     stated = getattr(model, "traits", None)
-    if isinstance(stated, Traits):
-        return stated
+    return stated if isinstance(stated, Traits) else _shown(model)
+
+
+def _shown(model: BaseChatModel) -> Traits:
+    fields, tools = _of_class(type(model))
     return Traits(
         name=_name(model),
-        fields=tuple(name for name in SAMPLING if name in type(model).model_fields),
-        tools=type(model).bind_tools is not BaseChatModel.bind_tools,
+        fields=fields,
+        tools=tools,
         shapes=isinstance(model, BaseChatOpenAI),
         where=str(getattr(model, "openai_api_base", None) or ""),
         in_process=model._llm_type == "anyprefer-local",
     )
+
+
+@cache
+def _of_class(kind: type[BaseChatModel]) -> tuple[tuple[str, ...], bool]:
+    fields = tuple(name for name in SAMPLING if name in kind.model_fields)
+    return fields, kind.bind_tools is not BaseChatModel.bind_tools
 
 
 def accepted_settings(model: BaseChatModel, wanted: Mapping[str, Any]) -> dict[str, Any]:
