@@ -117,8 +117,14 @@ def plain(value: Any) -> Any:
 
     Raises `ValueError` or `TypeError` for what has no JSON form, half a surrogate pair among it.
     """
+    if type(value) is dict and all(map(_is_plain, value.values())):
+        return value
     text = json.dumps(value, default=_listed, ensure_ascii=False)
     return json.loads(text.encode(), parse_constant=lambda name: None)
+
+
+def _is_plain(value: Any) -> bool:
+    return (type(value) is str and value.isascii()) or value is None or type(value) in (int, bool)
 
 
 def printable(text: str) -> str:
