@@ -39,6 +39,7 @@ class Loopback:
         self.answer = answer
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.requests: list[web.Request] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -76,6 +77,7 @@ class Loopback:
         asked = await request.json()
         self.bodies.append(asked)
         self.headers.append(dict(request.headers))
+        self.requests.append(request)
         answer = self.answer(asked, len(self.bodies))
         if inspect.isawaitable(answer):
             answer = await answer

@@ -22,10 +22,13 @@ class HTTPStatusError(Exception):
     """A status other than 2xx. Its message is `Error code: <status> - <the server's words>`."""
 
     def __init__(self, status: int, words: str, retry_after: float | None = None) -> None:
-        super().__init__(f"Error code: {status} - {words}")
+        super().__init__(status, words, retry_after)
         self.status = status
         self.retry_after = retry_after
         """Seconds the server asks to wait, None where it does not say."""
+
+    def __str__(self) -> str:
+        return f"Error code: {self.status} - {self.args[1]}"
 
     @property
     def retryable(self) -> bool:
@@ -39,8 +42,11 @@ class TransportError(Exception):
     retry_after: float | None = None
 
     def __init__(self, words: str, permanent: bool = False) -> None:
-        super().__init__(words)
+        super().__init__(words, permanent)
         self.retryable = not permanent
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
     @classmethod
     def of(cls, error: Exception, secrets: tuple[str, ...] = ()) -> TransportError:

@@ -30,7 +30,7 @@ from anyprefer.graph.loops import on_background_loop, run_blocking
 from anyprefer.graph.models.endpoint import Endpoint, Request
 from anyprefer.graph.models.http import Route, proxy_for
 from anyprefer.graph.models.limits import Limits
-from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_result, common
+from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_message, chat_result, common
 
 _O_SERIES = re.compile(r"o\d")
 """Models that get `developer` messages for `system` ones; LangChain's converter knows how."""
@@ -65,15 +65,12 @@ class PostedChat(BaseChatOpenAI):
     ) -> AIMessage:
         """One call. LangChain's machinery around it is entered only when somebody listens or caches."""
         messages = _plain_input(input)
-        if messages is None or not kwargs.keys() <= SPOKEN or self._attended(config):
-            return await super().ainvoke(input, config, stop=stop, **kwargs)
-        result = await self._agenerate(messages, stop, **kwargs)
-        generation = result.generations[0]
-        message = cast(AIMessage, generation.message)
-        if len(result.generations) == 1:
-            message.response_metadata.update(result.llm_output or {})
-        message.response_metadata.update(generation.generation_info or {})
-        return message
+        if messages is not None and kwargs.keys() <= SPOKEN and not self._attended(config):
+            posted = self._posted(messages, stop, kwargs)
+            if posted is not None:
+                answer = await posted[0].ask(posted[1])
+                return chat_message(answer, self.model_name, shaped="response_format" in kwargs)
+        return await super().ainvoke(input, config, stop=stop, **kwargs)
 
     async def achoices(
         self, messages: list[BaseMessage], config: RunnableConfig | None = None, **kwargs: Any
@@ -81,7 +78,7 @@ class PostedChat(BaseChatOpenAI):
         """One call with `n` in its kwargs: a message a choice, each with the whole request's usage."""
         if kwargs.keys() <= SPOKEN and not self._attended(config):
             result = await self._agenerate(messages, **kwargs)
-            generations = cast("list[ChatGeneration]", result.generations)
+            generations = result.generations
         else:
             config = ensure_config(config)
             named = {name: config.get(name) for name in ("callbacks", "tags", "metadata", "run_name")}
@@ -96,10 +93,10 @@ class PostedChat(BaseChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._request(messages, stop, kwargs)
-        if request is None:
+        posted = self._posted(messages, stop, kwargs)
+        if posted is None:
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
-        answer = await self._settled().endpoint.ask(request)
+        answer = await posted[0].ask(posted[1])
         return chat_result(answer, self.model_name, shaped="response_format" in kwargs)
 
     def _generate(
@@ -109,7 +106,7 @@ class PostedChat(BaseChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        if on_background_loop() or self._request(messages, stop, kwargs) is None:
+        if on_background_loop() or self._posted(messages, stop, kwargs) is None:
             return super()._generate(messages, stop, run_manager, **kwargs)
         return run_blocking(self._agenerate(messages, stop, **kwargs))
 
@@ -134,10 +131,10 @@ class PostedChat(BaseChatOpenAI):
             static = self._static = _Static(self)
         return static
 
-    def _request(
+    def _posted(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> Request | None:
-        """The call as it is posted, None when it is not spoken here."""
+    ) -> tuple[Endpoint, Request] | None:
+        """Where the call is posted and as what, None when it is not spoken here."""
         static = self._settled()
         if static.route is None or not kwargs.keys() <= SPOKEN:
             return None
@@ -155,7 +152,7 @@ class PostedChat(BaseChatOpenAI):
             body = orjson.dumps(payload, option=orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS)
         except TypeError:
             return None
-        return Request(static.route, body, self.model_name, self.max_retries)
+        return static.endpoint, Request(static.route, body, self.model_name, self.max_retries)
 
     def _speaks(self, payload: dict[str, Any]) -> bool:
         shape, tools = payload.get("response_format"), payload.get("tools")

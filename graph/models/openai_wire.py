@@ -55,30 +55,54 @@ def _as_dict(message: BaseMessage) -> dict[str, Any]:
 
 def chat_result(answer: dict[str, Any], model: str, shaped: bool) -> ChatResult:
     """The answer as LangChain's ChatOpenAI gives it: a generation per choice. `shaped`: a response_format was sent."""
-    usage, tier = answer.get("usage"), answer.get("service_tier")
-    metadata = _create_usage_metadata(usage, tier) if usage else None
+    usage = _usage(answer)
+    generations = [_generation(choice, usage) for choice in answer["choices"]]
+    _note_refusal(generations[0].message, answer, shaped)
+    return ChatResult.model_construct(generations=generations, llm_output=_about(answer, model))
+
+
+def chat_message(answer: dict[str, Any], model: str, shaped: bool) -> AIMessage:
+    """The first choice as LangChain's `ainvoke` gives it."""
+    first = answer["choices"][0]
+    message = _message(first["message"], _usage(answer))
+    _note_refusal(message, answer, shaped)
+    about = _about(answer, model) if len(answer["choices"]) == 1 else {}
+    message.response_metadata = {**about, **_ending(first)}
+    return message
+
+
+def _usage(answer: dict[str, Any]) -> Any:
+    usage = answer.get("usage")
+    return _create_usage_metadata(usage, answer.get("service_tier")) if usage else None
+
+
+def _about(answer: dict[str, Any], model: str) -> dict[str, Any]:
     about = {
-        "token_usage": usage,
+        "token_usage": answer.get("usage"),
         "model_provider": "openai",
         "model_name": answer.get("model", model),
         "system_fingerprint": answer.get("system_fingerprint"),
         "id": answer.get("id"),
     }
-    if tier:
-        about["service_tier"] = tier
-    generations = [_generation(choice, metadata) for choice in answer["choices"]]
-    first = generations[0].message.additional_kwargs
-    first["refusal"] = answer["choices"][0]["message"].get("refusal")
+    if answer.get("service_tier"):
+        about["service_tier"] = answer["service_tier"]
+    return about
+
+
+def _note_refusal(message: BaseMessage, answer: dict[str, Any], shaped: bool) -> None:
+    message.additional_kwargs["refusal"] = answer["choices"][0]["message"].get("refusal")
     if shaped:
-        first["parsed"] = None
-    return ChatResult.model_construct(generations=generations, llm_output=about)
+        message.additional_kwargs["parsed"] = None
+
+
+def _ending(choice: dict[str, Any]) -> dict[str, Any]:
+    return {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
 
 
 def _generation(choice: dict[str, Any], usage: Any) -> ChatGeneration:
     message = _message(choice["message"], usage)
     text = message.content if isinstance(message.content, str) else str(message.text)
-    finished = {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
-    return ChatGeneration.model_construct(text=text, message=message, generation_info=finished)
+    return ChatGeneration.model_construct(text=text, message=message, generation_info=_ending(choice))
 
 
 def _message(said: dict[str, Any], usage: Any) -> AIMessage:
