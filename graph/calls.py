@@ -41,19 +41,20 @@ class Budget:
 
 @dataclass(frozen=True)
 class Spending:
-    """One answered call, as the ledger adds it up."""
+    """One call, as the ledger adds it up; `usage` counts no call when it was never answered."""
 
     role: str
     round: int
     usage: Usage
+    requests: int = 1
+    """Requests it took: the first, retries and hedges."""
 
 
 class CallStore(Protocol):
     """Where answers are kept: the ledger, or what stands for it in a worker process."""
 
-    async def keep_call(self, task: str, key: str, answer: bytes, spending: Spending, requests: int) -> None:
-        """Returns once the answer is safe. `requests` is the run's number of requests so far, without
-        those of calls in flight."""
+    async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
+        """Returns once the answer is safe; None only counts what was spent."""
         ...
 
 
@@ -78,7 +79,6 @@ class Calls:
         self.requests = spent.calls if spent else 0
         self.tokens = spent.input_tokens + spent.output_tokens if spent else 0
         self.cost = (spent.cost or 0.0) if spent else 0.0
-        self.in_flight = 0
         self.stopped: RunStopped | None = None
         """Why no further call is made."""
         self._slots = asyncio.Semaphore(slots)
@@ -98,7 +98,7 @@ class Calls:
         ):
             if limit and spent >= limit:
                 shown = f"${limit:g}" if name == "cost" else f"{limit:,} {name}"
-                self.stop(BudgetSpent(f"the budget of {shown} is spent (max_{name}); raise it to go on"))
+                self.stop(BudgetSpent(f"the budget of {shown} is spent; go on with a higher max_{name}"))
                 raise BudgetSpent(str(self.stopped))
         self.requests += 1
 
@@ -108,18 +108,24 @@ class Calls:
         """One call that was not made before, and what it took."""
         async with self._slots:
             self.admit()
-            self.in_flight += 1
+            sent = [1]
+            token = _REQUESTS.set(sent)
             try:
                 messages = await once()
-                usage = used(messages, self.prices, model)
-                self.tokens += usage.input_tokens + usage.output_tokens
-                self.cost += usage.cost or 0.0
-                if self.store:
-                    done = self.requests - self.in_flight + 1
-                    await self.store.keep_call(task, key, packed(messages), Spending(role, round, usage), done)
+            except Exception:
+                await self._keep(task, key, None, Spending(role, round, Usage(), sent[0]))
+                raise
             finally:
-                self.in_flight -= 1
+                _REQUESTS.reset(token)
+            usage = used(messages, self.prices, model)
+            self.tokens += usage.input_tokens + usage.output_tokens
+            self.cost += usage.cost or 0.0
+            await self._keep(task, key, packed(messages), Spending(role, round, usage, sent[0]))
         return messages, usage
+
+    async def _keep(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
+        if self.store:
+            await self.store.keep_call(task, key, answer, spending)
 
 
 class Account:
@@ -196,6 +202,8 @@ def unpacked(data: bytes) -> list[AIMessage]:
 
 
 _ACCOUNT: ContextVar[Account | None] = ContextVar("anyprefer_account", default=None)
+_REQUESTS: ContextVar[list[int] | None] = ContextVar("anyprefer_requests", default=None)
+"""Requests of the call that is being made, as a list of one number."""
 
 
 def current_account() -> Account | None:
@@ -215,6 +223,7 @@ def accounted(account: Account) -> Iterator[None]:
 
 def another_request() -> None:
     """Counts a further request of the call that is being made: a retry or a hedge. Raises `BudgetSpent`."""
-    account = _ACCOUNT.get()
-    if account is not None:
+    account, sent = _ACCOUNT.get(), _REQUESTS.get()
+    if account is not None and sent is not None:
         account.calls.admit()
+        sent[0] += 1

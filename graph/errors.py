@@ -85,5 +85,5 @@ class TrainingError(AnypreferError):
     """Pairs or settings that cannot be trained on."""
 
 
-INTERRUPT = "interrupted"
+INTERRUPT = "interrupted, what was in flight is finished; the same command goes on"
 """Why a run ended that was asked to by Ctrl-C."""

@@ -39,7 +39,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, outcome TEXT, reason TEXT, digest BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (task TEXT, key TEXT, answer BLOB, PRIMARY KEY (task, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spend (round INTEGER, role TEXT, calls INTEGER, input_tokens INTEGER,
+CREATE TABLE IF NOT EXISTS spend (round INTEGER, role TEXT, requests INTEGER, calls INTEGER, input_tokens INTEGER,
     output_tokens INTEGER, cost REAL, unpriced INTEGER, PRIMARY KEY (round, role)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER, rows INTEGER, closed INTEGER) WITHOUT ROWID;
 """
@@ -49,9 +49,8 @@ CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER, rows INTE
 class _Call:
     task: str
     key: str
-    answer: bytes
+    answer: bytes | None
     spending: Spending
-    requests: int
 
 
 @dataclass(frozen=True)
@@ -134,13 +133,14 @@ class Ledger:
 
     def requests(self) -> int:
         """Requests sent so far, retries among them; those of calls in flight when the run ended are not."""
-        return int(self._one("SELECT value FROM meta WHERE name = 'requests'") or 0)
+        return int(self._one("SELECT SUM(requests) FROM spend") or 0)
 
     # -- writing -------------------------------------------------------------------------------
 
-    async def keep_call(self, task: str, key: str, answer: bytes, spending: Spending, requests: int) -> None:
-        """Keeps one answer; returns once it is committed."""
-        await self._keep(_Call(task, key, self._scrub(answer.decode()).encode(), spending, requests))
+    async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
+        """Keeps one answer and what it took; returns once they are committed."""
+        kept = None if answer is None else self._scrub(answer.decode()).encode()
+        await self._keep(_Call(task, key, kept, spending))
 
     async def keep_row(self, row: FinishedRow) -> None:
         """Keeps a finished task; returns once it is committed."""
@@ -197,15 +197,16 @@ class Ledger:
         if not calls:
             return
         self._db.executemany(
-            "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", [(call.task, call.key, call.answer) for call in calls]
+            "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)",
+            [(call.task, call.key, call.answer) for call in calls if call.answer is not None],
         )
         self._db.executemany(
-            "INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
+            "INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "requests = requests + excluded.requests, calls = calls + excluded.calls, "
             "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
             "cost = cost + excluded.cost, unpriced = unpriced + excluded.unpriced",
             [_spend_row(call.spending) for call in calls],
         )
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('requests', ?)", (max(c.requests for c in calls),))
 
     def _write_rows(self, rows: list[FinishedRow]) -> None:
         self._db.executemany(
@@ -258,7 +259,7 @@ class Ledger:
 
 def reasons(folder: Path) -> Iterator[tuple[str, str]]:
     """(outcome, reason) of every task of a closed run folder that was not accepted."""
-    with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         yield from db.execute("SELECT outcome, reason FROM tasks WHERE outcome <> 'accepted'")
 
 
@@ -274,5 +275,5 @@ def _spend_row(spending: Spending) -> tuple[Any, ...]:
     used = spending.usage
     unpriced = used.calls if used.cost is None else 0
     return (
-        spending.round, spending.role, used.calls, used.input_tokens, used.output_tokens, used.cost or 0.0, unpriced,
+        spending.round, spending.role, spending.requests, used.calls, used.input_tokens, used.output_tokens, used.cost or 0.0, unpriced,
     )  # fmt: skip

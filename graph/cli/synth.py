@@ -95,7 +95,7 @@ def synth(
     if estimate:
         forecast(console, folder, rows, timer)
     if run.stopped:
-        to_stderr(Text.assemble(("stopped: ", "bold yellow"), f"{run.stopped}; the same command goes on"))
+        to_stderr(Text.assemble(("stopped: ", "bold yellow"), run.stopped))
     raise typer.Exit(_exit_code(run, counts))
 
 
