@@ -42,16 +42,18 @@ class Commands(TyperGroup):
 
 
 @contextmanager
-def at_work(interrupted: str) -> Iterator[None]:
+def at_work(safe: str) -> Iterator[None]:
     """Around the work itself, after everything was checked: folders, input and training that break now stop
-    the run (exit code 1, not 2), and Ctrl-C says `interrupted` and exits with 130."""
+    the run (exit code 1, not 2), and Ctrl-C says what is `safe` and exits with 130."""
     try:
         yield
     except (RunFolderError, RunStopped, InputError, TrainingError) as error:
         complain(error)
+        if isinstance(error, RunStopped):
+            to_stderr(Text.assemble(("stopped: ", "bold yellow"), safe))
         raise typer.Exit(STOPPED) from error
     except KeyboardInterrupt:
-        to_stderr(Text.assemble(("stopped: ", "bold yellow"), interrupted))
+        to_stderr(Text.assemble(("stopped: ", "bold yellow"), safe))
         raise typer.Exit(INTERRUPTED) from None
 
 
