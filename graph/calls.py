@@ -107,23 +107,28 @@ class Calls:
     ) -> tuple[list[AIMessage], Usage]:
         """One call that was not made before, and what it took."""
         async with self._slots:
-            self.admit()
+            await self.admitted()
             sent = [1]
             token = _REQUESTS.set(sent)
             try:
                 messages = await once()
             except Exception:
-                await self._keep(task, key, None, Spending(role, round, Usage(), sent[0]))
+                await self.keep(task, key, None, Spending(role, round, Usage(), sent[0]))
                 raise
             finally:
                 _REQUESTS.reset(token)
             usage = used(messages, self.prices, model)
-            self.tokens += usage.input_tokens + usage.output_tokens
-            self.cost += usage.cost or 0.0
-            await self._keep(task, key, packed(messages), Spending(role, round, usage, sent[0]))
+            await self.keep(task, key, packed(messages), Spending(role, round, usage, sent[0]))
         return messages, usage
 
-    async def _keep(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
+    async def admitted(self) -> None:
+        """`admit` for a call's first request; a worker process asks for it."""
+        self.admit()
+
+    async def keep(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
+        """Counts what a call took, and keeps its answer where answers are kept."""
+        self.tokens += spending.usage.input_tokens + spending.usage.output_tokens
+        self.cost += spending.usage.cost or 0.0
         if self.store:
             await self.store.keep_call(task, key, answer, spending)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -27,7 +27,7 @@ from anyprefer.tools import KnowledgeTool, limited, load_tools
 
 EVIDENCE = "evidence"
 ROLES = ("target", "judge", "reward")
-_LIMITS = [field.name for field in fields(Limits)]
+_LIMITS = [limit.name for limit in fields(Limits)]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Players:
     """Rewrites prompts; None: prompts stay as they are."""
     tools: list[KnowledgeTool]
     build_pair: Builder
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What `assemble` was given beside the settings: other processes assemble the same players from both."""
 
     def names(self) -> dict[str, str]:
         """Role to model name, as written into every row."""
@@ -67,6 +69,9 @@ def assemble(
 
     Reward and engine default to the judge's model; a judge that is no model leaves the engine out.
     """
+    objects = {
+        "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair
+    }  # fmt: skip
     loader = _Loader(settings)
     judge_given = judge if judge is not None else settings.judge
     reward_given = reward if reward is not None else settings.reward or judge_given
@@ -78,6 +83,7 @@ def assemble(
         engine=loader.engine(engine_given),
         tools=loader.tools(settings.tools if tools is None else tools),
         build_pair=build_pair or pair_builder(settings.pair, settings.candidates),
+        given={name: given for name, given in objects.items() if given is not None},
     )
 
 

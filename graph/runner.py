@@ -17,6 +17,7 @@ from typing import Any
 
 from anyprefer.graph.build import wire
 from anyprefer.graph.calls import Account, Budget, Calls
+from anyprefer.graph.cluster import Cluster
 from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, RunStopped, SettingsError
 from anyprefer.graph.folder import RunFolder
 from anyprefer.graph.game import Game
@@ -50,6 +51,8 @@ class Synthesis:
         self.models = self.players.names()
         prices = Prices(settings.prices or None)
         self._check_prices(prices)
+        many = settings.workers > 1 or settings.ray
+        self.cluster = Cluster(settings, self.players, prices) if many else None
         if settings.trace and folder is None:
             raise SettingsError("trace needs a run folder to write traces.db to; give one")
         self.folder = RunFolder(folder, settings, self.models, source) if folder is not None else None
@@ -74,6 +77,8 @@ class Synthesis:
         feed = self._unfinished(tasks)
         self._stop_when_enough()
         try:
+            if self.cluster:
+                await self.cluster.start(self.calls)
             while True:
                 while len(playing) < self.settings.concurrency and not self._ending and (task := next(feed, None)):
                     one = asyncio.create_task(self._finish(task))
@@ -122,7 +127,7 @@ class Synthesis:
         """Plays one task and keeps its row; None when the run ended before it was done."""
         known = self.folder.ledger.known(task.id) if self.folder and self.folder.resumed else {}
         try:
-            row = await self.game.play(task, Account(self.calls, task.id, known))
+            row = await self._play(task, known)
         except RunStopped as stop:
             self._stop(stop)
             return None
@@ -132,6 +137,12 @@ class Synthesis:
             row = await self._kept(self.folder, row, task)
         self.counts[row.outcome] += 1
         return row
+
+    async def _play(self, task: Task | BadRow, known: Mapping[str, bytes]) -> Row:
+        """The task's row, made here or by a worker."""
+        if self.cluster and isinstance(task, Task):
+            return await self.cluster.play(task, known)
+        return await self.game.play(task, Account(self.calls, task.id, known))
 
     def _wanted(self, row: Row) -> bool:
         """Counts the row towards `accept` and `failures_in_a_row`; False for a pair that is one too many."""
@@ -166,6 +177,8 @@ class Synthesis:
         for left in playing:
             left.cancel()
         await asyncio.gather(*playing, return_exceptions=True)
+        if self.cluster:
+            await self.cluster.close()
         await close_sessions()
         if self.folder:
             self.folder.close()
