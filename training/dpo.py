@@ -5,7 +5,11 @@
 The next round passes the adapter folder as `base`: the same adapter is trained on, so the chain
 stays one adapter on one base. The reference policy is then a frozen copy of the adapter as the
 round found it (`reference="start"`, also what a fresh adapter on the base amounts to), or the base
-alone (`reference="base"`). Its log-probabilities are computed once, before the first step.
+alone (`reference="base"`). Its log-probabilities are computed once, before the first step, by the
+model itself without its adapter: no second model is held.
+
+Pairs of like length share a batch, so little of it is padding. Under `accelerate launch` every process
+calls `train`, each device takes `batch_size` pairs a step, and the first process writes.
 
 Departures from the paper: β and the reference of later rounds are not stated there, and the vision
 projector is not trained here.
@@ -22,13 +26,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from peft import LoraConfig
 from pydantic import BaseModel, ConfigDict
 from transformers import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from anyprefer.graph.errors import TrainingError
-from anyprefer.graph.models.weights import Weights, adapter_base, default_device, load_weights, use_threads
+from anyprefer.graph.models.weights import (
+    Weights,
+    adapter_base,
+    default_device,
+    default_dtype,
+    load_weights,
+    use_threads,
+)
+from anyprefer.training.launch import is_sharded, on_cpu, one_machine, shared_rows, train_device
+from anyprefer.training.memory import needs_checkpointing
 from anyprefer.training.pairs import load_pairs, pair_files
 from anyprefer.training.settings import TrainSettings
 
@@ -82,15 +96,15 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
         raise TrainingError(
             "these pairs have images, which local training cannot use; export them for a trainer that can"
         )
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(_by_length(rows)) as ready:
         warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
-        trainer = _trainer(rows, base, settings, Path(scratch))
+        trainer = _trainer(ready, base, settings, Path(scratch))
         trainer.train()
     history = trainer.state.log_history
     losses = tuple(float(entry["loss"]) for entry in history if "loss" in entry)
     if not all(abs(loss) < float("inf") for loss in losses):
         raise TrainingError("the loss is no longer a number; lower the learning rate")
-    _save_adapter(trainer.model, base, output)
+    _save_adapter(trainer, base, output)
     report = TrainReport(
         adapter=str(output),
         base=base,
@@ -102,21 +116,41 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
         metrics=_last_metrics(history),
         seconds=round(time.monotonic() - began, 1),
     )
-    (output / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if trainer.is_world_process_zero():
+        (output / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    trainer.accelerator.wait_for_everyone()
     return report
+
+
+def _by_length(rows: Any) -> Any:
+    """The rows shortest first, with their longer answer's characters as `length`; the sampler shuffles batches anyway."""
+    ready = [
+        {**row, "length": _characters(row["prompt"]) + max(map(_characters, (row["chosen"], row["rejected"])))}
+        for row in rows
+    ]
+    return Dataset.from_list(sorted(ready, key=lambda row: row["length"]))
+
+
+def _characters(messages: Sequence[dict[str, Any]]) -> int:
+    return sum(len(message["content"]) for message in messages)
 
 
 def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DPOTrainer:
     use_threads(settings.threads)
-    weights = load_weights(base, dtype=settings.dtype, merge=False)
+    arguments = _arguments(settings, scratch)  # before the weights: DeepSpeed shards them while they load
+    dtype = settings.dtype or default_dtype("cpu" if on_cpu() else default_device())
+    device = train_device()
+    weights = load_weights(base, dtype=dtype, device=device, merge=False)
+    # one option under its old name and its new one
+    arguments.gradient_checkpointing = arguments.activation_checkpointing = needs_checkpointing(weights.model, settings)
     _check_lengths(rows, weights.tokenizer, settings.max_length)
     reference = None
     if weights.adapter and settings.reference == "base":
-        reference = load_weights(str(adapter_base(base)), dtype=settings.dtype).model
+        reference = load_weights(str(adapter_base(base)), dtype=dtype, device=device).model
     trainer = DPOTrainer(
         model=weights.model,
         ref_model=reference,
-        args=_arguments(settings, scratch),
+        args=arguments,
         train_dataset=rows,
         processing_class=weights.tokenizer,
         peft_config=_lora(settings, weights),
@@ -171,25 +205,31 @@ def _arguments(settings: TrainSettings, scratch: Path) -> DPOConfig:
         warmup_steps=settings.warmup,
         lr_scheduler_type=settings.scheduler,
         seed=settings.seed,
-        precompute_ref_log_probs=True,
+        precompute_ref_log_probs=one_machine(),  # TRL keeps them in a file that all processes read
         precompute_ref_batch_size=max(8, settings.batch_size),
-        use_cpu=default_device() == "cpu",
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,  # `length` must reach the sampler
+        use_cpu=on_cpu(),
         # the weights already have their number format; LoRA's own matrices stay float32
         bf16=False,
-        gradient_checkpointing=default_device() != "cpu",
-        dataloader_pin_memory=default_device() == "cuda",
+        dataloader_pin_memory=not on_cpu() and default_device() == "cuda",
         logging_steps=1,
         save_strategy="no",
         report_to="none",
     )
 
 
-def _save_adapter(model: Any, base: str, output: Path) -> None:
+def _save_adapter(trainer: DPOTrainer, base: str, output: Path) -> None:
+    # gathering sharded weights is every process's work, writing them is the first one's
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None
+    if not trainer.is_world_process_zero():
+        return
+    model = trainer.accelerator.unwrap_model(trainer.model)
     # what the user named, not the cache folder it was loaded from, so that the adapter works elsewhere
     model.peft_config["default"].base_model_name_or_path = adapter_base(base) or base
     output.mkdir(parents=True, exist_ok=True)
     # left on "auto", peft asks the hub whether the vocabulary grew
-    model.save_pretrained(str(output), selected_adapters=["default"], save_embedding_layers=False)
+    model.save_pretrained(str(output), selected_adapters=["default"], save_embedding_layers=False, state_dict=state)
 
 
 def _pair_file(file: Path) -> PairFile:

@@ -64,6 +64,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or int(os.environ.get("RANK") or 0):  # of several processes only the first shows bars
         os.environ.setdefault("TQDM_DISABLE", "1")
     app()

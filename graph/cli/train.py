@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from anyprefer.graph.cli.console import at_work, out, table
@@ -43,23 +44,27 @@ def train(
     """Train a model on accepted pairs: DPO with LoRA.
 
     An adapter's folder as --base is trained on, so rounds stay one adapter.
+    On several GPUs: accelerate launch --config_file FILE -m anyprefer.graph.cli
+    train …, with a file of training/accelerate.
 
     [bold]anyprefer train runs/first --base smollm2 --out models/first[/]
     [bold]anyprefer train runs/a runs/b --base hf:ORG/MODEL --preset paper --out models/ab[/]
     """
+    from anyprefer.training.launch import is_first, processes
     from anyprefer.training.settings import train_settings
 
     name = base.removeprefix("hf:")
     settings = train_settings(preset or default_preset(name), **values)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RunFolderError(f"{to} exists; choose another folder with --out")
-    console = out()
+    console = out() if is_first() else Console(quiet=True)
     with console.status("loading"):
         from anyprefer.training.dpo import train as run
         from anyprefer.training.pairs import load_pairs
 
         rows = load_pairs(*pairs)
-    console.print(f"training {name} on {len(rows)} pairs")
+    at_once = f" in {processes()} processes" if processes() > 1 else ""
+    console.print(f"training {name} on {len(rows)} pairs{at_once}")
     with at_work(f"nothing was saved in {to}; the same command starts again"):
         report = run(pairs, base=name, output=to, settings=settings)
     shown = table("", "")
