@@ -160,7 +160,11 @@ def digest(task: Task | BadRow) -> bytes:
         content: list[Any] = [task.error]
     else:
         content = [task.prompt, task.system, task.images, task.reference, task.start, task.meta]
-    return hashlib.blake2b(orjson.dumps(content, default=str, option=_SORTED), digest_size=8).digest()
+    try:
+        data = orjson.dumps(content, default=str, option=_SORTED)
+    except TypeError:  # half a surrogate pair
+        data = repr(content).encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(data, digest_size=8).digest()
 
 
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS

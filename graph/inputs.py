@@ -81,7 +81,7 @@ class _Seen:
 
 def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task | BadRow:
     if isinstance(row, Task):
-        return row
+        return row if row.id == printable(row.id) else BadRow(row.id, f"{where}: id {row.id!r} has no JSON form")
     fallback = f"row-{number:06d}"
     if isinstance(row, InputError):
         return BadRow(fallback, f"{where}: {row}")

@@ -189,4 +189,5 @@ def _validate(values: Mapping[str, Any], where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {name!r}{where}: {first['msg']} (got {first['input']!r})") from None
+        got = "" if name == "api_key" else f" (got {first['input']!r})"
+        raise SettingsError(f"setting {name!r}{where}: {first['msg']}{got}") from None

@@ -23,6 +23,7 @@ from aiohttp import web
 
 FAULTS = {
     "401": "every call is refused, and the key is repeated in the refusal",
+    "400": "every call is refused as a bad request, and the key is repeated in the refusal",
     "500": "every call fails",
     "slow": "every answer takes until the server stops",
     "no_tools": "400 when tools are offered",
@@ -104,6 +105,8 @@ class OpenAIServer:
         self.calls: Counter[str] = Counter()
         self.requests: list[dict[str, Any]] = []
         """Every request's body, with `role`, `key`, and `images` as the bytes received."""
+        self.slow_after = 0
+        """Requests after which every answer takes until the server stops; 0: never."""
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -146,7 +149,7 @@ class OpenAIServer:
         key = request.headers.get("Authorization", "").removeprefix("Bearer ")
         self.calls[role] += 1
         self.requests.append({**body, "role": role, "key": key, "images": images, "system": system, "user": user})
-        if "slow" in self.faults:
+        if "slow" in self.faults or (self.slow_after and len(self.requests) > self.slow_after):
             await self._stop.wait()
         refusal = self._refusal(body, key)
         if refusal is not None:
@@ -165,6 +168,8 @@ class OpenAIServer:
     def _refusal(self, body: dict[str, Any], key: str) -> web.Response | None:
         if "401" in self.faults:
             return _error(401, f"Incorrect API key provided: {key}.")
+        if "400" in self.faults:
+            return _error(400, f"The request is not to the server's taste. Was {key} meant?")
         if "500" in self.faults:
             return _error(500, "The server had an error.")
         if "no_tools" in self.faults and body.get("tools"):

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from anyprefer.graph.cli.console import table
 from anyprefer.graph.cli.progress import STYLES
-from anyprefer.graph.ledger import reasons
 from anyprefer.graph.state import Row, Usage
 
 MOST = 6
@@ -78,6 +77,8 @@ def _counts(folder: Path, counts: Counter[str]) -> Text:
 
 
 def _failures(folder: Path) -> Table:
+    from anyprefer.graph.ledger import reasons
+
     found = Reasons()
     for outcome, reason in reasons(folder):
         found.add(outcome, reason)

@@ -64,7 +64,7 @@ async def test_run_folder_and_resume_keep_the_images_with_the_pair(server, tasks
     folder = tmp_path / "run"
     assert len([row async for row in asynth(tasks[:1], folder=folder, **arguments(server))]) == 1
     server.requests.clear()
-    [row] = [row async for row in asynth(tasks, folder=folder, resume=True, **arguments(server))]
+    [row] = [row async for row in asynth(tasks, folder=folder, **arguments(server))]
     assert row.id == "two"
     assert received(server, "cups are red") == {}
     assert received(server, "shows a cup") == {role: [OTHER, PIXEL] for role in SEEING}

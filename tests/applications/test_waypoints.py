@@ -108,7 +108,7 @@ async def test_the_graph_ranks_paths_by_cost():
 async def test_runner_folder_and_resume_keep_paths_and_start_states(tmp_path):
     first, again = Policy(), Policy()
     early = [row async for row in asynth(TASKS[:3], folder=tmp_path, **arguments(first))]
-    late = [row async for row in asynth(TASKS, folder=tmp_path, resume=True, **arguments(again))]
+    late = [row async for row in asynth(TASKS, folder=tmp_path, **arguments(again))]
     assert set(first.played) == {"0", "1", "2"}
     assert set(again.played) == {"3", "4", "5"}
     rows = list(read_rows(tmp_path))

@@ -43,6 +43,26 @@ OTHER = {
     "concurrency": 3,
     "record": "tape.jsonl",
     "trace": True,
+    "server_n": False,
+    "accept": 5,
+    "failures_in_a_row": 6,
+    "shard_rows": 1000,
+    "format": "parquet",
+    "workers": 2,
+    "ray": "auto",
+    "connections": 8,
+    "rpm": 600,
+    "tpm": 9000,
+    "connect_timeout": 2.5,
+    "read_timeout": 3.5,
+    "total_timeout": 4.5,
+    "retries": 1,
+    "patience": 5.5,
+    "hedge": 3.0,
+    "max_calls": 10,
+    "max_tokens": 20,
+    "max_cost": 1.5,
+    "prices": "prices.toml",
 }
 
 
@@ -54,7 +74,7 @@ def as_flags(values):
                 for option, setting in options.items():
                     yield from ("--tool-option", f"{tool}.{option}={setting}")
         elif isinstance(value, bool):
-            yield dashed
+            yield dashed if value else f"--no-{dashed.removeprefix('--')}"
         else:
             yield from (dashed, ",".join(value) if isinstance(value, tuple) else str(value))
 
@@ -76,10 +96,24 @@ def loaded(text, folder):
 
 
 def test_every_field_has_a_flag_that_fills_it(tmp_path):
-    assert set(OTHER) == set(Settings.model_fields)
+    assert {*OTHER, "api_key"} == set(Settings.model_fields)
     for name, value in OTHER.items():
         assert value != getattr(Settings(), name), f"{name} is at its default"
     assert loaded(printed(*as_flags(OTHER)), tmp_path) == Settings(**OTHER)
+
+
+def test_a_key_is_taken_from_flag_file_and_keyword_and_never_shown(tmp_path):
+    key = "a-key-nobody-must-see"
+    file = tmp_path / "s.toml"
+    file.write_text(f'api_key = "{key}"\n')
+    for given in (("--api-key", key), ("--config", str(file))):
+        assert re.search(r'^api_key = "" # (flag|file);', printed(*given), re.MULTILINE)
+        assert key not in printed(*given)
+    settings = load_settings(file)[0]
+    assert settings.api_key == Settings(api_key=key).api_key == key
+    assert key not in repr(settings) + settings.model_dump_json()
+    file.write_text("api_key = 123456789\n")
+    assert "123456789" not in run("config", "--config", str(file)).stderr
 
 
 def test_toml_flags_and_keywords_fill_the_same_settings(tmp_path):

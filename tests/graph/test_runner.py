@@ -103,7 +103,7 @@ def test_an_early_break_keeps_the_finished_rows_and_closes_the_folder(tmp_path):
     kept = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert first.id in {row["id"] for row in kept}
     assert json.loads((tmp_path / "run.json").read_text())["counts"]["accepted"] == len(kept)
-    again = list(synth(TASKS, **arguments(Scripted(), folder=tmp_path, resume=True)))
+    again = list(synth(TASKS, **arguments(Scripted(), folder=tmp_path)))
     assert sorted(row.id for row in again) == sorted({str(n) for n in range(8)} - {row["id"] for row in kept})
 
 
@@ -152,7 +152,7 @@ async def test_a_row_without_a_json_form_is_failed_and_the_run_goes_on(tmp_path,
         values.get("id", "t").replace("\ud800", "\\ud800"): "failed",
         "u": "accepted",
     }
-    [failure] = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
+    [failure] = [json.loads(line) for line in (tmp_path / "failed.jsonl").read_text().splitlines()]
     assert "no JSON form" in failure["reason"]
 
 
@@ -193,14 +193,6 @@ async def test_a_task_that_fails_in_its_second_round_keeps_what_that_round_had()
     assert second.candidates != first.candidates
     assert (second.judgments, second.pair, second.reward) == ((), None, None)
     assert "no scores" in second.feedback
-
-
-def test_a_folder_without_a_row_can_be_used_again_with_other_settings(tmp_path):
-    Synthesis(Settings(target="smollm2"), tmp_path / "run").folder.close()
-    rows = list(synth(TASKS[:1], folder=tmp_path / "run", **arguments(mixed())))
-    assert [row.outcome for row in rows] == ["accepted"]
-    with pytest.raises(RunFolderError, match="exists"):
-        next(synth(TASKS[:1], folder=tmp_path / "run", **arguments(mixed())))
 
 
 def test_a_tool_is_prepared_with_its_options_before_any_task(tmp_path):

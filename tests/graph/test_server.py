@@ -1,12 +1,14 @@
 """The game over HTTP, with the real client libraries."""
 
 import asyncio
-import json
+import re
 
 import pytest
 
 from anyprefer.graph import Candidate, Task, asynth, build_graph, synth
+from anyprefer.graph.errors import EndpointError
 from anyprefer.tools import Finding, tool
+from tests.folder import check
 from tests.server import OpenAIServer
 
 TASKS = [Task(id=str(n), prompt=f"Ann has {n} apples and buys {n * 7 % 13} more. How many?") for n in range(12)]
@@ -20,9 +22,7 @@ def weigh(candidate: Candidate) -> Finding:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    """The client's waiting between its tries is not what is tested."""
-    monkeypatch.setattr("openai._base_client.BaseClient._calculate_retry_timeout", lambda *args: 0.0)
+def _key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
@@ -87,7 +87,7 @@ def test_sync_and_async_give_the_same_rows(server):
     again = {row.id: row for row in synth(TASKS[:4], concurrency=1, **given)}
     assert rows == again
     state = build_graph(**given).invoke({"task": TASKS[0]})
-    assert tuple(state["rounds"]) == rows["0"].rounds
+    assert state["rounds"] == [played.model_copy(update={"usage": {}}) for played in rows["0"].rounds]
 
 
 async def test_a_garbage_judge_fails_the_task_quoting_it(server):
@@ -97,21 +97,29 @@ async def test_a_garbage_judge_fails_the_task_quoting_it(server):
     assert "They are all rather nice." in row.reason
 
 
-async def test_a_server_error_is_a_failed_row_with_the_servers_words(server):
-    server.faults = {"500"}
+async def test_a_refused_call_is_a_failed_row_with_the_servers_words(server):
+    server.faults = {"400"}
     [row] = await rows_of(server, TASKS[:1])
     assert row.outcome == "failed"
     assert f"ModelError: select_tools (any at {server.url}) did not answer: " in row.reason
-    assert "The server had an error." in row.reason
+    assert "The request is not to the server's taste." in row.reason
+
+
+async def test_a_server_that_answers_nobody_stops_the_run_which_goes_on_later(server, tmp_path):
+    server.faults = {"500"}
+    with pytest.raises(EndpointError, match="The server had an error") as stopped:
+        await rows_of(server, TASKS[:2], patience=0.1, folder=tmp_path)
+    assert server.url in str(stopped.value)
+    assert check(tmp_path) == []
+    server.faults = set()
+    assert len(await rows_of(server, TASKS[:2], patience=0.1, folder=tmp_path)) == len(check(tmp_path)) == 2
 
 
 async def test_a_server_that_is_down_is_named(server):
     server.__exit__()
-    rows = await rows_of(server, TASKS[:2])
-    assert [row.outcome for row in rows] == ["failed", "failed"]
-    for row in rows:
-        assert f"ModelError: select_tools (any at {server.url}) did not answer: " in row.reason
-        assert "Connection error" in row.reason
+    with pytest.raises(EndpointError, match="Connection error") as stopped:
+        await rows_of(server, TASKS[:2], patience=0.1)
+    assert server.url in str(stopped.value)
 
 
 async def test_a_run_waiting_for_a_slow_server_can_be_cancelled(server):
@@ -124,15 +132,24 @@ async def test_a_run_waiting_for_a_slow_server_can_be_cancelled(server):
         await waiting
 
 
-@pytest.mark.parametrize("fault", ["401", "echo_key"])
-async def test_the_key_never_appears_in_rows_tape_or_reasons_even_when_the_server_repeats_it(server, tmp_path, fault):
+@pytest.mark.parametrize("given", ["environment", "setting"])
+@pytest.mark.parametrize("fault", ["401", "400", "echo_key"])
+async def test_the_key_is_never_written_even_when_the_server_repeats_it(server, tmp_path, monkeypatch, fault, given):
+    if given == "setting":
+        monkeypatch.delenv("OPENAI_API_KEY")
     server.faults = {fault}
-    rows = await rows_of(server, TASKS[:2], record=str(tmp_path / "tape.jsonl"), folder=tmp_path / "run", max_rounds=1)
-    assert server.requests[0]["key"] == KEY
+    values = {"record": str(tmp_path / "tape.jsonl"), "folder": tmp_path / "run", "max_rounds": 1}
+    said = ""
+    try:
+        rows = await rows_of(server, TASKS[:2], **values, **({"api_key": KEY} if given == "setting" else {}))
+    except EndpointError as error:
+        rows, said = [], f"{error} {error.__cause__}"
+    assert {request["key"] for request in server.requests} == {KEY}
     for path in (tmp_path / "tape.jsonl", *(tmp_path / "run").iterdir()):
-        assert KEY not in path.read_text()
-    assert all(KEY not in row.reason for row in rows)
-    written = (tmp_path / "run" / "rows.jsonl").read_text()
-    assert "[OPENAI_API_KEY]" in written
-    assert all(json.loads(line) for line in written.splitlines())
-    assert {row.outcome for row in rows} <= ({"failed"} if fault == "401" else {"accepted", "rejected"})
+        assert KEY.encode() not in path.read_bytes()
+    assert KEY not in said + "".join(row.reason for row in rows)
+    if fault == "echo_key":
+        assert re.search(r"\[(OPENAI_API_KEY|api_key)\]", (tmp_path / "run" / "rows.jsonl").read_text())
+        assert len(check(tmp_path / "run")) == 2
+    assert {row.outcome for row in rows} <= ({"accepted", "rejected"} if fault == "echo_key" else {"failed"})
+    assert bool(said) is (fault == "401")

@@ -8,9 +8,9 @@ from tests.scripted import Scripted
 LONG = " ".join(f"word{n}" for n in range(200))
 
 
-def test_the_engine_sees_the_whole_prompt_its_role_and_the_feedback():
+async def test_the_engine_sees_the_whole_prompt_its_role_and_the_feedback():
     model = Scripted(textgrad="<IMPROVED_VARIABLE> better </IMPROVED_VARIABLE>")
-    assert Rewriter(model, Settings()).step(LONG, "the {role}", "too {short}") == "better"
+    assert await Rewriter(model, Settings()).step(LONG, "the {role}", "too {short}") == "better"
     [asked] = model.calls
     assert f"<VARIABLE> {LONG} </VARIABLE>" in asked.user
     assert "<ROLE>the {role}</ROLE>" in asked.user

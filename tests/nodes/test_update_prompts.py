@@ -121,7 +121,7 @@ async def test_an_engine_that_fails_is_noted_and_the_round_goes_on():
     row = await play(looping(textgrad=RuntimeError("engine is out")), tools=[look])
     assert row.outcome == "accepted"
     assert {(u.changed, u.note) for u in row.rounds[0].updates} == {
-        (False, "textgrad engine did not answer: engine is out")
+        (False, "textgrad (Scripted) did not answer: RuntimeError: engine is out")
     }
     assert row.rounds[1].prompts == row.rounds[0].prompts
 

@@ -1,0 +1,76 @@
+"""What the tests of run folders share: tasks, a run, and a look at whether everything in a folder agrees."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from anyprefer.graph import Task, synth
+from anyprefer.graph.folder import read_rows
+from anyprefer.graph.state import Usage
+from tests.scripted import Scripted
+
+TASKS = [Task(id=str(n), prompt=f"Wie heißt {n}?", system="Kurz." if n == 0 else None) for n in range(6)]
+
+
+def lines(path, name):
+    return [json.loads(line) for line in (path / name).read_text(encoding="utf-8").splitlines()]
+
+
+def note(path):
+    return json.loads((Path(path) / "run.json").read_text(encoding="utf-8"))
+
+
+def mixed(broken=True):
+    """Task 4 fails while `broken`, task 3 is rejected, the others are accepted."""
+
+    def sample(call):
+        if broken and "4?" in call.user:
+            raise RuntimeError("out of order")
+        return f"ü{call.seed}"
+
+    return Scripted(sample=sample, reward=lambda call: "2/10" if "3?" in call.user else "9/10")
+
+
+def run(path, model=None, tasks=TASKS, **values):
+    """All rows of one call, with one model in every role, two candidates and one round."""
+    return list(begin(path, model, tasks, **values))
+
+
+def begin(path, model=None, tasks=TASKS, **values):
+    model = model or mixed()
+    given = {"target": model, "judge": model, "tools": [], "candidates": 2, "max_rounds": 1, "concurrency": 1, **values}
+    return synth(tasks, folder=path, **given)
+
+
+def pairs_in(path):
+    files = sorted(path.glob("pairs*.jsonl")) + sorted(path.glob("pairs*.parquet"))
+    return [row for file in files for row in _read(file)]
+
+
+def _read(file):
+    if file.suffix == ".jsonl":
+        return lines(file.parent, file.name)
+    import pyarrow.parquet as parquet
+
+    return parquet.read_table(file).to_pylist()
+
+
+def in_all(used):
+    """Calls, input and output tokens of usages added up."""
+    total = sum(used, Usage())
+    return total.calls, total.input_tokens, total.output_tokens
+
+
+def check(path, spent_on_rows_only=True):
+    """The rows of a closed folder, once rows, pairs, counts and usage are found to agree."""
+    path = Path(path)
+    rows = list(read_rows(path))
+    assert max(Counter(row.id for row in rows).values(), default=1) == 1, "a row is there twice"
+    assert sorted(row["id"] for row in pairs_in(path)) == sorted(row.id for row in rows if row.outcome == "accepted")
+    said = note(path)
+    assert said["counts"] == {name: sum(row.outcome == name for row in rows) for name in said["counts"]}
+    per_round = [Usage(**{k: given[k] for k in Usage.model_fields}) for given in said["usage_by_round"]]
+    assert in_all(per_round) == in_all(Usage(**given) for given in said["usage"].values())
+    if spent_on_rows_only:
+        assert in_all(used for row in rows for used in row.usage.values()) == in_all(per_round)
+    return rows
