@@ -11,6 +11,8 @@ import pytest
 
 from anyprefer.graph.errors import RunFolderError
 from tests.cli import ANYPREFER, CONTROL, SUMS, counts, refused, run, synth, write
+from tests.folder import check
+from tests.server import OpenAIServer
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -27,25 +29,34 @@ def test_synth_plays_reports_and_says_what_comes_next(model):
     assert re.search(rf"{found['rejected']}  rejected  reward \d below 8 after 2 rounds", result.stdout)
     assert re.search(r"^sample +any +\d+ +[\d,]+ +[\d,]+", result.stdout, re.MULTILINE)
     assert "next: anyprefer train runs/sums --base hf:YOUR-MODEL --out models/sums" in result.stdout
-    for name in ("pairs.jsonl", "failures.jsonl", "rows.jsonl"):
+    for name in ("pairs.jsonl", "rows.jsonl"):
         assert f"runs/sums/{name}" in result.stdout
         assert Path("runs/sums", name).exists()
     assert not CONTROL.search(result.stdout)
 
 
-def test_a_run_folder_is_never_overwritten_and_resumed_on_request(model):
+def test_the_same_command_goes_on_and_nothing_is_overwritten(model):
     assert synth(model, "--limit", 3, "--out", "runs/r").exit_code == 0
     before = Path("runs/r/rows.jsonl").read_text()
-    assert "run folder runs/r exists; continue it with --resume" in refused(synth(model, "--out", "runs/r"))
-    assert Path("runs/r/rows.jsonl").read_text() == before
-    changed = refused(synth(model, "--out", "runs/r", "--resume", "--threshold", 7))
+    changed = refused(synth(model, "--out", "runs/r", "--threshold", 7))
     assert "made with other settings: threshold (8.0 then, 7.0 now)" in changed
-    result = synth(model, "--out", "runs/r", "--resume")
+    write("others.jsonl", SUMS)
+    other = refused(synth(model, "--out", "runs/r", source="others.jsonl"))
+    assert "input ('sums.jsonl prompt=question' then, 'others.jsonl prompt=question' now)" in other
+    assert Path("runs/r/rows.jsonl").read_text() == before
+    result = synth(model, "--out", "runs/r")
     assert result.exit_code == 0
     assert "8 rows, 3 finished before" in result.stdout
     assert Path("runs/r/rows.jsonl").read_text().startswith(before)
     assert sum(counts("runs/r").values()) == 8
+
+
+def test_resume_refuses_to_begin_anew(model):
     assert "holds no run to resume" in refused(synth(model, "--out", "runs/new", "--resume"))
+    assert not Path("runs").exists()
+    assert synth(model, "--limit", 1).exit_code == 0
+    assert synth(model, "--limit", 2, "--resume").exit_code == 0
+    assert sum(counts("runs/sums").values()) == 2
 
 
 def test_a_partly_bad_file_is_played_and_says_so(model):
@@ -57,7 +68,7 @@ def test_a_partly_bad_file_is_played_and_says_so(model):
     assert "no column 'question'; it has: q" in result.stdout
     assert "2 failed: mend what the reasons name" in result.stdout
     write("bad.jsonl", [*SUMS, {"question": "What is 1 + 2?"}, {"question": "What is 5 + 5?"}])
-    assert synth(model, "--resume", source="bad.jsonl").exit_code == 0
+    assert synth(model, source="bad.jsonl").exit_code == 0
     assert counts("runs/bad")["failed"] == 0
 
 
@@ -117,10 +128,10 @@ def test_inputs_that_cannot_be_read(model):
 def test_an_error_in_the_middle_of_a_run_is_exit_code_1(model, monkeypatch):
     from anyprefer.graph.folder import RunFolder
 
-    def full(self, row):
+    async def full(self, row, task):
         raise RunFolderError("the disk is full;\nmend it")
 
-    monkeypatch.setattr(RunFolder, "write", full)
+    monkeypatch.setattr(RunFolder, "keep", full)
     assert refused(synth(model), code=1) == "the disk is full; mend it"
 
 
@@ -132,27 +143,45 @@ def test_usage_errors_are_exit_code_2():
     assert run().exit_code == 2
 
 
-def test_an_interrupted_run_says_what_is_safe_and_goes_on(model):
-    write("many.jsonl", [{"prompt": f"What is {n} + 5?"} for n in range(2000)])
-    command = [*ANYPREFER, "synth", "many.jsonl", "--target", model, "--judge", model, "--tools", "calculator"]
-    environment = {**os.environ, "NO_COLOR": "1"}
+MANY = ["synth", "many.jsonl", "--tools", "calculator", "--candidates", "3", "--max-rounds", "1"]
+
+
+def interrupted(model, ready, times):
+    """A process that was sent so many Ctrl-Cs once it was `ready`: exit code, standard output, standard error."""
+    write("many.jsonl", [{"prompt": f"What is {n} + 5?"} for n in range(5000)])
+    command = [*ANYPREFER, *MANY, "--target", model, "--judge", model]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"}
     ) as process:
         until = time.monotonic() + 60
-        while not Path("runs/many/rows.jsonl").exists() and time.monotonic() < until:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        while not ready() and time.monotonic() < until:
+            time.sleep(0.05)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
         output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors == (
-        "stopped: the rows finished so far are safe in runs/many; go on with the same command and --resume\n"
-    )
+    return process.returncode, output, errors
+
+
+def test_ctrl_c_lets_tasks_in_flight_finish_and_the_same_command_goes_on(model):
+    path = Path("runs/many")
+    code, output, errors = interrupted(model, (path / "rows.jsonl").exists, 1)
+    assert code == 130
+    assert re.fullmatch("stopped: interrupted.*; the same command goes on\n", errors)
     assert not CONTROL.search(output)
-    kept = len(Path("runs/many/rows.jsonl").read_text().splitlines())
-    assert sum(counts("runs/many").values()) == kept > 0
-    again = subprocess.run(
-        [*command, "--resume", "--limit", str(kept + 3)], capture_output=True, text=True, timeout=120
-    )
-    assert again.returncode == 0, again.stderr
-    assert "finished before" in again.stdout
+    kept = len(check(path))  # every call made belongs to a row
+    assert 0 < kept < 5000
+    assert f"{kept} rows in runs/many" in output
+    again = run(*MANY, "--target", model, "--judge", model, "--limit", kept + 3)
+    assert again.exit_code == 0, again.output
+    assert f"{kept} finished before" in again.stdout
+    assert len(check(path)) == kept + 3
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    with OpenAIServer() as server:
+        server.slow_after = 400
+        code, _, errors = interrupted(f"openai:any@{server.url}", lambda: len(server.requests) > 410, 2)
+    assert code == 130
+    assert errors == "stopped: what is finished is safe in runs/many, the same command goes on\n"
+    assert check("runs/many", spent_on_rows_only=False)
