@@ -32,6 +32,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds."""
 ENOUGH = 20
 """Answers before the latency is known well enough to hedge."""
+LOOK = 1.0
+"""Seconds after which a request in flight is looked at again, since the latency may have become known."""
 MENDS = {
     401: "check the key",
     403: "check the key's rights",
@@ -74,10 +76,10 @@ class _Traffic:
         self.health = Health(url, limits.patience)
         self.latencies: deque[float] = deque(maxlen=200)
 
-    def slow(self, times: float) -> float | None:
-        """Seconds after which a request is slow: so many times the 95th percentile; None while that is unknown."""
-        if not times or len(self.latencies) < ENOUGH:
-            return None
+    def slow(self, times: float) -> float:
+        """Seconds after which a request is slow: so many times the 95th percentile; infinite while that is unknown."""
+        if len(self.latencies) < ENOUGH:
+            return float("inf")
         return times * sorted(self.latencies)[int(0.95 * len(self.latencies))]
 
 
@@ -146,14 +148,15 @@ class Endpoint:
 
     async def _hedged(self, traffic: _Traffic, call: _Call) -> dict[str, Any]:
         """The request, and a second attempt beside it once it is slow; the first answer counts."""
-        slow = traffic.slow(self.limits.hedge)
-        if slow is None:
+        if not self.limits.hedge:
             return await self._once(traffic, call)
+        begun = traffic.now()
         tries = [asyncio.create_task(self._once(traffic, call))]
         try:
-            done, _ = await asyncio.wait(tries, timeout=slow)
-            if not done:
-                tries.append(asyncio.create_task(self._attempt(traffic, call, self._once)))
+            while (left := begun + traffic.slow(self.limits.hedge) - traffic.now()) > 0:
+                if (await asyncio.wait(tries, timeout=min(left, LOOK)))[0]:
+                    return tries[0].result()
+            tries.append(asyncio.create_task(self._attempt(traffic, call, self._once)))
             return await _first_success(tries)
         finally:
             for one in tries:

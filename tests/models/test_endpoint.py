@@ -453,6 +453,13 @@ def test_a_slow_call_is_sent_once_more_and_the_first_answer_counts(monkeypatch):
     assert ended > 60
 
 
+def test_calls_sent_before_the_latency_was_known_are_hedged_too():
+    server = Server(latency=lambda body, count: 60.0 if int(body) == 0 and count == 1 else 0.2)
+    results, _, ended = played(server, 100, hedge=2.0)
+    assert succeeded(results) == 100
+    assert ended < 2
+
+
 def test_a_hedge_that_the_budget_forbids_is_none(monkeypatch):
     def spent():
         raise BudgetSpent("spent")
