@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from anyprefer.graph.errors import EndpointError
+from anyprefer.graph.errors import EndpointError, RunStopped
 from anyprefer.graph.models.failures import Failure, HTTPStatusError, TransportError
 from anyprefer.graph.models.gate import Gate
 from anyprefer.graph.models.health import PROBE, Health
@@ -147,21 +147,34 @@ class Endpoint:
         return await self._send(call.request.route, call.request.body)
 
     async def _hedged(self, traffic: _Traffic, call: _Call) -> dict[str, Any]:
-        """The request, and a second attempt beside it once it is slow; the first answer counts."""
+        """The request, and others beside it one after another while it is slow; the first answer counts."""
         if not self.limits.hedge:
             return await self._once(traffic, call)
-        begun = traffic.now()
-        tries = [asyncio.create_task(self._once(traffic, call))]
+        first = asyncio.create_task(self._once(traffic, call))
+        tries = [first]
         try:
-            while (left := begun + traffic.slow(self.limits.hedge) - traffic.now()) > 0:
-                if (await asyncio.wait(tries, timeout=min(left, LOOK)))[0]:
-                    return tries[0].result()
-            tries.append(asyncio.create_task(self._attempt(traffic, call, self._once)))
-            return await _first_success(tries)
+            while not await self._over(first, traffic):
+                tries.append(asyncio.create_task(self._attempt(traffic, call, self._once)))
+                await asyncio.wait({first, tries[-1]}, return_when=asyncio.FIRST_COMPLETED)
+                done = [one for one in (first, tries[-1]) if one.done()]
+                if answers := [one for one in done if one.exception() is None]:
+                    return answers[0].result()
+                if first.done():
+                    return await tries[-1]
+                if isinstance(tries[-1].exception(), RunStopped):
+                    break
+            return await first
         finally:
             for one in tries:
                 one.add_done_callback(_heard)
                 one.cancel()
+
+    async def _over(self, first: asyncio.Task[Any], traffic: _Traffic) -> bool:
+        """Waits until the request is over or slow; whether it is over."""
+        begun = traffic.now()
+        while not first.done() and (left := begun + traffic.slow(self.limits.hedge) - traffic.now()) > 0:
+            await asyncio.wait({first}, timeout=min(left, LOOK))
+        return first.done()
 
     def _wait_after(self, error: Failure, traffic: _Traffic, call: _Call) -> float:
         """Seconds until the call is tried again. Raises what ends it."""
@@ -225,17 +238,6 @@ class Endpoints:
         """The endpoint of a base URL, the same one for every model there."""
         key = url.rstrip("/")
         return self._by_url.setdefault(key, Endpoint(key, self.limits))
-
-
-async def _first_success(tries: Sequence[asyncio.Task[dict[str, Any]]]) -> dict[str, Any]:
-    """The first answer of several attempts, the first error when all fail. A hedge that the budget forbids is none."""
-    pending = set(tries)
-    while pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for one in done:
-            if one.exception() is None:
-                return one.result()
-    return tries[0].result()
 
 
 def _heard(task: asyncio.Task[Any]) -> None:

@@ -460,6 +460,15 @@ def test_calls_sent_before_the_latency_was_known_are_hedged_too():
     assert ended < 2
 
 
+def test_a_hedge_that_fails_is_followed_by_another():
+    server = Server(latency=lambda body, count: 60.0 if int(body) == 0 and count == 1 else 0.2)
+    server.fails = lambda body, count: status(429) if int(body) == 0 and count in (2, 3) else None
+    results, _, ended = played(server, 100, hedge=2.0)
+    assert succeeded(results) == 100
+    assert server.counts[request(0).body] == 4
+    assert ended < 4
+
+
 def test_a_hedge_that_the_budget_forbids_is_none(monkeypatch):
     def spent():
         raise BudgetSpent("spent")
