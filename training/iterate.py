@@ -6,6 +6,9 @@ A folder holds one sub-folder an iteration, each with the run (`pairs/`), the ad
 the evaluation (`evaluation.json`). Every step that is complete is skipped when the same command is
 given again, and a half-finished synthesis goes on where it was.
 
+A target behind a URL (`openai:NAME@URL`, a vLLM or SGLang server of the plan's `base`) is sampled there and
+trained here; each adapter is then served there under a new name, which plays the next iteration.
+
 Departures from the paper: it does not say whether an iteration sees new tasks; ours are given per
 iteration. The reference policy of later rounds is `TrainSettings.reference`.
 """
@@ -25,9 +28,10 @@ from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
 from anyprefer.graph.runner import Synthesis
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import Row, Task
+from anyprefer.graph.state import Row, Task, stable_hash
 from anyprefer.training.dpo import REPORT, train
 from anyprefer.training.evaluate import EvalResult
+from anyprefer.training.serving import serve_adapter
 from anyprefer.training.settings import TrainSettings
 
 Evaluate = Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]
@@ -40,11 +44,13 @@ class Plan:
     """What is played and how it is trained."""
 
     settings: Settings
-    """Its target is where the first iteration starts: `smollm2` or `hf:…`."""
+    """Its target is where the first iteration starts: `smollm2`, `hf:…`, or `openai:NAME@URL` with a `base`."""
     training: TrainSettings
     iterations: int
     tasks: Callable[[int], Iterable[Task | BadRow]]
     """The tasks of iteration 1, 2, …"""
+    base: str = ""
+    """What is trained where the target is a server's: `smollm2` or `hf:…`, the model that server runs."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
     steps = steps or Steps()
     _check(plan, folder)
     target = plan.settings.target
+    base = plan.base or target
     steps.step(0, "evaluate")
     done = [Iteration(0, target, {}, _evaluated(folder / "base", target, 0, evaluate))]
     steps.done(done[0])
@@ -90,8 +97,8 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
         steps.step(number, "synthesise")
         counts = _synthesised(plan, home / "pairs", target, number, steps)
         steps.step(number, "train")
-        adapter = _trained(plan, home, target, number)
-        target = f"hf:{adapter}"
+        base = f"hf:{_trained(plan, home, base)}"
+        target = _served(plan, number, home / "adapter") if plan.base else base
         steps.step(number, "evaluate")
         done.append(Iteration(number, target, counts, _evaluated(home, target, number, evaluate)))
         steps.done(done[-1])
@@ -100,10 +107,18 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
 
 def _check(plan: Plan, folder: Path) -> None:
     target = plan.settings.target
-    if target != "smollm2" and not target.startswith("hf:"):
-        raise SettingsError(f"target {target!r} cannot be trained here; iterate needs smollm2 or hf:ID-or-folder")
+    base = plan.base or target
+    if base != "smollm2" and not base.startswith("hf:"):
+        what = "base" if plan.base else "target"
+        raise SettingsError(
+            f"{what} {base!r} cannot be trained here; iterate needs smollm2 or hf:ID-or-folder"
+            + ("" if plan.base else ", or openai:NAME@URL with --base hf:ID-or-folder")
+        )
+    if plan.base and not (target.startswith("openai:") and "@" in target):
+        raise SettingsError(f"a base is for a target behind a URL, openai:NAME@URL; {target!r} is trained itself")
     note = folder / "plan.json"
     said = {"settings": plan.settings.digest(), "training": plan.training.model_dump(mode="json")}
+    said |= {"base": plan.base} if plan.base else {}
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:
         raise RunFolderError(f"{folder} was made with other settings; choose another folder or remove it")
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,12 +137,20 @@ def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Step
     return counts
 
 
-def _trained(plan: Plan, home: Path, target: str, number: int) -> Path:
+def _trained(plan: Plan, home: Path, base: str) -> Path:
     adapter = home / "adapter"
     if not (adapter / REPORT).exists():
-        base = target.removeprefix("hf:")
-        train([home / "pairs"], base=base, output=adapter, settings=plan.training)
+        train([home / "pairs"], base=base.removeprefix("hf:"), output=adapter, settings=plan.training)
     return adapter
+
+
+def _served(plan: Plan, number: int, adapter: Path) -> str:
+    """The adapter's model string at the target's server. A restarted server gets it again."""
+    model, url = plan.settings.target.removeprefix("openai:").split("@", 1)
+    # the folder is in the name: another run's adapter of the same number is another model
+    name = f"{model}-{stable_hash(str(adapter.resolve()))[:8]}-{number}"
+    serve_adapter(url, name, adapter)
+    return f"openai:{name}@{url}"
 
 
 def _evaluated(home: Path, target: str, number: int, evaluate: Evaluate) -> dict[str, EvalResult]:

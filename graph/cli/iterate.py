@@ -54,6 +54,12 @@ def iterate(
     column: Column = None,
     limit: Limit = None,
     preset: Preset = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL", help="For a target behind a URL: what is trained here, and served there as an adapter."
+        ),
+    ] = "",
     *,
     values: Values,
     training: Values,
@@ -64,18 +70,20 @@ def iterate(
     steps are skipped when the same command is given again.
 
     [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --iterations 3[/]
+    [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --target openai:my-7b@http://gpu:8000/v1 --base hf:my/7b[/]
     """
     from anyprefer.training.iterate import Plan
 
     settings = settings_from(config, values)[0]
     folder = to or default_folder(source).with_name(f"{default_folder(source).name}-iterations")
     tasks = _shares(source, columns_of(column), limit, iterations if share else 1)
-    chosen = preset or default_preset(settings.target.removeprefix("hf:"))
+    chosen = preset or default_preset((base or settings.target).removeprefix("hf:"))
     plan = Plan(
         settings,
         train_settings(chosen, **{"seed": settings.seed, **training}),
         iterations,
         lambda n: tasks[(n - 1) % len(tasks)],
+        base,
     )
     _run(plan, folder, _marked(heldout, columns_of(column), settings))
 
