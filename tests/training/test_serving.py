@@ -98,9 +98,8 @@ def test_a_server_without_lora_names_the_mend(adapter):
 
 
 def test_a_refusal_is_passed_on(adapter):
-    with LoraServer(refusal="rank 128 is over max_lora_rank") as server:
-        with pytest.raises(TrainingError, match="rank 128 is over"):
-            serve_adapter(server.url, "round-1", adapter)
+    with LoraServer(refusal="rank 128 is over max_lora_rank") as server, pytest.raises(TrainingError, match="rank 128"):
+        serve_adapter(server.url, "round-1", adapter)
 
 
 def test_no_server_and_no_adapter_are_named(adapter, tmp_path):
