@@ -21,6 +21,7 @@ import asyncio
 import importlib
 import logging
 import os
+import pickle
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from anyprefer.graph.calls import Calls
-from anyprefer.graph.errors import RunStopped, SettingsError
+from anyprefer.graph.errors import InputError, RunStopped, SettingsError
 from anyprefer.graph.models import redact
 from anyprefer.graph.players import Players
 from anyprefer.graph.prices import Prices
@@ -55,6 +56,7 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^A worker died or was killed",
 }
 
 
@@ -89,7 +91,10 @@ class Cluster:
         self._workers = [_Worker(self, number) for number in range(1, self._count + 1)]
 
     async def play(self, task: Task, known: Mapping[str, bytes]) -> Row:
-        """The task's row, whichever worker lives to make it. Raises what stops the run."""
+        """The task's row, whichever worker lives to make it.
+
+        Raises what stops the run, and `InputError` for a task that cannot be sent.
+        """
         answers = self._shared.answers[task.id] = dict(known)
         try:
             while True:
@@ -192,12 +197,12 @@ class _Worker:
 
     async def play(self, task: Task, known: Mapping[str, bytes]) -> Row | Exception | None:
         """The task's row or what stops the run; None when the worker died."""
-        from ray import cloudpickle
         from ray.exceptions import RayError, RayTaskError
 
+        packed = _packed_task(task, known)
         self.tasks += 1
         try:
-            result: Row | Exception = cloudpickle.loads(await self._actor.play.remote(cloudpickle.dumps((task, known))))
+            result: Row | Exception = pickle.loads(await self._actor.play.remote(packed))
             return result
         except RayTaskError:
             raise
@@ -258,22 +263,29 @@ def _load_ray() -> Any:
 
 
 def _packed_setup(settings: Settings, players: Players, prices: Prices, count: int) -> bytes:
-    from ray import cloudpickle
-
-    from anyprefer.graph.worker import Setup
+    from anyprefer.graph.worker import Setup, pack
 
     for name, given in players.given.items():
         try:
-            cloudpickle.dumps(given)
+            pack(given)
         except Exception as error:
             raise SettingsError(
                 f"{name} cannot be sent to other processes ({type(error).__name__}: {redact(str(error))}); "
                 "give it as a string, make it picklable, or leave out workers and ray"
             ) from error
     share = {"connections": settings.connections // count, "workers": 1, "ray": "", "api_key": ""}
-    return bytes(cloudpickle.dumps(Setup(settings.model_copy(update=share), players.given, prices)))
+    return pack(Setup(settings.model_copy(update=share), players.given, prices))
+
+
+def _packed_task(task: Task, known: Mapping[str, bytes]) -> bytes:
+    from anyprefer.graph.worker import pack
+
+    try:
+        return pack((task, known))
+    except Exception as error:
+        raise InputError(f"the task cannot be sent to a worker: {redact(str(error))}; mend its values") from error
 
 
 def _last_line(error: Exception) -> str:
-    lines = redact(str(error)).strip().splitlines()
+    lines = redact(str(error)).partition(" Some common causes")[0].strip().splitlines()
     return lines[-1].strip()[:200] if lines else type(error).__name__

@@ -18,7 +18,7 @@ from typing import Any
 from anyprefer.graph.build import wire
 from anyprefer.graph.calls import Account, Budget, Calls
 from anyprefer.graph.cluster import Cluster
-from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, RunStopped, SettingsError
+from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, InputError, RunStopped, SettingsError
 from anyprefer.graph.folder import RunFolder
 from anyprefer.graph.game import Game
 from anyprefer.graph.inputs import BadRow, Source, read_tasks
@@ -141,7 +141,10 @@ class Synthesis:
     async def _play(self, task: Task | BadRow, known: Mapping[str, bytes]) -> Row:
         """The task's row, made here or by a worker."""
         if self.cluster and isinstance(task, Task):
-            return await self.cluster.play(task, known)
+            try:
+                return await self.cluster.play(task, known)
+            except InputError as error:
+                return self.game.failed(task.id, str(error))
         return await self.game.play(task, Account(self.calls, task.id, known))
 
     def _wanted(self, row: Row) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anyprefer.graph.calls import Calls, Spending
-from anyprefer.graph.errors import RunStopped
 from anyprefer.graph.models.pacing import Pacer
 from anyprefer.graph.settings import Settings
 
@@ -108,7 +107,7 @@ class Service:
 
     async def _pace(self, url: str, size: int | None, again: bool) -> float:
         if again and self._calls.stopped:
-            raise RunStopped(str(self._calls.stopped))
+            raise self._calls.stopped
         charged = 0.0 if size is None else await self.shared.pacer(url).pace(size)
         if again:
             self._calls.admit()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -217,16 +218,16 @@ class Worker:
     async def play(self, packed_task: bytes) -> bytes:
         """The packed row of a packed (task, known answers), or the error that stops the run."""
         task: Task
-        task, known = cloudpickle.loads(packed_task)
+        task, known = pickle.loads(packed_task)
         try:
             row: Any = await self._game.play(task, Account(self._calls, task.id, known))
         except STOPS_THE_RUN as error:
             row = error
         try:
-            return bytes(cloudpickle.dumps(row))
+            return pack(row)
         except Exception as error:
             row = self._game.failed(task.id, f"the row cannot leave its worker: {redact(f'{error}')}")
-            return bytes(cloudpickle.dumps(row))
+            return pack(row)
 
     async def take(self) -> list[Message]:
         """The worker's messages, once there are any."""
@@ -237,9 +238,14 @@ class Worker:
         self._channel.answered(answers)
 
 
+def pack(value: Any) -> bytes:
+    """The value as bytes for another process. Raises whatever pickling it raises."""
+    return bytes(cloudpickle.dumps(value))  # type: ignore[no-untyped-call]
+
+
 def _loaded(setup: bytes) -> Setup:
     try:
-        loaded: Setup = cloudpickle.loads(setup)
+        loaded: Setup = pickle.loads(setup)
     except Exception as error:
         raise SettingsError(
             f"players or tools cannot be loaded in a worker: {type(error).__name__}: {redact(str(error))}; "
