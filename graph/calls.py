@@ -184,11 +184,14 @@ class Account:
 
 
 def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> Usage:
-    """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens.
+    """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens
+    of unknown cost.
 
     Every choice of one request reports the whole request.
     """
-    tokens = choices[0].usage_metadata or {"input_tokens": 0, "output_tokens": 0}
+    tokens = choices[0].usage_metadata
+    if not tokens:
+        return Usage(calls=1, cost=0.0 if prices.of(model) == (0.0, 0.0) else None)
     read, written = tokens["input_tokens"], tokens["output_tokens"]
     return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(model, read, written))
 

@@ -83,13 +83,20 @@ class Ledger:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="anyprefer-ledger")
         with self._told():
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("COMMIT")
-            self._check_version()
-            self._take_up()
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("COMMIT")
+        self._check_version()
+        self._take_up()
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -250,7 +257,7 @@ class Ledger:
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise RunFolderError(
-                    f"run folder {self.path.parent} is being written by another process; wait for it or stop it"
+                    f"run folder {self.path.parent} is being written by another run; wait for it, or close its stream"
                 ) from error
             raise unwritable(self.path.parent, error) from error
         except OSError as error:

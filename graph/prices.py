@@ -6,6 +6,7 @@ import re
 import tomllib
 from functools import cache
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
@@ -30,8 +31,8 @@ class Prices:
         traits = traits_of(model)
         if traits.in_process:
             return 0.0, 0.0
-        name = traits.name
-        for known in (name, _DATED.sub("", name), _DATED.sub("", name.rpartition("/")[2])):
+        name, bare = traits.name, traits.name.rpartition("/")[2]
+        for known in (name, bare, _DATED.sub("", name), _DATED.sub("", bare)):
             if known in self._table:
                 return self._table[known]
         return None
@@ -62,7 +63,7 @@ def _table(text: str, where: str) -> dict[str, Price]:
     table: dict[str, Price] = {}
     for name, price in given.items():
         numbers = price if isinstance(price, list) else []
-        if len(numbers) != 2 or not all(type(value) in (int, float) and value >= 0 for value in numbers):
+        if len(numbers) != 2 or not all(type(value) in (int, float) and 0 <= value < inf for value in numbers):
             raise SettingsError(
                 f'prices file {where}: {name!r} must be two numbers, dollars per million tokens read and written, such as "{name}" = [0.15, 0.6]'
             )

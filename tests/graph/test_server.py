@@ -50,7 +50,9 @@ async def test_some_tasks_are_accepted_some_loop_and_some_are_rejected(server):
 
 
 async def test_what_goes_over_the_wire(server):
-    await rows_of(server, TASKS[:1], temperature=0.6, top_p=0.8, max_new_tokens=99, judge_max_new_tokens=77, max_rounds=1)
+    await rows_of(
+        server, TASKS[:1], temperature=0.6, top_p=0.8, max_new_tokens=99, judge_max_new_tokens=77, max_rounds=1
+    )
     [first, *_] = server.asked("sample")
     assert (first["model"], first["temperature"], first["top_p"], first["max_tokens"]) == ("any", 0.6, 0.8, 99)
     assert len({request["seed"] for request in server.asked("sample")}) == 3
