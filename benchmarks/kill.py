@@ -4,9 +4,9 @@
 
 Each run has a folder of its own and is killed (SIGKILL) up to --kills times. Afterwards it must hold every
 task exactly once, with the same rows as a run that was never killed (`seconds` fields aside), and the server
-must not have been asked again for more than the calls that were in flight at the kills. Answers that were on
-their way, or not yet read, when the kill came are in flight for the client and answered for the server; how long
-before the kill the oldest of them was given tells them from answers that were lost.
+must not have been asked again for more than the calls that were in flight at the kills. For the client a call
+is in flight until its answer is in the ledger, and it has at most --connections of them; the server has answered
+some of these already. So calls asked again are held against kills times --connections, run by run.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def trials(chosen: argparse.Namespace, server: ServerProcess, place: Path) -> li
     tasks.write_text("\n".join(lines) + "\n")
     model = f"openai:any@{server.url}"
     fixed = ("--target", model, "--judge", model, "--tools", "answer_form", "--max-rounds", "2")
-    command = Command((str(tasks), *fixed, "--concurrency", str(chosen.concurrency)))
+    limits = ("--concurrency", str(chosen.concurrency), "--connections", str(chosen.connections))
+    command = Command((str(tasks), *fixed, *limits))
     start = time.perf_counter()
     run(command, place / "whole", [], server)
     took = time.perf_counter() - start
@@ -154,11 +155,12 @@ def trials(chosen: argparse.Namespace, server: ServerProcess, place: Path) -> li
     return found
 
 
-def summary(found: list[dict[str, Any]], tasks: int) -> dict[str, Any]:
+def summary(found: list[dict[str, Any]], tasks: int, connections: int) -> dict[str, Any]:
     total = Counter({"runs": len(found)})
     for one in found:
         total.update({name: value for name, value in one.items() if isinstance(value, int)})
-    over = [one["asked_again"] - one["abandoned"] for one in found]
+    over = sum(one["asked_again"] > one["kills"] * connections for one in found)
+    most = max((one["asked_again"] / one["kills"] for one in found if one["kills"]), default=0.0)
     shown = {
         "runs killed": total["runs"],
         "kills": total["kills"],
@@ -167,11 +169,12 @@ def summary(found: list[dict[str, Any]], tasks: int) -> dict[str, Any]:
         "rows doubled": total["doubled"],
         "rows that differ from an unkilled run's": total["different"],
         "calls": total["calls"],
-        "calls in flight at the kills": total["abandoned"],
+        "calls in flight at once, at most": connections,
+        "calls the server had not answered at the kills": total["abandoned"],
         "calls asked again": total["asked_again"],
-        "calls answered twice": total["repeated"],
-        "asked again beyond those in flight, most in a run": max(over),
-        "longest before a kill that such an answer was given, s": max(one["oldest"] for one in found),
+        "of these, calls the server had answered": total["repeated"],
+        "calls asked again for each kill, most in a run": round(most, 1),
+        "runs in which more calls were asked again than were in flight": over,
     }
     return {"columns": ["", ""], "rows": [[name, number] for name, number in shown.items()]}
 
@@ -182,6 +185,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=3, help="at most, in each run; at least one")
     parser.add_argument("--tasks", type=int, default=60)
     parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--scale", type=float, default=1.0, help="of --runs")
     parser.add_argument("--json", type=Path, default=FOLDER / "kill.json")
@@ -192,7 +196,7 @@ def main() -> None:
         found = trials(chosen, server, Path(place))
     notes = "SIGKILL at random moments, four of five while calls are made; then the same command again, until it ends."
     command = f"python -m benchmarks.kill --runs {chosen.runs} --kills {chosen.kills} --tasks {chosen.tasks}"
-    save(chosen.json, "A run that is killed", command, [summary(found, chosen.tasks)], notes, found)
+    save(chosen.json, "A run that is killed", command, [summary(found, chosen.tasks, chosen.connections)], notes, found)
 
 
 if __name__ == "__main__":
