@@ -17,6 +17,7 @@ import json
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -105,6 +106,10 @@ class OpenAIServer:
         self.calls: Counter[str] = Counter()
         self.requests: list[dict[str, Any]] = []
         """Every request's body, with `role`, `key`, and `images` as the bytes received."""
+        self.tokens: Counter[str] = Counter()
+        """Tokens `read` and `written`, as the answers report them."""
+        self.pause: Callable[[], float] | None = None
+        """Seconds before each answer."""
         self.slow_after = 0
         """Requests after which every answer takes until the server stops; 0: never."""
         self._loop = asyncio.new_event_loop()
@@ -151,6 +156,8 @@ class OpenAIServer:
         self.requests.append({**body, "role": role, "key": key, "images": images, "system": system, "user": user})
         if "slow" in self.faults or (self.slow_after and len(self.requests) > self.slow_after):
             await self._stop.wait()
+        if self.pause:
+            await asyncio.sleep(self.pause())
         refusal = self._refusal(body, key)
         if refusal is not None:
             return refusal
@@ -163,7 +170,9 @@ class OpenAIServer:
         message: dict[str, Any] = {"role": "assistant", "content": text}
         if role == "select_tools" and body.get("tools"):
             message = {"role": "assistant", "content": None, "tool_calls": _tool_calls(body["tools"])}
-        return web.json_response(_completion(body["model"], message, user, text))
+        answer = _completion(body["model"], message, user, text)
+        self.tokens.update(read=answer["usage"]["prompt_tokens"], written=answer["usage"]["completion_tokens"])
+        return web.json_response(answer)
 
     def _refusal(self, body: dict[str, Any], key: str) -> web.Response | None:
         if "401" in self.faults:

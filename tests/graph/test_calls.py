@@ -154,7 +154,7 @@ async def test_no_more_calls_are_in_flight_than_there_are_slots():
 def test_a_budget_counts_what_was_spent_before():
     calls = Calls(Budget(calls=3), spent=Usage(calls=2))
     calls.admit()
-    with pytest.raises(BudgetSpent, match="3 calls is spent.*max_calls"):
+    with pytest.raises(BudgetSpent, match=r"3 calls is spent.*max_calls"):
         calls.admit()
     assert calls.requests == 3
 

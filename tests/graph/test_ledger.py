@@ -201,7 +201,7 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
     rows = begin(tmp_path)
     next(rows)
     other = python("import sys; from tests.folder import run; run(sys.argv[1])", tmp_path)
-    assert "is being written by another process; wait for it or stop it" in other.stderr
+    assert "is being written by another run; wait for it, or close its stream" in other.stderr
     assert 1 + len(list(rows)) == 6
     check(tmp_path)
 
@@ -244,7 +244,7 @@ def test_a_read_only_folder_ends_the_run_cleanly(tmp_path, monkeypatch):
 def test_another_row_under_a_known_id_is_refused(tmp_path):
     run(tmp_path, tasks=TASKS[:2])
     changed = [TASKS[0], TASKS[1].model_copy(update={"prompt": "Another?"})]
-    with pytest.raises(RunFolderError, match="task '1' is not the one .* the input was changed since"):
+    with pytest.raises(RunFolderError, match=r"task '1' is not the one .* the input was changed since"):
         run(tmp_path, tasks=changed)
     changed[1] = TASKS[1].model_copy(update={"reference": "x"})
     with pytest.raises(RunFolderError, match="task '1' is not the one"):
