@@ -22,7 +22,6 @@ import importlib
 import logging
 import os
 import pickle
-from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
@@ -43,7 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("anyprefer")
 
 DEATHS, WITHIN = 5, 60.0
-"""So many workers that die within so many seconds end the run."""
+"""So many workers that die within so many seconds, or with no row between them, end the run; twice as many
+as there are workers where that is more, so that a run outlives a node."""
 PATIENCE = 30.0
 """Seconds a worker may take to start before it is logged."""
 STORE = 256 * 2**20
@@ -75,7 +75,8 @@ class Cluster:
         self._setup = _packed_setup(settings, players, prices, self._count)
         self._local_model = any(model._llm_type == "anyprefer-local" for model in players.chats().values())
         self._workers: list[_Worker] = []
-        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._deaths: list[float] = []
+        self._deaths_since_row = 0
         self._broken: Exception | None = None
         self._changed = asyncio.Event()
         self._thread: ThreadPoolExecutor | None = None
@@ -103,12 +104,14 @@ class Cluster:
                 if isinstance(result, Exception):
                     raise result
                 if result is not None:
+                    self._deaths_since_row = 0
                     return result
         finally:
             del self._shared.answers[task.id]
 
     async def close(self) -> None:
         """Ends the workers, and Ray if it was started here."""
+        self._broken = self._broken or RunStopped("the run is over")
         await asyncio.gather(*(worker.end() for worker in self._workers))
         if self._thread:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._ray.shutdown)
@@ -137,11 +140,15 @@ class Cluster:
         self.changed()
 
     def died(self, worker: _Worker, reason: str) -> None:
-        """Puts a new worker in its place, unless too many died."""
+        """Puts a new worker in its place, unless too many died or the run is over."""
+        if self._broken:
+            return
         now = asyncio.get_running_loop().time()
-        self._deaths.append(now)
-        if len(self._deaths) == DEATHS and now - self._deaths[0] < WITHIN:
-            self.fail(RunStopped(f"{DEATHS} workers died within {WITHIN:.0f} s, the last one: {reason}"))
+        self._deaths = [*(at for at in self._deaths if now - at < WITHIN), now]
+        self._deaths_since_row += 1
+        died = max(len(self._deaths), self._deaths_since_row)
+        if died >= max(DEATHS, 2 * self._count):
+            self.fail(RunStopped(f"{died} workers died one after another, the last one: {reason}"))
             return
         log.warning("worker %d died, its %d tasks are played again: %s", worker.number, worker.tasks, reason)
         self._workers[self._workers.index(worker)] = _Worker(self, worker.number)
