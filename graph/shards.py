@@ -2,7 +2,7 @@
 
 With `shard_rows` a stream goes on in a new file after so many rows: `rows-00000.jsonl`, …; with
 `parquet` each shard becomes `rows-00000.parquet` once it is full or the run ends (and nested columns
-of `rows` are kept as JSON text). Files only ever grow, or are replaced whole.
+of `rows` are kept as JSON text, as is a column whose values are of several kinds). Files only ever grow, or are replaced whole.
 """
 
 from __future__ import annotations
@@ -40,14 +40,17 @@ class Shards:
         Raises `RunFolderError` when a file is shorter than committed, so was changed by someone else.
         """
         self._noted = {name: (name, size, rows, closed) for name, size, rows, closed in noted}
-        for name, size, _, closed in self._noted.values():
+        for name, size, rows, closed in list(self._noted.values()):
             file = self.folder / name
-            if closed and self._parquet:
-                _to_parquet(file)
+            if file.with_suffix(".parquet").exists():  # it took the lines' place, or was about to
+                file.unlink(missing_ok=True)
+                self._note(name, size, rows, 1)
             elif not file.exists() or file.stat().st_size < size:
                 raise RunFolderError(f"{file} is shorter than the ledger says: it was changed or removed by hand")
             else:
                 _cut(file, size)
+                if closed and self._parquet:
+                    _to_parquet(file)
         for stream in STREAMS:
             for file in self.folder.glob(f"{stream}*.jsonl"):
                 if file.name not in self._noted:
@@ -69,8 +72,9 @@ class Shards:
             self._take_back(before)
             raise
         if self._parquet:
-            for name in [name for name, _, _, closed in self._noted.values() if closed]:
-                _to_parquet(self.folder / name)
+            for name, _, _, closed in self._noted.values():
+                if closed and before.get(name) != self._noted[name]:
+                    _to_parquet(self.folder / name)
 
     def changed(self) -> list[Noted]:
         """Notes of the files that changed since this was last called."""
@@ -136,23 +140,34 @@ def _cut(file: Path, size: int) -> None:
 
 
 def _to_parquet(file: Path) -> None:
-    """Replaces a JSONL shard by a Parquet one; nothing to do where that was done before."""
-    if not file.exists():
-        return
+    """Replaces a JSONL shard by a Parquet one."""
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
     rows = [_flat(orjson.loads(line)) for line in file.read_bytes().splitlines()]
+    names = dict.fromkeys(name for row in rows for name in row)
     made = file.with_suffix(".parquet")
     fresh = made.with_suffix(".parquet.new")
-    parquet.write_table(arrow.Table.from_pylist(rows), fresh)
+    parquet.write_table(arrow.table({name: _column(name, [row.get(name) for row in rows]) for name in names}), fresh)
     fresh.replace(made)
     file.unlink()
 
 
 _NESTED = ("task", "pair", "rounds", "usage", "models")
+_NUMBERS = ("reward", "chosen_score", "rejected_score")
+"""Columns that may be empty over a whole shard and are numbers all the same."""
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `rows` with what has no fixed columns as JSON text; a pair as it is."""
     return {name: orjson.dumps(value).decode() if name in _NESTED else value for name, value in row.items()}
+
+
+def _column(name: str, values: list[Any]) -> Any:
+    """An Arrow array; JSON text where the values are of several kinds."""
+    import pyarrow as arrow
+
+    try:
+        return arrow.array(values, arrow.float64() if name in _NUMBERS else None)
+    except (arrow.ArrowException, OverflowError):
+        return arrow.array([orjson.dumps(value).decode() for value in values])

@@ -1,6 +1,8 @@
 """What the tests of run folders share: tasks, a run, and a look at whether everything in a folder agrees."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +11,25 @@ from anyprefer.graph.folder import read_rows
 from anyprefer.graph.state import Usage
 from tests.scripted import Scripted
 
+ROOT = Path(__file__).parents[1]
+
 TASKS = [Task(id=str(n), prompt=f"Wie heißt {n}?", system="Kurz." if n == 0 else None) for n in range(6)]
+IDS = [task.id for task in TASKS]
+KILL = """
+import json, os, sys
+from anyprefer.graph.ledger import Ledger
+from tests.folder import run, mixed
+left, write = int(sys.argv[2]), Ledger._write_rows
+def killed(self, rows):
+    global left
+    left -= len(rows)
+    if left < 0:
+        os._exit(9)
+    write(self, rows)
+Ledger._write_rows = killed
+run(sys.argv[1], mixed(broken=False), **json.loads(sys.argv[3]))
+"""
+"""Kills itself between row files and commit: folder, rows to keep, settings as JSON."""
 
 
 def lines(path, name):
@@ -74,3 +94,9 @@ def check(path, spent_on_rows_only=True):
     if spent_on_rows_only:
         assert in_all(used for row in rows for used in row.usage.values()) == in_all(per_round)
     return rows
+
+
+def python(code, *arguments, **values):
+    """Runs code that may use what the tests share."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, **values)

@@ -23,7 +23,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.errors import RunFolderError, SettingsError, TrainingError
+from anyprefer.graph.errors import INTERRUPT, BudgetSpent, RunFolderError, SettingsError, TrainingError
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
 from anyprefer.graph.runner import Synthesis
@@ -131,6 +131,10 @@ def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Step
     run = Synthesis(settings, folder)
     run.play(plan.tasks(number), lambda row: steps.row(number, row))
     unload(run.players.target)
+    if run.stopped == INTERRUPT:
+        raise KeyboardInterrupt
+    if isinstance(run.calls.stopped, BudgetSpent):
+        raise run.calls.stopped
     counts: dict[str, int] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]
     if not counts["accepted"]:
         raise TrainingError(f"iteration {number} accepted no pair ({counts}); see the reasons in {folder}")

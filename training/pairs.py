@@ -1,7 +1,7 @@
 """Accepted rows → the rows TRL trains on.
 
-A run folder holds `pairs.jsonl`, one JSON object per accepted pair, in TRL's conversational
-preference format: `prompt` (messages), `chosen` and `rejected` (one assistant message each),
+A run folder holds `pairs.jsonl`, or shards of it, or Parquet files: one row per accepted pair, in TRL's
+conversational preference format: `prompt` (messages), `chosen` and `rejected` (one assistant message each),
 `images` where the task had some, and provenance columns that training does not need.
 """
 
@@ -16,49 +16,76 @@ from datasets import Dataset
 
 from anyprefer.graph.errors import TrainingError
 
-FILE = "pairs.jsonl"
 _ANSWERS = ("chosen", "rejected")
 
 
 def pair_files(*paths: str | Path) -> list[Path]:
-    """The pair file of each path: itself, or `pairs.jsonl` in a run folder. Raises `TrainingError` when one is missing."""
-    files = [Path(path) / FILE if Path(path).is_dir() else Path(path) for path in paths]
-    if not files:
+    """The pair files of each path: itself, or those of a run folder. Raises `TrainingError` when there are none."""
+    if not paths:
         raise TrainingError("no pairs given; name a run folder or a pairs file")
-    for file in files:
-        if not file.is_file():
-            raise TrainingError(
-                f"{file} does not exist; name a run folder that holds {FILE}, or a .jsonl file of pairs"
-            )
+    return [file for path in paths for file in _files(Path(path))]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = sorted(file for suffix in ("jsonl", "parquet") for file in path.glob(f"pairs*.{suffix}"))
+    if not files:
+        raise TrainingError(
+            f"{path / 'pairs.jsonl' if path.is_dir() else path} does not exist; "
+            "name a run folder that holds pairs, or a .jsonl or .parquet file of pairs"
+        )
     return files
 
 
 def load_pairs(*paths: str | Path) -> Dataset:
     """Pairs of all files in order, as columns prompt, chosen, rejected (and images when any row has them).
 
-    Raises `TrainingError` naming file and line for a row that cannot be trained on, and for a file without rows.
+    Raises `TrainingError` naming file and line for a row that cannot be trained on, and for a path without rows.
     """
-    rows = [row for file in pair_files(*paths) for row in _read(file)]
+    pair_files(*paths)
+    rows = [row for path in paths for row in _pairs_of(path)]
     columns = ["prompt", *_ANSWERS, *(["images"] if any(row.get("images") for row in rows) else [])]
     return Dataset.from_list([{name: row.get(name) or [] for name in columns} for row in rows])
 
 
+def _pairs_of(path: str | Path) -> list[dict[str, Any]]:
+    files = pair_files(path)
+    rows = [row for file in files for row in _read(file)]
+    if not rows:
+        raise TrainingError(f"{files[0]} holds no pairs; lower the threshold or play more tasks")
+    return rows
+
+
 def _read(file: Path) -> Iterator[dict[str, Any]]:
-    count = 0
+    if file.suffix == ".parquet":
+        for number, row in enumerate(_parquet(file), start=1):
+            yield _checked(row, f"{file}, row {number}")
+        return
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                count += 1
-                yield _checked(line, f"{file}, line {number}")
-    if not count:
-        raise TrainingError(f"{file} holds no pairs; lower the threshold or play more tasks")
+                where = f"{file}, line {number}"
+                yield _checked(_value(line, where), where)
 
 
-def _checked(line: str, where: str) -> dict[str, Any]:
+def _parquet(file: Path) -> list[dict[str, Any]]:
+    """Rows as they were before they became columns: a column of several kinds is JSON text."""
+    import pyarrow.parquet as parquet
+
+    rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+    texts = ("prompt", *_ANSWERS)
+    return [{k: json.loads(v) if k in texts and isinstance(v, str) else v for k, v in row.items()} for row in rows]
+
+
+def _value(line: str, where: str) -> Any:
     try:
-        row = json.loads(line)
+        return json.loads(line)
     except ValueError as error:
         raise TrainingError(f"{where}: not JSON ({error}); each line must be one pair") from error
+
+
+def _checked(row: Any, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise TrainingError(f"{where}: a pair must be a JSON object, got {type(row).__name__}")
     for name in ("prompt", *_ANSWERS):

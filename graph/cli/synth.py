@@ -81,7 +81,7 @@ def synth(
         raise RunFolderError(f"run folder {folder} holds no run to resume; leave out --resume")
     console = out()
     with console.status("loading"):
-        run, tasks = _prepare(source, settings, folder, columns_of(column), estimate or limit)
+        run, tasks = _prepare(source, settings, folder, columns_of(column), _least(estimate, limit))
         rows = _expected(source, limit)
     tool_errors, timer = Reasons(), Timer()
     kept = run.folder.kept if run.folder else 0

@@ -7,7 +7,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,12 +17,9 @@ from anyprefer.graph import Task, asynth
 from anyprefer.graph.errors import ModelSetupError, RunFolderError
 from anyprefer.graph.ledger import Ledger
 from tests.cli import ANYPREFER, write
-from tests.folder import TASKS, begin, check, lines, mixed, note, run
+from tests.folder import IDS, KILL, TASKS, begin, check, lines, mixed, note, python, run
 from tests.scripted import Scripted, scores
 from tests.server import OpenAIServer
-
-ROOT = Path(__file__).parents[2]
-IDS = [task.id for task in TASKS]
 
 
 def sound(**script):
@@ -34,12 +30,6 @@ def sound(**script):
 def questions(*models):
     """How often each question was asked."""
     return Counter((c.role, c.user, str(c.settings)) for model in models for c in model.calls)
-
-
-def python(code, *arguments, **values):
-    """Runs code that may use what the tests share."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, **values)
 
 
 def test_a_run_cut_by_an_error_asks_no_question_again(tmp_path):
@@ -114,25 +104,9 @@ def test_a_killed_process_is_gone_on_with_and_asks_only_what_was_in_flight_again
     assert len(check(path)) == 60
 
 
-KILL = """
-import os, sys
-from anyprefer.graph.ledger import Ledger
-from tests.folder import run, mixed
-left, write = int(sys.argv[2]), Ledger._write_rows
-def killed(self, rows):
-    global left
-    left -= len(rows)
-    if left < 0:
-        os._exit(9)
-    write(self, rows)
-Ledger._write_rows = killed
-run(sys.argv[1], mixed(broken=False))
-"""
-
-
 @pytest.mark.parametrize("after", [0, 2, 5])
 def test_a_kill_between_the_row_files_and_the_commit_is_mended(tmp_path, after):
-    assert python(KILL, tmp_path, after).returncode == 9
+    assert python(KILL, tmp_path, after, "{}").returncode == 9
     assert len(lines(tmp_path, "rows.jsonl")) == after + 1  # the last line is not committed
     again = run(tmp_path, mixed(broken=False))
     assert [row.id for row in again] == IDS[after:]

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from anyprefer.graph import Settings, Task
-from anyprefer.graph.errors import RunFolderError, SettingsError, TrainingError
+from anyprefer.graph import Settings, Synthesis, Task
+from anyprefer.graph.errors import BudgetSpent, RunFolderError, SettingsError, TrainingError
 from anyprefer.tools import Finding, tool
 from anyprefer.training.demo import Demo, change, markdown, table
 from anyprefer.training.evaluate import EvalResult
@@ -68,6 +68,23 @@ def test_two_iterations_each_train_the_model_the_next_one_plays(tiny, tmp_path, 
     assert iterate(plan(tiny), tmp_path, evaluate, again) == done
     assert again.rows == []
     assert len(asked) == 3
+
+
+def test_a_spent_budget_stops_before_training_and_goes_on_when_raised(tiny, tmp_path, answer_length):
+    def evaluate(model, number, home):
+        return {"short": result(10 + number)}
+
+    for _ in range(2):
+        with pytest.raises(BudgetSpent, match="max_calls"):
+            iterate(plan(tiny, max_calls=4), tmp_path, evaluate)
+    assert not (tmp_path / "iteration-1" / "adapter").exists()
+    assert len(iterate(plan(tiny), tmp_path, evaluate)) == 3
+
+
+def test_ctrl_c_while_tasks_are_played_does_not_go_on_to_training(tiny, tmp_path, answer_length, monkeypatch):
+    monkeypatch.setattr(Synthesis, "play", lambda self, tasks, *on_row: (self.drain(), self.folder.close()))
+    with pytest.raises(KeyboardInterrupt):
+        iterate(plan(tiny), tmp_path, lambda model, number, home: {"short": result(10)})
 
 
 def test_a_folder_of_another_plan_is_refused(tiny, tmp_path, answer_length):
