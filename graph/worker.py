@@ -194,7 +194,7 @@ class Worker:
 
     async def begin(self, setup: bytes, keys: Mapping[str, str]) -> Exception | None:
         """Makes players and game from a packed `Setup`; `keys` are the setting `api_key` and environment
-        variables the node may not have. Returns what makes that impossible."""
+        variables, the driver's before the node's. Returns what makes that impossible."""
         self._channel = Channel()
         logger = logging.getLogger("anyprefer")
         logger.addHandler(Relay(self._channel))
@@ -207,8 +207,7 @@ class Worker:
 
     def _prepare(self, setup: Setup, keys: dict[str, str]) -> None:
         settings = setup.settings.model_copy(update={"api_key": keys.pop("api_key")})
-        for name, value in keys.items():
-            os.environ.setdefault(name, value)
+        os.environ.update(keys)
         players = assemble(settings, **setup.given)
         for endpoint in _endpoints(players):
             endpoint._new_traffic().pacer = RemotePacer(self._channel, endpoint)
