@@ -20,7 +20,7 @@ from langchain_core.runnables.config import patch_config
 from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.graph import START, StateGraph
+from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
@@ -94,7 +94,7 @@ def wire(players: Players, settings: Settings, checkpointer: Checkpointer = None
     game.add_edge("aggregate", "judge")
     game.add_edge("judge", "pair")
     game.add_edge("pair", "reward")
-    game.add_conditional_edges("reward", accept)
+    game.add_conditional_edges("reward", _Router(), ["update_prompts", END])
     game.add_edge("update_prompts", "select_tools")
     return game.compile(checkpointer=knowing_records(checkpointer), name="anyprefer")
 
@@ -129,6 +129,18 @@ def knowing_records(checkpointer: Checkpointer) -> Checkpointer:
     clone = copy.copy(checkpointer)
     clone.serde = allowed if allowed is not serde else JsonPlusSerializer(allowed_msgpack_modules=RECORDS)
     return clone
+
+
+class _Router(Runnable[GameState, str]):
+    """`accept` as LangGraph can await it: a plain function it would run in a thread."""
+
+    name = accept.__name__
+
+    async def ainvoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> str:
+        return accept(input)
+
+    def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> str:
+        return accept(input)
 
 
 class _Step(Runnable[GameState, GameState]):
