@@ -82,7 +82,9 @@ class RunFolder:
         try:
             saved = Settings.model_validate_json((self.path / "settings.json").read_bytes())
             noted = self.path / "run.json"
-            run = json.loads(noted.read_bytes()) if noted.exists() else {"models": self.models, "source": self.source}
+            run: dict[str, Any] = (
+                json.loads(noted.read_bytes()) if noted.exists() else {"models": self.models, "source": self.source}
+            )
             models, source = run["models"], run["source"]
         except (OSError, ValueError, KeyError) as error:
             raise RunFolderError(f"run folder {self.path} is not of this version or damaged: {error}") from error
