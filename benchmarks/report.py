@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "runs" / "benchmarks"
-ORDER = ("game", "single", "peers", "faults", "limits", "kill", "million")
+ORDER = ("game", "single", "peers", "faults", "limits", "kill", "million", "cluster")
 PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "openai", "aiohttp", "uvloop", "pydantic")
 
 HEAD = """\
