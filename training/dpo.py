@@ -41,6 +41,7 @@ from anyprefer.graph.models.weights import (
     load_weights,
     use_threads,
 )
+from anyprefer.training.head import AnswersTrainer
 from anyprefer.training.launch import is_sharded, on_cpu, one_machine, shared_rows, train_device
 from anyprefer.training.memory import needs_checkpointing
 from anyprefer.training.pairs import load_pairs, pair_files
@@ -147,7 +148,7 @@ def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DP
     reference = None
     if weights.adapter and settings.reference == "base":
         reference = load_weights(str(adapter_base(base)), dtype=dtype, device=device).model
-    trainer = DPOTrainer(
+    trainer = AnswersTrainer(
         model=weights.model,
         ref_model=reference,
         args=arguments,

@@ -91,6 +91,26 @@ def test_equal_seeds_give_equal_losses(tiny, pairs, tmp_path):
     assert one == two
 
 
+def test_answers_alone_are_scored_and_the_loss_is_trls(tiny, pairs, tmp_path, monkeypatch):
+    from trl.kernels.chunked_logprob import ChunkedLogProbFunction
+
+    from anyprefer.training import dpo
+
+    rows, real = [], ChunkedLogProbFunction.forward
+    monkeypatch.setattr(
+        ChunkedLogProbFunction,
+        "forward",
+        staticmethod(lambda ctx, hidden, *more: (rows.append(len(hidden)), real(ctx, hidden, *more))[1]),
+    )
+    settings = train_settings(**{**FAST, "epochs": 1})
+    ours, scored = train([pairs], str(tiny), tmp_path / "ours", settings).losses, max(rows)
+    rows.clear()
+    monkeypatch.setattr(dpo, "AnswersTrainer", dpo.DPOTrainer)
+    stock = train([pairs], str(tiny), tmp_path / "stock", settings).losses
+    assert ours == pytest.approx(stock, abs=1e-5)
+    assert scored < max(rows) / 2
+
+
 def test_losses_add_up_by_weight(tiny, pairs, tmp_path):
     settings = train_settings(**{**FAST, "epochs": 1, "loss_type": ("sigmoid", "sft"), "loss_weights": (1.0, 0.5)})
     assert train([pairs], str(tiny), tmp_path / "out", settings).losses[0] > math.log(2) + 0.5
