@@ -129,6 +129,8 @@ class Calls:
         """Counts what a call took, and keeps its answer where answers are kept."""
         self.tokens += spending.usage.input_tokens + spending.usage.output_tokens
         self.cost += spending.usage.cost or 0.0
+        if self.budget.cost and spending.usage.cost is None:
+            self.stop(BudgetSpent(f"max_cost cannot be kept: the {spending.role} model told no tokens, so no cost"))
         if self.store:
             await self.store.keep_call(task, key, answer, spending)
 
@@ -157,7 +159,9 @@ class Account:
         once: Once,
     ) -> list[AIMessage]:
         """The recorded answer to this question, else the one `once` brings: a message a choice."""
-        round, key = self.round, self._key(model, messages, kwargs)
+        asked = _asked(model, messages, kwargs)
+        self._asked[asked] += 1
+        round, key = self.round, f"{asked}-{self._asked[asked]}"
         recorded = self._known.pop(key, None)
         if recorded is not None:
             choices = unpacked(recorded)
@@ -167,12 +171,10 @@ class Account:
         self.used[round, role] = self.used.get((round, role), Usage()) + usage
         return choices
 
-    def _key(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> str:
-        """What was asked, of whom, and the how-manieth time: samples of a model without seeds differ by that alone."""
-        traits = traits_of(model)
-        asked = stable_hash([traits.name, traits.where, [[m.type, m.content] for m in messages], dict(kwargs)])
-        self._asked[asked] += 1
-        return f"{asked[:40]}-{self._asked[asked]}"
+    def knows(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> bool:
+        """Whether the next answer to this question was recorded."""
+        asked = _asked(model, messages, kwargs)
+        return f"{asked}-{self._asked[asked] + 1}" in self._known
 
     def usage(self, round: int | None = None) -> dict[str, Usage]:
         """Per role, in alphabetical order; of one round, or of all."""
@@ -181,6 +183,14 @@ class Account:
             if round is None or number == round:
                 totals[role] = totals.get(role, Usage()) + usage
         return totals
+
+
+def _asked(model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> str:
+    """What was asked, and of whom. With how often it was asked it is a key: samples of a model without seeds
+    differ by that alone."""
+    traits = traits_of(model)
+    said = [[message.type, message.content] for message in messages]
+    return stable_hash([traits.name, traits.where, said, dict(kwargs)])[:40]
 
 
 def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> Usage:

@@ -28,12 +28,14 @@ from pydantic import ValidationError
 
 from anyprefer.graph.errors import AnswerError, RunFolderError
 from anyprefer.graph.inputs import BadRow
-from anyprefer.graph.ledger import FILE, FinishedRow, Ledger, unwritable
+from anyprefer.graph.ledger import FILE, FinishedRow, Ledger, finished, unwritable
 from anyprefer.graph.models.traits import scrubber
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.shards import Shards
 from anyprefer.graph.state import Message, Row, Task, Usage
 
+PARQUET_ROWS = 100_000
+"""Rows of a Parquet shard where `shard_rows` says nothing: one is made in memory."""
 PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "transformers", "trl", "peft", "torch")
 
 
@@ -54,15 +56,18 @@ class RunFolder:
         self._scrub = scrubber()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            _write_json(self.path / "settings.json", settings.model_dump(mode="json"))
+            if not (self.path / "settings.json").exists():
+                self._note_settings()
         except OSError as error:
             raise unwritable(self.path, error.strerror) from error
-        shards = Shards(self.path, settings.shard_rows, settings.format == "parquet")
+        parquet = settings.format == "parquet"
+        shards = Shards(self.path, settings.shard_rows or (PARQUET_ROWS if parquet else 0), parquet)
         self.ledger = Ledger(self.path / FILE, shards, self._scrub)
         self.kept = self.ledger.count()
         """Rows that were finished when the folder was opened."""
         self.resumed = bool(self.kept) or self.ledger.has_answers()
         """Whether tasks may have been finished, or begun, before."""
+        self._note_settings()
         self.note()
 
     def _check(self) -> None:
@@ -72,7 +77,7 @@ class RunFolder:
             if self.path.is_dir() and not any(self.path.iterdir()):
                 return
             raise RunFolderError(f"{self.path} exists and is no run folder; choose another with --out")
-        if changed := self._changed():
+        if (changed := self._changed()) and finished(self.path):
             raise RunFolderError(
                 f"run folder {self.path} was made with other settings: {changed}; choose another folder"
             )
@@ -123,6 +128,9 @@ class RunFolder:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return self._scrub(text).encode() + b"\n"
 
+    def _note_settings(self) -> None:
+        _write_json(self.path / "settings.json", self.settings.model_dump(mode="json"))
+
     def note(self) -> None:
         """Writes run.json with the counts so far."""
         spent = self.ledger.spent()
@@ -150,6 +158,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Writes run.json and lets go of the ledger."""
+        self.ledger.settle()
         try:
             self.note()
         finally:

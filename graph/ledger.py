@@ -153,9 +153,12 @@ class Ledger:
         """Keeps a finished task; returns once it is committed."""
         await self._keep(row)
 
-    def close(self) -> None:
-        """Ends the writer and lets go of the file. Whatever was awaited is kept; call it when nothing is pending."""
+    def settle(self) -> None:
+        """Waits for the commit that is at work; nothing is kept afterwards."""
         self._writer.shutdown(wait=True)
+
+    def close(self) -> None:
+        """Lets go of the file, after `settle`."""
         with self._told():
             self._shards.finish()
             self._note_files()
@@ -262,6 +265,17 @@ class Ledger:
             raise unwritable(self.path.parent, error) from error
         except OSError as error:
             raise unwritable(self.path.parent, error.strerror or error) from error
+
+
+def finished(folder: Path) -> int:
+    """How many tasks of a run folder are finished, failed ones among them; 0 where there is no ledger yet."""
+    if not (folder / FILE).is_file():
+        return 0
+    with closing(sqlite3.connect(folder / FILE, timeout=1.0)) as db:
+        try:
+            return int(db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0])
+        except sqlite3.Error:
+            return 1  # in use, or not ours: as good as full
 
 
 def reasons(folder: Path) -> Iterator[tuple[str, str]]:

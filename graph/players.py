@@ -93,7 +93,7 @@ def settle(
     """Settings and players from what a caller gave: roles that are strings are settings, the others play."""
     named = {role: given for role, given in roles.items() if isinstance(given, str)}
     objects = {role: None if isinstance(given, str) else given for role, given in roles.items()}
-    chosen = load_settings(**{**(settings.model_dump() if settings else {}), **values, **named})[0]
+    chosen = load_settings(**{**(dict(settings) if settings else {}), **values, **named})[0]
     return chosen, assemble(chosen, **objects, tools=tools, build_pair=build_pair)
 
 

@@ -24,7 +24,6 @@ from anyprefer.graph.game import Game
 from anyprefer.graph.inputs import BadRow, Source, read_tasks
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.models import model_name
-from anyprefer.graph.models.http import close_sessions
 from anyprefer.graph.players import Players, assemble, settle
 from anyprefer.graph.prices import Prices
 from anyprefer.graph.settings import Settings
@@ -182,7 +181,6 @@ class Synthesis:
         await asyncio.gather(*playing, return_exceptions=True)
         if self.cluster:
             await self.cluster.close()
-        await close_sessions()
         if self.folder:
             self.folder.close()
 

@@ -39,6 +39,12 @@ async def call(
     return (await _accounted(model, messages, role, kwargs, one))[0]
 
 
+def recorded(model: BaseChatModel, messages: Sequence[Any], **sampling: Any) -> bool:
+    """Whether the run has the answer to a `call` like this already."""
+    account = current_account()
+    return bool(account and account.knows(model, messages, accepted_settings(model, sampling)))
+
+
 async def choices(
     model: PostedChat, messages: Sequence[Any], role: str, count: int, **sampling: Any
 ) -> list[AIMessage]:

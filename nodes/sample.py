@@ -15,7 +15,7 @@ from anyprefer.graph.models.openai_chat import PostedChat
 from anyprefer.graph.roles import Target
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Candidate, GameState, Task, as_text, derive_seed
-from anyprefer.nodes.ask import all_done, call, choices, task_messages
+from anyprefer.nodes.ask import all_done, call, choices, recorded, task_messages
 
 
 class ChatTarget:
@@ -33,7 +33,9 @@ class ChatTarget:
         Choices of one request all come from the first seed.
         """
         messages = task_messages(task, prompt)
-        answers = await self._together(messages, seeds) if self._knows_n and len(seeds) > 1 else []
+        alone = recorded(self.model, messages, seed=seeds[0], **self._sampling())  # before the run was resumed
+        together = self._knows_n and len(seeds) > 1 and not alone
+        answers = await self._together(messages, seeds) if together else []
         rest = seeds[len(answers) :]
         answers += await all_done(call(self.model, messages, "sample", seed=seed, **self._sampling()) for seed in rest)
         return [str(answer.text).strip() for answer in answers]

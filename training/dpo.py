@@ -234,9 +234,9 @@ def _save_adapter(trainer: DPOTrainer, base: str, output: Path) -> None:
 
 
 def _pair_file(file: Path) -> PairFile:
-    data = file.read_bytes()
-    rows = sum(1 for line in data.splitlines() if line.strip())
-    return PairFile(path=str(file), sha256=hashlib.sha256(data).hexdigest(), rows=rows)
+    with file.open("rb") as opened:
+        sha = hashlib.file_digest(opened, "sha256").hexdigest()
+    return PairFile(path=str(file), sha256=sha, rows=len(load_pairs(file)))
 
 
 def _last_metrics(history: Sequence[dict[str, Any]]) -> dict[str, float]:

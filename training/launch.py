@@ -1,6 +1,6 @@
 """Training in several processes, as `accelerate launch` starts them: which one this is, where its model goes, what they share.
 
-accelerate launch --config_file training/accelerate/ddp.yaml -m anyprefer.graph.cli train RUN --base MODEL --out FOLDER
+accelerate launch --config_file training/accelerate-configs/ddp.yaml -m anyprefer.graph.cli train RUN --base MODEL --out FOLDER
 """
 
 from __future__ import annotations

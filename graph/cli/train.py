@@ -45,7 +45,7 @@ def train(
 
     An adapter's folder as --base is trained on, so rounds stay one adapter.
     On several GPUs: accelerate launch --config_file FILE -m anyprefer.graph.cli
-    train …, with a file of training/accelerate.
+    train …, with a file of training/accelerate-configs.
 
     [bold]anyprefer train runs/first --base smollm2 --out models/first[/]
     [bold]anyprefer train runs/a runs/b --base hf:ORG/MODEL --preset paper --out models/ab[/]

@@ -107,13 +107,6 @@ def proxy_for(url: URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-async def close_sessions() -> None:
-    """Closes this loop's connections; the next request opens new ones."""
-    owner = _owners.get(asyncio.get_running_loop())
-    if owner:
-        await owner.aclose()
-
-
 Owner = AsyncGenerator[aiohttp.ClientSession, None]
 _open: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 _owners: WeakKeyDictionary[asyncio.AbstractEventLoop, Owner] = WeakKeyDictionary()

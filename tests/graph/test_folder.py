@@ -3,7 +3,7 @@ import json
 import datasets
 import pytest
 
-from anyprefer.graph.errors import RunFolderError
+from anyprefer.graph.errors import RunFolderError, RunStopped
 from anyprefer.graph.folder import pair_row, read_rows
 from anyprefer.graph.state import Prompts, Round, Row
 from tests.folder import TASKS, check, lines, mixed, note, run
@@ -125,3 +125,11 @@ def test_a_pair_needs_a_task():
     prompts = Prompts(target="", judge="", tools={})
     with pytest.raises(RunFolderError, match="without a task"):
         pair_row(Row(id="1", outcome="accepted", rounds=[Round(number=1, prompts=prompts)]))
+
+
+def test_a_folder_without_a_row_can_be_used_again_with_other_settings(tmp_path):
+    refusing = Scripted(sample=RunStopped("the key is refused"))
+    with pytest.raises(RunStopped, match="the key is refused"):
+        run(tmp_path, refusing)
+    assert len(run(tmp_path, mixed(), threshold=7)) == len(TASKS)
+    assert json.loads((tmp_path / "settings.json").read_text())["threshold"] == 7

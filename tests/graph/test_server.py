@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from anyprefer.graph import Candidate, Task, asynth, build_graph, synth
+from anyprefer.graph import Candidate, Settings, Task, asynth, build_graph, synth
 from anyprefer.graph.errors import EndpointError
 from anyprefer.tools import Finding, tool
 from tests.folder import check
@@ -155,3 +155,32 @@ async def test_the_key_is_never_written_even_when_the_server_repeats_it(server, 
         assert len(check(tmp_path / "run")) == 2
     assert {row.outcome for row in rows} <= ({"accepted", "rejected"} if fault == "echo_key" else {"failed"})
     assert bool(said) is (fault == "401")
+
+
+async def test_samples_asked_one_by_one_before_a_kill_are_not_asked_again(tmp_path):
+    """A server that ignores n is found out anew by every process; what was kept of the one before counts."""
+    with OpenAIServer() as server:
+        given = {
+            "target": f"openai:any@{server.url}",
+            "judge": f"openai:any@{server.url}",
+            "tools": [],
+            "concurrency": 1,
+        }
+        given |= {"candidates": 3, "max_rounds": 1, "threshold": 1.0}
+        tasks = [Task(id=str(n), prompt=f"What is {n} + 1?") for n in range(2)]
+        seen = [row async for row in asynth(tasks, folder=tmp_path, max_calls=7, **given)]
+        assert len(seen) == 1
+        before = [(call["seed"], call["user"]) for call in server.asked("sample")]
+        again = [row async for row in asynth(tasks, folder=tmp_path, **given)]
+        after = [(call["seed"], call["user"]) for call in server.asked("sample")][len(before) :]
+        assert [row.id for row in again] == ["1"]
+        assert not set(before) & set(after)
+
+
+async def test_a_key_in_settings_is_used_and_kept_out_of_the_folder(tmp_path):
+    with OpenAIServer() as server:
+        settings = Settings(target=f"openai:any@{server.url}", tools=("calculator",), api_key="sk-of-the-settings")
+        rows = [row async for row in asynth(["What is 1 + 1?"], settings, folder=tmp_path)]
+        assert len(rows) == 1
+        assert {call["key"] for call in server.requests} == {"sk-of-the-settings"}
+        assert not any(b"of-the-settings" in file.read_bytes() for file in tmp_path.iterdir())

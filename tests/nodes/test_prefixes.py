@@ -1,6 +1,6 @@
 """Servers keep the work on a prompt's beginning: what calls share stands first."""
 
-import os
+from itertools import takewhile
 
 from tests.scripted import Scripted, a_task, play
 
@@ -10,7 +10,8 @@ def text(call):
 
 
 def shared(one, other):
-    return os.path.commonprefix([text(one), text(other)])
+    pairs = zip(text(one), text(other), strict=False)
+    return "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 async def test_all_candidates_of_a_task_have_one_prompt():

@@ -15,7 +15,7 @@ from anyprefer.training.dpo import TrainReport, train
 from anyprefer.training.memory import activation_bytes, needs_checkpointing
 from anyprefer.training.settings import train_settings
 
-CONFIGS = resources.files("anyprefer.training") / "accelerate"
+CONFIGS = resources.files("anyprefer.training") / "accelerate-configs"
 SETTINGS = {
     "dtype": "float32",
     "epochs": 2,
