@@ -36,8 +36,8 @@ def peer(name: str, steps: int, tasks: int) -> list[Engine]:
 
 
 def game(transport: str, tasks: int, *options: str, name: str = "", server: Sequence[str] = ()) -> Engine:
-    """160 tasks wait for 160 * 9 / 5 = 288 calls on average, so 256 connections are always in use."""
-    wide = ("--concurrency", "160", "--connections", "256", "--transport", transport)
+    """64 tasks in flight, and room for the calls of all of them."""
+    wide = ("--concurrency", "64", "--connections", "320", "--transport", transport)
     return Engine(name or transport, "game.py", tasks, (*wide, *options), server=tuple(server))
 
 
@@ -47,8 +47,8 @@ def single(client: str, tasks: int) -> Engine:
 
 def games() -> list[Engine]:
     """The strings' transport also against a server that knows no `n`, as the objects see it in any case."""
-    lone = game("ours", 600, name="ours, server without n", server=("--n", "ignore"))
-    return [game("ours", 600), lone, game("chatopenai-aiohttp", 600), game("chatopenai", 600)]
+    lone = game("ours", 300, name="ours, server without n", server=("--n", "ignore"))
+    return [game("ours", 300), lone, game("chatopenai-aiohttp", 300), game("chatopenai", 300)]
 
 
 def singles() -> list[Engine]:
@@ -58,8 +58,10 @@ def singles() -> list[Engine]:
 
 def peers() -> list[Engine]:
     found = [engine for steps in (1, 2) for name in PEERS for engine in peer(name, steps, 5000 // steps)]
+    as_wide = ("--concurrency", "256", "--connections", "256")
     ours = [
-        replace(game("ours", 556), name="ours, the whole game"),
+        game("ours", 900, *as_wide, name="ours, the whole game"),
+        game("ours", 300, name="ours, the whole game, 64 tasks in flight"),
         replace(single("ours", 5000), name="ours, one call"),
     ]
     return [*ours, *found]
