@@ -161,7 +161,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         games,
         speeds,
         "One round of the whole game (5 samples, select, aggregate, judge, reward: 9 calls, one after another but for the samples), "
-        "160 tasks and up to 256 calls in flight, a server that answers in 0.2 s. CPU and rates are of the work, without imports.",
+        "64 tasks in flight, C = 5, a server that answers in 0.2 s. CPU and rates are of the work, without imports.",
     ),
     "single": (
         "Single calls",
@@ -182,7 +182,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         faults,
         survivals,
         "20% 429 with Retry-After: 1, 5% 500, 2% half an answer, 0.5% hangs of 60 s; 10 s read timeout, "
-        "160 tasks in flight. Away: the server closes its socket and all connections 1 s after the first call.",
+        "64 tasks in flight. Away: the server closes its socket and all connections 1 s after the first call.",
     ),
     "limits": (
         "Limits a minute",
