@@ -62,7 +62,7 @@ async def rows_of(spec, **values):
     return sorted((row.model_dump() for row in rows), key=lambda row: row["id"])
 
 
-@pytest.mark.parametrize("faults", [(), ("no_tools", "no_schema"), ("garbage_judge",), ("500",)])
+@pytest.mark.parametrize("faults", [(), ("no_tools", "no_schema"), ("garbage_judge",), ("400",)])
 async def test_a_recorded_run_plays_back_as_the_same_rows_with_the_server_shut_down(tmp_path, faults):
     tape = str(tmp_path / "deep" / "tape.jsonl")
     with OpenAIServer(0, *faults) as server:
