@@ -151,7 +151,12 @@ def interrupted(model, ready, times):
     write("many.jsonl", [{"prompt": f"What is {n} + 5?"} for n in range(5000)])
     command = [*ANYPREFER, *MANY, "--target", model, "--judge", model]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     ) as process:
         until = time.monotonic() + 60
         while not ready() and time.monotonic() < until:
