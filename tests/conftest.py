@@ -1,6 +1,11 @@
 """A random Llama: real code paths of loading, sampling and training, in milliseconds."""
 
+import signal
+
 import pytest
+
+# a shell's background jobs ignore Ctrl-C, and so would the tests of it and the processes they start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = (
     "{% for m in messages %}{{ '<s>' + m['role'] + ':' + m['content'] + '</s>' }}{% endfor %}"

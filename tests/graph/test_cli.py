@@ -156,7 +156,6 @@ def interrupted(model, ready, times):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "NO_COLOR": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     ) as process:
         until = time.monotonic() + 60
         while not ready() and time.monotonic() < until:
