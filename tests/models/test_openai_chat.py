@@ -103,7 +103,7 @@ def seen(message):
     }
 
 
-async def compared(pair, server, messages, **kwargs):
+async def check_same(pair, server, messages, **kwargs):
     """The message both gave, after comparing what they sent and what they made of the answer."""
     server.bodies.clear()
     mine, reference = [await made(kind, server).ainvoke(messages, **kwargs) for kind in pair]
@@ -116,13 +116,13 @@ async def compared(pair, server, messages, **kwargs):
 @pytest.mark.parametrize("case", CALLS)
 async def test_requests_are_langchains(server, pair, case):
     messages, kwargs = CALLS[case]
-    await compared(pair, server, messages, **kwargs)
+    await check_same(pair, server, messages, **kwargs)
 
 
 @pytest.mark.parametrize("case", ANSWERS)
 async def test_answers_are_langchains(server, case):
     server.answer = lambda asked, count: ANSWERS[case]
-    await compared(PAIRS[0], server, HELLO)
+    await check_same(PAIRS[0], server, HELLO)
 
 
 async def test_the_schema_of_a_class_is_left_to_langchain(server):
