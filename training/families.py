@@ -84,7 +84,7 @@ def geography(n: int, seed: int, split: Split) -> list[Task]:
     return _from_corpus("geography", _GEOGRAPHY, n, seed, split)
 
 
-def arc_easy(n: int, seed: int, split: Split) -> list[Task]:
+def science(n: int, seed: int, split: Split) -> list[Task]:
     """ARC-easy's questions with their choices as lines, to be answered with one of them (Clark et al. 2018).
 
     Training tasks are its training questions, held-out ones the first 500 of its test. Read from the folder
@@ -92,7 +92,7 @@ def arc_easy(n: int, seed: int, split: Split) -> list[Task]:
     """
     _check_split(split)
     items = [(row["id"], _listed(row), _gold(row)) for row in _arc_rows(split)]
-    return _tasks("arc_easy", items, n, random.Random(seed), split)
+    return _tasks("science", items, n, random.Random(seed), split)
 
 
 def _arc_rows(split: Split) -> list[dict[str, Any]]:
@@ -191,5 +191,5 @@ FAMILIES = {
         "and accents (a chemical symbol keeps its case); a second sentence or line is wrong",
     ),
     "geography": Family("geography", geography, _is_exactly, _EXACTLY),
-    "arc_easy": Family("arc_easy", arc_easy, _is_exactly, _EXACTLY),
+    "science": Family("science", science, _is_exactly, _EXACTLY),
 }
