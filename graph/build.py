@@ -34,6 +34,7 @@ from anyprefer.graph.state import FRESH, RECORDS, GameState, Prompts, Task
 from anyprefer.nodes import prompts
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
+from anyprefer.nodes.judge_forms import policy_of
 from anyprefer.nodes.pair import Builder, pair
 from anyprefer.nodes.reward import reward as reward_node
 from anyprefer.nodes.sample import sample
@@ -106,7 +107,7 @@ def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
 
 def start(players: Players, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
     """p_t starts as x (§2.2), p_j as Appendix D.1's prompt, a tool's instruction as its description."""
-    policy = prompts.fill(prompts.text("judge_policy"), task_field=settings.task_field)
+    policy = prompts.fill(prompts.text(policy_of(settings.judge_form)), task_field=settings.task_field)
     instructions = {tool.name: tool.description for tool in players.tools}
 
     async def run(state: GameState) -> GameState:

@@ -19,13 +19,14 @@ from anyprefer.graph.models.traits import keep_secret
 from anyprefer.graph.roles import Judge, RewardModel, Target
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
-from anyprefer.nodes.judge import ChatJudge
+from anyprefer.nodes.judge_forms import ExpectedJudge, chat_judge
 from anyprefer.nodes.pair import Builder, pair_builder
-from anyprefer.nodes.reward import ChatReward
+from anyprefer.nodes.reward import AcceptReward, ChatReward
 from anyprefer.nodes.sample import ChatTarget
 from anyprefer.tools import KnowledgeTool, limited, load_tools
 
-EVIDENCE = "evidence"
+EVIDENCE, ACCEPT, TARGET = "evidence", "accept", "target"
+"""What a role's string may say beside a model: rules, a reward that takes every pair, the target itself."""
 ROLES = ("target", "judge", "reward")
 _LIMITS = [limit.name for limit in fields(Limits)]
 
@@ -67,20 +68,24 @@ def assemble(
 ) -> Players:
     """Players from the settings, with objects given here taking their role instead.
 
-    Reward and engine default to the judge's model; a judge that is no model leaves the engine out.
+    Reward and engine default to the judge's model; a judge that writes nothing leaves the engine out. A role
+    that is `target` is played by the target's model.
     """
     objects = {
         "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair
     }  # fmt: skip
     loader = _Loader(settings)
-    judge_given = judge if judge is not None else settings.judge
-    reward_given = reward if reward is not None else settings.reward or judge_given
-    engine_given = engine if engine is not None else settings.engine or judge_given
+    target_given = target if target is not None else settings.target
+    judge_given = loader.or_target(judge if judge is not None else settings.judge, target_given)
+    reward_given = loader.or_target(reward if reward is not None else settings.reward or judge_given, target_given)
+    engine_given = loader.or_target(engine if engine is not None else settings.engine, target_given)
+    judging = loader.judge(judge_given)
+    silent = isinstance(judging, ExpectedJudge)
     return Players(
-        target=loader.target(target if target is not None else settings.target),
-        judge=loader.judge(judge_given),
+        target=loader.target(target_given),
+        judge=judging,
         reward=loader.reward(reward_given),
-        engine=loader.engine(engine_given),
+        engine=loader.engine(engine_given or (None if silent else judge_given)),
         tools=loader.tools(settings.tools if tools is None else tools),
         build_pair=build_pair or pair_builder(settings.pair, settings.candidates),
         given={name: given for name, given in objects.items() if given is not None},
@@ -117,6 +122,14 @@ class _Loader:
             keep_secret(secret.get_secret_value())
         return RecordingChat.around(given, self.tape, role) if self.tape else given
 
+    def or_target(self, given: Any, target: Any) -> Any:
+        """What plays a role: the target's model where it says so."""
+        if given != TARGET:
+            return given
+        if not isinstance(target, str | BaseChatModel):
+            raise SettingsError(f"target {target!r} is no model, so it cannot play another role")
+        return target
+
     def target(self, given: Any) -> Target:
         if isinstance(given, str | BaseChatModel):
             return ChatTarget(self.chat(given, "target"), self.settings)
@@ -126,12 +139,14 @@ class _Loader:
         if given == EVIDENCE:
             return EvidenceJudge()
         if isinstance(given, str | BaseChatModel):
-            return ChatJudge(self.chat(given, "judge"), self.settings)
+            return chat_judge(self.chat(given, "judge"), self.settings)
         return _able(given, "judge", "select", "aggregate", "score")  # type: ignore[no-any-return]
 
     def reward(self, given: Any) -> RewardModel:
         if given == EVIDENCE or isinstance(given, EvidenceJudge):
             return EvidenceReward()
+        if given == ACCEPT:
+            return AcceptReward()
         if isinstance(given, str | BaseChatModel):
             return ChatReward(self.chat(given, "reward"), self.settings)
         if isinstance(given, Judge):
@@ -139,7 +154,7 @@ class _Loader:
         return _able(given, "reward", "rate")  # type: ignore[no-any-return]
 
     def engine(self, given: Any) -> BaseChatModel | None:
-        if given == EVIDENCE or hasattr(given, "score"):
+        if given in (None, EVIDENCE) or hasattr(given, "score"):
             return None
         if isinstance(given, str | BaseChatModel):
             return self.chat(given, "engine")

@@ -30,12 +30,15 @@ class Settings(BaseModel):
     target: str = Field("smollm2", description="Model to be aligned, π_t.")
     judge: str = Field(
         "evidence",
-        description="Model that picks tools, weighs evidence and scores, π_j; `evidence` is rules, no model.",
+        description="Model that picks tools, weighs evidence and scores, π_j; `target`: the target judges itself; `evidence` is rules, no model.",
     )
-    reward: str = Field("", description="Model that rates pairs, R; empty: the judge's.")
+    reward: str = Field(
+        "",
+        description="Model that rates pairs, R; empty: the judge's; `accept` is no model and takes every pair.",
+    )
     engine: str = Field(
         "",
-        description="Model that rewrites prompts (TextGrad); empty: the judge's; with an evidence judge there is none and prompts stay.",
+        description="Model that rewrites prompts (TextGrad); empty: the judge's; with an evidence judge, or an expected one, there is none and prompts stay.",
     )
 
     task_field: str = Field(
@@ -67,11 +70,15 @@ class Settings(BaseModel):
         default_factory=dict, description="Options per tool, such as knowledge_search.corpus."
     )
 
+    judge_form: Literal["listwise", "pointwise", "expected"] = Field(
+        "listwise",
+        description="How a judge model scores: all answers in one text, one text an answer, or the expected digit of its next token, without writing.",
+    )
     judge_passes: int = Field(
         1,
         ge=1,
         le=32,
-        description="How often the judge scores, each time with the candidates in another order; scores are averaged.",
+        description="How often the judge scores, each time with the candidates in another order (listwise) or sampled anew (pointwise); scores are averaged.",
     )
     judge_max_new_tokens: int = Field(2048, ge=16, description="Longest answer of judge, reward and engine, in tokens.")
     reasks: int = Field(

@@ -11,7 +11,7 @@ from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, derive_seed
 from anyprefer.nodes import prompts
 from anyprefer.nodes.ask import call, system, user
-from anyprefer.nodes.use_tools import knowledge_lines
+from anyprefer.nodes.use_tools import all_knowledge
 
 
 def aggregate(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
@@ -29,7 +29,7 @@ async def consolidate(model: BaseChatModel, state: GameState, settings: Settings
     task = state["task"]
     body = prompts.fill(
         prompts.text("aggregate"),
-        knowledge=knowledge_lines([*state["task_knowledge"], *state["candidate_knowledge"]]),
+        knowledge=all_knowledge(state),
         previous=_previous(state),
         query=task.prompt,
         answers=prompts.numbered([candidate.text for candidate in state["candidates"]]),

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from anyprefer.graph.errors import ModelError
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.state import GameState, Judgment, Knowledge, PreferencePair, Reward
-from anyprefer.nodes.use_tools import knowledge_lines
+from anyprefer.nodes.use_tools import all_knowledge
 
 CLEAR_GAP = 0.5
 """Difference of verdicts (of 0..1) from which on a rejected answer counts as clearly worse."""
@@ -29,7 +29,7 @@ class EvidenceJudge(Judge):
 
     async def aggregate(self, state: GameState) -> str:
         """The findings as they are; no model consolidates them."""
-        return knowledge_lines([*state["task_knowledge"], *state["candidate_knowledge"]])
+        return all_knowledge(state)
 
     async def score(self, state: GameState) -> list[Judgment]:
         """1..10 per candidate. Raises `ModelError` when no tool took a side on one: unscored is not zero."""

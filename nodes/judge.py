@@ -45,8 +45,8 @@ def judge(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
     return run
 
 
-class ChatJudge(Judge):
-    """A LangChain chat model as π_j; p_j is its system prompt."""
+class ModelJudge(Judge):
+    """A LangChain chat model as π_j; p_j is its system prompt. Subclasses score."""
 
     def __init__(self, model: BaseChatModel, settings: Settings) -> None:
         self.model = model
@@ -61,17 +61,19 @@ class ChatJudge(Judge):
         """Appendix D.1's consolidation; see `aggregate`."""
         return await consolidate(self.model, state, self.settings)
 
+    def seed(self, state: GameState, *parts: object) -> int:
+        """The seed of one question to the judge in this round."""
+        return derive_seed(self.settings.seed, state["task"].id, len(state["rounds"]), "judge", *parts)
+
+
+class ChatJudge(ModelJudge):
+    """Listwise: one text scores all candidates."""
+
     async def score(self, state: GameState) -> list[Judgment]:
         """The mean over `judge_passes` listwise passes, 1..10 per candidate, with its spread."""
         count, passes = len(state["candidates"]), self.settings.judge_passes
         rounds = [await self._pass(state, number, shift=number * count // passes) for number in range(passes)]
-        judgments = []
-        for index in range(count):
-            scores = [one[index][0] for one in rounds]
-            analysis = "\n---\n".join(one[index][1] for one in rounds if one[index][1])
-            mean, spread = sum(scores) / passes, max(scores) - min(scores)
-            judgments.append(Judgment(candidate=index, score=round(mean, 6), spread=spread, analysis=analysis))
-        return judgments
+        return [averaged(index, [one[index] for one in rounds]) for index in range(count)]
 
     async def _pass(self, state: GameState, number: int, shift: int) -> dict[int, tuple[float, str]]:
         """One listwise pass; place p shows candidate (p + shift) mod count. Keyed by candidate index."""
@@ -87,8 +89,8 @@ class ChatJudge(Judge):
             count=str(count),
         )
         messages = [system(state["prompts"].judge), user(body, task.images)]
-        seed = derive_seed(self.settings.seed, task.id, len(state["rounds"]), "judge", number)
-        return {order[place]: scored for place, scored in enumerate(await self._ask(messages, count, seed))}
+        scored = await self._ask(messages, count, self.seed(state, number))
+        return {order[place]: one for place, one in enumerate(scored)}
 
     async def _ask(self, messages: Sequence[Any], count: int, seed: int) -> list[tuple[float, str]]:
         sampling: dict[str, Any] = {"temperature": 0.0, "max_tokens": self.settings.judge_max_new_tokens}
@@ -112,6 +114,14 @@ class ChatJudge(Judge):
                 if not _refuses_schema(error):
                     raise
         return await attempt()
+
+
+def averaged(index: int, passes: Sequence[tuple[float, str]]) -> Judgment:
+    """The candidate's mean score over its passes (score, analysis), with the spread."""
+    scores = [score for score, _ in passes]
+    analysis = "\n---\n".join(text for _, text in passes if text)
+    mean, spread = sum(scores) / len(scores), max(scores) - min(scores)
+    return Judgment(candidate=index, score=round(mean, 6), spread=spread, analysis=analysis)
 
 
 def scores_schema(count: int) -> dict[str, Any]:

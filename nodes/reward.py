@@ -64,6 +64,16 @@ def decide(
     return "again" if round_number < max_rounds else "rejected"
 
 
+class AcceptReward:
+    """No reward model: every pair that was formed is accepted, as in methods that have none."""
+
+    name = "accept (every pair, no reward model)"
+
+    async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
+        """R = 10."""
+        return Reward(score=10, analysis="Every pair that is formed is accepted.")
+
+
 class ChatReward:
     """A LangChain chat model as R; analysis first, then "score/10"."""
 

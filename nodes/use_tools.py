@@ -74,6 +74,11 @@ async def _use(tool: KnowledgeTool, choice: Selection, task: Task, candidate: Ca
         return Knowledge(**fixed, error=redact(failure_text(error)))
 
 
+def all_knowledge(state: GameState) -> str:
+    """The round's whole knowledge base; see `knowledge_lines`."""
+    return knowledge_lines([*state["task_knowledge"], *state["candidate_knowledge"]])
+
+
 def knowledge_lines(found: Sequence[Knowledge]) -> str:
     """The knowledge base as the judge reads it; failed tools are named as such."""
     lines = []

@@ -44,7 +44,7 @@ def role_of(system: str, user: str) -> str:
         return "select_tools"
     if user.startswith("[Requirement] You are given the current knowledge base"):
         return "aggregate"
-    if "Analyse each of the" in user:
+    if any(words in user for words in ("Analyse each of the", "Analyse this answer first", "How good is this answer?")):
         return "judge"
     return "sample"
 

@@ -32,7 +32,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Players": ("target", "judge", "reward", "engine", "task_field", "system", "examples"),
     "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "resamples", "server_n"),
     "Tools": ("tools", "tool_options", "tool_timeout"),
-    "Judging and pairs": ("judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
+    "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
     "Rounds": ("threshold", "max_rounds", "feedback"),
     "Run": ("seed", "concurrency", "accept", "failures_in_a_row", "workers", "ray", "record", "trace"),
     "Output": ("shard_rows", "format"),

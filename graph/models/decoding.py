@@ -38,11 +38,13 @@ class Stepper:
     A model whose forward pass offers no cache we know is asked for the whole sequence at each step.
     """
 
-    def __init__(self, model: Any, prompts: Sequence[list[int]], pad: int) -> None:
+    def __init__(self, model: Any, prompts: Sequence[list[int]], pad: int, *, steps: bool = True) -> None:
+        """Reads the prompts; without `steps` nothing is kept for tokens to come."""
         self._model = model
         known = inspect.signature(model.forward).parameters
-        self._takes = {name for name in ("position_ids", "logits_to_keep") if name in known}
-        self._cache_name = next((name for name in ("past_key_values", "cache_params") if name in known), None)
+        self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in known}
+        caches = [name for name in ("past_key_values", "cache_params") if name in known and steps]
+        self._cache_name = caches[0] if caches else None
         width = max(len(prompt) for prompt in prompts)
         ids = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
@@ -77,8 +79,10 @@ class Stepper:
             inputs["logits_to_keep"] = 1
         if self._cache_name == "cache_params" and self._cache is not None:
             del inputs["attention_mask"]  # these models mask the prompt's padding only
+        if "use_cache" in self._takes:
+            inputs["use_cache"] = self._cache_name is not None
         if self._cache_name:
-            inputs |= {self._cache_name: self._cache, "use_cache": True}
+            inputs[self._cache_name] = self._cache
         out = self._model(**inputs)
         self._cache = getattr(out, self._cache_name or "", None)
         logits: torch.Tensor = out.logits[:, -1]

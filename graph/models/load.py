@@ -8,11 +8,12 @@
 | `smollm2` | the embedded default, SmolLM2-135M-Instruct |
 | `replay:FILE` | answers recorded by `record`; no model at all |
 
-`evidence` is a judge or reward by rules, not a model; see `nodes/evidence.py`.
+What else a role's string may be (`evidence`, `target`, `accept`) is no model of its own; see `graph/players.py`.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 
 from langchain_core.language_models import BaseChatModel
@@ -24,6 +25,8 @@ from anyprefer.graph.models.openai_chat import CompatibleChat, OpenAIChat, Poste
 from anyprefer.graph.models.replay import ReplayChat
 
 FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE"
+OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "accept"), "engine": ("target",)}
+"""What a role may be beside a model, for the message about an unknown one."""
 
 
 def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = None, api_key: str = "") -> BaseChatModel:
@@ -42,8 +45,15 @@ def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = No
         return ReplayChat.from_file(rest, role)
     if kind == "openai" and rest:
         return _openai(rest, endpoints, api_key or os.environ.get("OPENAI_API_KEY", ""))
-    extra = " (`evidence` can judge and reward, it is no model)" if spec == "evidence" else ""
-    raise ModelSetupError(f"unknown model {spec!r}{extra}; use {FORMS}")
+    raise ModelSetupError(_unknown(spec, role))
+
+
+def _unknown(spec: str, role: str) -> str:
+    others = OTHERS.get(role, ())
+    near = difflib.get_close_matches(spec, ("smollm2", *others), n=1)
+    mend = f"; did you mean {near[0]!r}?" if near else f"; use {', '.join((FORMS, *others))}"
+    places = " and ".join(name for name, allowed in OTHERS.items() if spec in allowed)
+    return f"unknown model {spec!r}{f' (only as {places})' if places else ''}{mend}"
 
 
 def _openai(rest: str, endpoints: Endpoints | None, key: str) -> BaseChatModel:

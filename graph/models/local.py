@@ -4,6 +4,7 @@
 
 Calls made at the same time (many asyncio tasks, many threads) run as one batch. Each keeps its
 own seed, so a sample does not depend on its neighbours (see `sampling` for what float noise can do).
+A last message that is the assistant's own is continued.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gc
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -24,18 +25,24 @@ from pydantic import Field, PrivateAttr
 
 from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models.batching import Batcher
-from anyprefer.graph.models.sampling import Drawn, Sampling, draw
+from anyprefer.graph.models.options import option_tokens, weigh
+from anyprefer.graph.models.sampling import Sampling, draw
+from anyprefer.graph.models.traits import SAMPLING
 from anyprefer.graph.models.weights import Weights, adapter_base, load_weights, use_threads
 
-_Job = tuple[list[BaseMessage], Sampling]
+_Job = tuple[list[BaseMessage], Sampling | tuple[str, ...]]
+"""What is asked, and how it is answered: sampled, or by the most probable of these options."""
 _Waiting = tuple[_Job, Future[ChatResult]]
 
 
 class LocalChat(BaseChatModel):
     """A text model run by transformers. Nothing is loaded before the first call.
 
-    `seed`, `temperature`, `top_p`, `max_tokens` and `stop` can be overridden in each call. A model
-    that cannot be loaded raises `ModelSetupError` from the first call; images raise `ModelError`.
+    `seed`, `temperature`, `top_p`, `max_tokens` and `stop` can be overridden in each call. `options`, each one
+    token, are weighed by one forward pass instead of sampling: the answer is the most probable one, and
+    `response_metadata["option_logprobs"]` holds each option's natural-log probability among all tokens.
+    A model that cannot be loaded raises `ModelSetupError` from the first call; images, and an option that is
+    no token, raise `ModelError`.
     """
 
     model: str
@@ -88,7 +95,7 @@ class LocalChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return self._batcher.submit((messages, self._sampling(stop, kwargs))).result()
+        return self._batcher.submit((messages, self._wanted(stop, kwargs))).result()
 
     async def _agenerate(
         self,
@@ -97,12 +104,14 @@ class LocalChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return await asyncio.wrap_future(self._batcher.submit((messages, self._sampling(stop, kwargs))))
+        return await asyncio.wrap_future(self._batcher.submit((messages, self._wanted(stop, kwargs))))
 
-    def _sampling(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling:
-        unknown = given.keys() - {"temperature", "top_p", "seed", "max_tokens", "ls_structured_output_format"}
+    def _wanted(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling | tuple[str, ...]:
+        unknown = given.keys() - {*SAMPLING, "options", "ls_structured_output_format"}
         if unknown:
             raise ModelError(f"LocalChat cannot take {', '.join(sorted(unknown))}; tools need the text protocol")
+        if given.get("options"):
+            return tuple(given["options"])
         return Sampling(
             temperature=given.get("temperature", self.temperature),
             top_p=given.get("top_p", self.top_p),
@@ -114,16 +123,27 @@ class LocalChat(BaseChatModel):
     def _answer(self, jobs: Sequence[_Waiting]) -> None:
         """Worker thread: settle every job, in batches of like length."""
         weights = self._loaded()
-        ready: list[tuple[list[int], Sampling, Future[ChatResult]]] = []
-        for (messages, sampling), future in jobs:
+        sampled: list[_Ready[Sampling]] = []
+        weighed: list[_Ready[dict[str, int]]] = []
+        for (messages, wanted), future in jobs:
             try:
-                ready.append((_prompt_ids(weights.tokenizer, messages), sampling, future))
+                ids = _prompt_ids(weights.tokenizer, messages)
+                if isinstance(wanted, Sampling):
+                    sampled.append((ids, wanted, future))
+                else:
+                    weighed.append((ids, option_tokens(weights.tokenizer, wanted), future))
             except Exception as error:  # one bad prompt must not fail its neighbours
                 future.set_exception(error)
-        for batch in _batches(ready, self.batch_size):
+        for batch in _batches(sampled, self.batch_size):
             drawn = draw(weights, [ids for ids, _, _ in batch], [sampling for _, sampling, _ in batch])
             for (ids, _, future), answer in zip(batch, drawn, strict=True):
-                future.set_result(self._result(answer, len(ids)))
+                ending = {"finish_reason": "stop" if answer.finished else "length"}
+                future.set_result(self._result(answer.text, len(ids), answer.tokens, ending))
+        for options in _batches(weighed, self.batch_size):
+            masses = weigh(weights, [ids for ids, _, _ in options], [tokens for _, tokens, _ in options])
+            for (ids, _, future), logprobs in zip(options, masses, strict=True):
+                said = {"finish_reason": "stop", "option_logprobs": logprobs}
+                future.set_result(self._result(max(logprobs, key=logprobs.__getitem__), len(ids), 1, said))
 
     def _loaded(self) -> Weights:
         with self._lock:
@@ -135,21 +155,20 @@ class LocalChat(BaseChatModel):
                 self._weights.model.eval()
             return self._weights
 
-    def _result(self, drawn: Drawn, prompt_tokens: int) -> ChatResult:
+    def _result(self, text: str, read: int, written: int, said: dict[str, Any]) -> ChatResult:
         message = AIMessage(
-            content=drawn.text,
-            usage_metadata=UsageMetadata(
-                input_tokens=prompt_tokens, output_tokens=drawn.tokens, total_tokens=prompt_tokens + drawn.tokens
-            ),
-            response_metadata={"model_name": self.model, "finish_reason": "stop" if drawn.finished else "length"},
+            content=text,
+            usage_metadata=UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written),
+            response_metadata={"model_name": self.model, **said},
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-_Ready = tuple[list[int], Sampling, Future[ChatResult]]
+_How = TypeVar("_How")
+_Ready = tuple[list[int], _How, Future[ChatResult]]
 
 
-def _batches(ready: Sequence[_Ready], size: int) -> Iterator[Sequence[_Ready]]:
+def _batches(ready: Sequence[_Ready[_How]], size: int) -> Iterator[Sequence[_Ready[_How]]]:
     """Slices of at most `size`, shortest prompts first, so that little is padding; equal prompts stay together."""
     ordered = sorted(ready, key=lambda job: (len(job[0]), job[0]))
     for start in range(0, len(ordered), size):
@@ -157,11 +176,14 @@ def _batches(ready: Sequence[_Ready], size: int) -> Iterator[Sequence[_Ready]]:
 
 
 def _prompt_ids(tokenizer: Any, messages: list[BaseMessage]) -> list[int]:
-    """The chat template's token ids, ready for the assistant's turn."""
+    """The chat template's token ids, ready for the assistant's turn or in the middle of it."""
     if not tokenizer.chat_template:
         raise ModelError(f"{tokenizer.name_or_path} has no chat template: it is not a chat model; use an -Instruct one")
     chat = [{"role": entry["role"], "content": _text(entry["content"])} for entry in _as_dicts(messages)]
-    ids: list[int] = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+    begun = chat[-1]["role"] == "assistant"
+    ids: list[int] = tokenizer.apply_chat_template(
+        chat, add_generation_prompt=not begun, continue_final_message=begun, return_dict=False
+    )
     return ids
 
 

@@ -1,8 +1,8 @@
 """ChatOpenAI over a transport that costs a fraction of its CPU and keeps to an endpoint's limits.
 
 Configured as ChatOpenAI is, and everything it can do works: what is not spoken here (streaming, the Responses
-API, parsed structured output, logprobs, audio, clients and proxies of one's own, parameters unknown
-here) goes through ChatOpenAI itself, without limits and retries of ours.
+API, parsed structured output, audio, clients and proxies of one's own, parameters unknown here) goes through
+ChatOpenAI itself, without limits and retries of ours.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class PostedChat(BaseChatOpenAI):
 
     def _speaks(self, payload: dict[str, Any]) -> bool:
         shape, tools = payload.get("response_format"), payload.get("tools")
-        if payload.get("stream") or payload.get("logprobs") or not (shape is None or isinstance(shape, dict)):
+        if payload.get("stream") or not (shape is None or isinstance(shape, dict)):
             return False
         if tools and (shape is not None or not isinstance(tools, list) or self._use_responses_api(payload)):
             return False

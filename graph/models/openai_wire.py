@@ -17,7 +17,7 @@ SPOKEN = {
     *("model", "messages", "stream", "seed", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop"),
     *("n", "tools", "tool_choice", "parallel_tool_calls", "response_format", "presence_penalty", "frequency_penalty"),
     *("logit_bias", "user", "reasoning_effort", "verbosity", "service_tier", "store", "metadata"),
-    *("safety_identifier", "prompt_cache_key", "extra_body"),
+    *("safety_identifier", "prompt_cache_key", "extra_body", "logprobs", "top_logprobs"),
 }
 """Parameters whose requests and answers are understood here."""
 

@@ -37,6 +37,8 @@ class Traits:
     """The server's URL where there is one; error messages name it."""
     in_process: bool = False
     """Whether it runs in this process, so that its calls cost nothing."""
+    weighs: bool = False
+    """Whether it weighs `options` given in a call; a server tells the probabilities of its likeliest tokens instead."""
 
 
 def traits_of(model: BaseChatModel) -> Traits:
@@ -54,6 +56,7 @@ def _shown(model: BaseChatModel) -> Traits:
         shapes=isinstance(model, BaseChatOpenAI),
         where=str(getattr(model, "openai_api_base", None) or ""),
         in_process=model._llm_type == "anyprefer-local",
+        weighs=model._llm_type == "anyprefer-local",
     )
 
 

@@ -7,9 +7,10 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from anyprefer.graph import Settings, Task, build_graph
+from anyprefer.graph import Settings, Task, build_graph, load_settings
 from anyprefer.graph.build import accept, knowing_records
 from anyprefer.graph.errors import ModelSetupError, SettingsError, ToolError
+from anyprefer.graph.players import assemble
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task
 
@@ -158,7 +159,7 @@ def test_settings_given_as_an_object_are_overridden_by_values():
     ("values", "error", "words"),
     [
         ({"target": "gpt-4o"}, ModelSetupError, "unknown model 'gpt-4o'"),
-        ({"target": "evidence"}, ModelSetupError, "can judge and reward"),
+        ({"target": "evidence"}, ModelSetupError, "only as judge and reward"),
         ({"tools": ["calculater"]}, ToolError, "did you mean 'calculator'"),
         ({"candidates": 1}, SettingsError, "greater than or equal to 2"),
         ({"candidate": 3}, SettingsError, "did you mean 'candidates'"),
@@ -173,3 +174,46 @@ def test_what_cannot_play_is_refused_before_anything_runs(values, error, words):
     given = {"target": Scripted(), "judge": Scripted(), "tools": [], **values}
     with pytest.raises(error, match=words):
         build_graph(**given)
+
+
+async def test_the_target_can_judge_itself():
+    model = Scripted()
+    players = assemble(load_settings(judge="target", tools=())[0], target=model)
+    assert players.judge.model is players.reward.model is players.engine is players.target.model is model
+
+
+def test_a_judge_that_is_the_target_follows_the_targets_string():
+    players = assemble(load_settings(target="openai:m@http://127.0.0.1:9/v1", judge="target", tools=())[0])
+    assert players.judge.model is players.target.model
+
+
+def test_an_expected_judge_brings_no_engine_but_takes_one():
+    model, settings = Scripted(), {"judge": "target", "judge_form": "expected", "tools": ()}
+    assert assemble(load_settings(**settings)[0], target=model).engine is None
+    assert assemble(load_settings(**settings, engine="target")[0], target=model).engine is model
+
+
+def test_a_target_that_is_no_model_cannot_judge():
+    class Policy:
+        name = "policy"
+
+        async def sample(self, task, prompt, seeds):
+            return []
+
+    with pytest.raises(SettingsError, match="is no model, so it cannot play another role"):
+        assemble(load_settings(judge="target", tools=())[0], target=Policy())
+
+
+@pytest.mark.parametrize(
+    ("role", "given", "words"),
+    [
+        ("judge", "evidnce", "did you mean 'evidence'"),
+        ("reward", "acept", "did you mean 'accept'"),
+        ("judge", "targt", "did you mean 'target'"),
+        ("judge", "accept", "only as reward"),
+        ("target", "evidence", "only as judge and reward"),
+    ],
+)
+def test_an_unknown_role_names_the_near_one(role, given, words):
+    with pytest.raises(ModelSetupError, match=words):
+        assemble(load_settings(**{role: given}, tools=())[0])

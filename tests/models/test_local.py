@@ -3,12 +3,12 @@ import json
 import os
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from anyprefer.graph.errors import ModelError, ModelSetupError
 from anyprefer.graph.models import smollm2
 from anyprefer.graph.models.batching import Batcher
-from anyprefer.graph.models.local import LocalChat
+from anyprefer.graph.models.local import LocalChat, _prompt_ids
 from anyprefer.graph.models.weights import adapter_base, default_dtype, load_weights
 
 QUESTIONS = ["a", "what is this?", "tell me something longer than the others, please", "b", "count to ten"]
@@ -128,6 +128,35 @@ async def test_one_bad_prompt_does_not_fail_its_neighbours(chat):
     bad, good = await asyncio.gather(chat.ainvoke([picture]), chat.ainvoke("a"), return_exceptions=True)
     assert isinstance(bad, ModelError)
     assert good.text
+
+
+async def test_options_are_weighed_by_the_models_next_token(chat):
+    """Against a plain forward pass of each prompt alone; the calls share a padded batch."""
+    import torch
+
+    weights = load_weights(chat.model, dtype="float32")
+    replies = await asyncio.gather(*(chat.ainvoke(q, options=("a", "b")) for q in [*QUESTIONS, QUESTIONS[0]]))
+    for question, reply in zip([*QUESTIONS, QUESTIONS[0]], replies, strict=True):
+        ids = weights.tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}], add_generation_prompt=True, return_dict=False
+        )
+        logprobs = torch.log_softmax(weights.model(torch.tensor([ids])).logits[0, -1].detach(), -1)
+        wanted = {option: float(logprobs[weights.tokenizer.get_vocab()[option]]) for option in "ab"}
+        assert reply.response_metadata["option_logprobs"] == pytest.approx(wanted, abs=1e-4)
+        assert reply.text == max(wanted, key=wanted.get)
+    assert replies[0].usage_metadata["output_tokens"] == 1
+
+
+async def test_options_and_samples_share_a_batch(chat):
+    sampled, weighed = await asyncio.gather(chat.ainvoke("a", temperature=0), chat.ainvoke("a", options=("a", "b")))
+    assert sampled.text == chat.invoke("a", temperature=0).text
+    assert weighed.text in ("a", "b")
+
+
+def test_a_begun_answer_is_continued(chat):
+    tokenizer = load_weights(chat.model, dtype="float32").tokenizer
+    ids = _prompt_ids(tokenizer, [HumanMessage("a"), AIMessage("Score: ")])
+    assert tokenizer.decode(ids) == "<s>user:a</s><s>assistant:Score: "
 
 
 def test_unknown_settings_are_refused(chat):

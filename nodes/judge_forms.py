@@ -1,0 +1,132 @@
+"""A chat model's ways to judge beside the listwise one (`nodes/judge.py`), and the choice among them.
+
+| `judge_form` | one question is about | the score is |
+|---|---|---|
+| `listwise` | all candidates, analyses first | written, 1..10 |
+| `pointwise` | one candidate, its analysis first | written, 1..10 |
+| `expected` | one candidate | the mean of the digits 1..9 under the next token's probabilities |
+
+The paper judges listwise (Appendix D.1). A pointwise judge has no order to be biased by; an expected one
+writes nothing, so a small model that cannot hold to a form can still judge, and its scores seldom tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.tools import BaseTool
+
+from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.roles import Judge
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import Candidate, GameState, Judgment, Selection
+from anyprefer.nodes import prompts
+from anyprefer.nodes.answers import last_out_of_ten
+from anyprefer.nodes.ask import all_done, ask, system, user
+from anyprefer.nodes.judge import ChatJudge, ModelJudge, averaged
+from anyprefer.nodes.probabilities import option_probabilities
+from anyprefer.nodes.use_tools import all_knowledge, knowledge_lines
+
+DIGITS = tuple("123456789")
+
+
+def chat_judge(model: BaseChatModel, settings: Settings) -> ModelJudge:
+    """The judge of the form that is set."""
+    forms: dict[str, type[ModelJudge]] = {"pointwise": PointwiseJudge, "expected": ExpectedJudge}
+    return forms.get(settings.judge_form, ChatJudge)(model, settings)
+
+
+def policy_of(form: str) -> str:
+    """The prompt file p_j starts from."""
+    return "expected_policy" if form == "expected" else "judge_policy"
+
+
+class PointwiseJudge(ModelJudge):
+    """One text scores one candidate; passes differ by their seed and are sampled when there are several."""
+
+    async def score(self, state: GameState) -> list[Judgment]:
+        """The mean over `judge_passes` texts, 1..10 per candidate, with its spread."""
+        return await all_done(self._one(state, candidate) for candidate in state["candidates"])
+
+    async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
+        passes = range(self.settings.judge_passes)
+        return averaged(candidate.index, await all_done(self._pass(state, candidate, number) for number in passes))
+
+    async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
+        task, context = state["task"], state["context"]
+        body = prompts.fill(
+            prompts.text("pointwise"),
+            examples=self.settings.examples,
+            context=f"Context:\n{context}" if context else "",
+            query=task.prompt,
+            number=str(candidate.index + 1),
+            answer=candidate.text,
+        )
+        return await ask(
+            self.model,
+            [system(state["prompts"].judge), user(body, task.images)],
+            "judge",
+            parse=parse_score,
+            reasks=self.settings.reasks,
+            seed=self.seed(state, candidate.index, number),
+            temperature=self.settings.temperature if self.settings.judge_passes > 1 else 0.0,
+            max_tokens=self.settings.judge_max_new_tokens,
+        )
+
+
+def parse_score(answer: AIMessage) -> tuple[float, str]:
+    """The last "score/10" and the whole answer as analysis. Raises `AnswerError` without one in 1..10."""
+    text = str(answer.text).strip()
+    return last_out_of_ten(text), text
+
+
+class ExpectedJudge(ModelJudge):
+    """Writes nothing: all tools are used, findings are joined as they are, scores are read from probabilities."""
+
+    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
+        """Raises `SettingsError` for several passes: they would all say the same."""
+        super().__init__(model, settings)
+        if settings.judge_passes > 1:
+            raise SettingsError(
+                f"judge_passes is {settings.judge_passes}, but an expected judge scores the same each time; leave it at 1"
+            )
+
+    async def select(self, state: GameState, tools: Sequence[BaseTool]) -> list[Selection]:
+        """All of them."""
+        return await Judge.select(self, state, tools)
+
+    async def aggregate(self, state: GameState) -> str:
+        """The findings as they are."""
+        return all_knowledge(state)
+
+    async def score(self, state: GameState) -> list[Judgment]:
+        """1..10 per candidate: 1 + 9·(E - 1)/8, where E in 1..9 is the expected digit."""
+        return await all_done(self._one(state, candidate) for candidate in state["candidates"])
+
+    async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
+        task = state["task"]
+        found = [k for k in state["candidate_knowledge"] if k.candidate == candidate.index]
+        about = [*state["task_knowledge"], *(k.model_copy(update={"candidate": None}) for k in found)]
+        body = prompts.fill(
+            prompts.text("expected"),
+            examples=self.settings.examples,
+            context=f"Context:\n{knowledge_lines(about)}" if about else "",
+            query=task.prompt,
+            answer=candidate.text,
+        )
+        messages = [system(state["prompts"].judge), user(body, task.images)]
+        shares = await option_probabilities(self.model, messages, DIGITS, "judge", self.seed(state, candidate.index))
+        likeliest = max(shares, key=shares.__getitem__)
+        return Judgment(
+            candidate=candidate.index,
+            score=expected_score(shares),
+            analysis=f"No analysis, the score is read from probabilities; likeliest {likeliest} ({shares[likeliest]:.0%}).",
+        )
+
+
+def expected_score(shares: dict[str, float]) -> float:
+    """The mean digit under the probabilities of 1..9, mapped linearly to 1..10."""
+    mean = sum(int(digit) * share for digit, share in shares.items())
+    return round(1 + 9 * (mean - 1) / 8, 6)
