@@ -35,7 +35,7 @@ class Settings(BaseModel):
     reward: str = Field("", description="Model that rates pairs, R; empty: the judge's.")
     engine: str = Field(
         "",
-        description="Model that rewrites prompts (TextGrad); empty: the judge's; with an evidence judge there is none and prompts stay.",
+        description="Model that rewrites prompts (TextGrad); `evidence` is rules over tool findings, no model; empty: the judge's, and none with an evidence judge.",
     )
 
     task_field: str = Field(
