@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anyprefer.graph.build import build_graph
     from anyprefer.graph.inputs import read_tasks
-    from anyprefer.graph.roles import Judge, RewardModel, Target
+    from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
     from anyprefer.graph.runner import Synthesis, asynth, synth
     from anyprefer.graph.settings import Settings, load_settings
     from anyprefer.graph.state import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "build": ["build_graph"],
     "inputs": ["read_tasks"],
-    "roles": ["Judge", "RewardModel", "Target"],
+    "roles": ["Engine", "Judge", "RewardModel", "Target"],
     "runner": ["Synthesis", "asynth", "synth"],
     "settings": ["Settings", "load_settings"],
     "state": ["Candidate", "GameState", "Judgment", "Knowledge", "PreferencePair", "Reward", "Round", "Row", "Task"],
@@ -36,6 +36,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Candidate",
+    "Engine",
     "GameState",
     "Judge",
     "Judgment",

@@ -28,7 +28,7 @@ from anyprefer.graph.calls import current_account
 from anyprefer.graph.listeners import unheard
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.players import Players, settle
-from anyprefer.graph.roles import Judge, RewardModel, Target
+from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import FRESH, RECORDS, GameState, Prompts, Task
 from anyprefer.nodes import prompts
@@ -51,7 +51,7 @@ def build_graph(
     target: Target | BaseChatModel | str | None = None,
     judge: Judge | BaseChatModel | str | None = None,
     reward: RewardModel | BaseChatModel | str | None = None,
-    engine: BaseChatModel | str | None = None,
+    engine: Engine | BaseChatModel | str | None = None,
     tools: Sequence[str | BaseTool] | None = None,
     build_pair: Builder | None = None,
     checkpointer: Checkpointer = None,

@@ -11,23 +11,25 @@ from langchain_core.tools import BaseTool
 from pydantic import SecretStr
 
 from anyprefer.graph.errors import SettingsError
-from anyprefer.graph.models import load_model, model_name
+from anyprefer.graph.models import load_model
 from anyprefer.graph.models.endpoint import Endpoints
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
 from anyprefer.graph.models.traits import keep_secret
-from anyprefer.graph.roles import Judge, RewardModel, Target
+from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
+from anyprefer.nodes.evidence_engine import EvidenceEngine
 from anyprefer.nodes.judge_forms import ExpectedJudge, chat_judge
 from anyprefer.nodes.pair import Builder, pair_builder
 from anyprefer.nodes.reward import AcceptReward, ChatReward
 from anyprefer.nodes.sample import ChatTarget
+from anyprefer.nodes.textgrad import NoEngine, TextGrad
 from anyprefer.tools import KnowledgeTool, limited, load_tools
 
 EVIDENCE, ACCEPT, TARGET = "evidence", "accept", "target"
 """What a role's string may say beside a model: rules, a reward that takes every pair, the target itself."""
-ROLES = ("target", "judge", "reward")
+ROLES = ("target", "judge", "reward", "engine")
 _LIMITS = [limit.name for limit in fields(Limits)]
 
 
@@ -38,8 +40,7 @@ class Players:
     target: Target
     judge: Judge
     reward: RewardModel
-    engine: BaseChatModel | None
-    """Rewrites prompts; None: prompts stay as they are."""
+    engine: Engine
     tools: list[KnowledgeTool]
     build_pair: Builder
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -47,13 +48,11 @@ class Players:
 
     def names(self) -> dict[str, str]:
         """Role to model name, as written into every row."""
-        engine = model_name(self.engine) if self.engine else "none"
-        return {"target": self.target.name, "judge": self.judge.name, "reward": self.reward.name, "engine": engine}
+        return {role: getattr(self, role).name for role in ROLES}
 
     def chats(self) -> dict[str, BaseChatModel]:
         """The chat models among the players, by role."""
-        held = {role: getattr(player, "model", None) for role, player in vars(self).items() if role in ROLES}
-        held["engine"] = self.engine
+        held = {role: getattr(getattr(self, role), "model", None) for role in ROLES}
         return {role: model for role, model in held.items() if isinstance(model, BaseChatModel)}
 
 
@@ -62,14 +61,14 @@ def assemble(
     target: Target | BaseChatModel | None = None,
     judge: Judge | BaseChatModel | None = None,
     reward: RewardModel | BaseChatModel | None = None,
-    engine: BaseChatModel | None = None,
+    engine: Engine | BaseChatModel | None = None,
     tools: Sequence[str | BaseTool] | None = None,
     build_pair: Builder | None = None,
 ) -> Players:
     """Players from the settings, with objects given here taking their role instead.
 
-    Reward and engine default to the judge's model; a judge that writes nothing leaves the engine out. A role
-    that is `target` is played by the target's model.
+    Reward and engine default to the judge's model; with a judge that writes nothing nobody rewrites prompts. A
+    role that is `target` is played by the target's model.
     """
     objects = {
         "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair
@@ -85,7 +84,7 @@ def assemble(
         target=loader.target(target_given),
         judge=judging,
         reward=loader.reward(reward_given),
-        engine=loader.engine(engine_given or (None if silent else judge_given)),
+        engine=loader.engine(engine_given, None if silent else judge_given),
         tools=loader.tools(settings.tools if tools is None else tools),
         build_pair=build_pair or pair_builder(settings.pair, settings.candidates),
         given={name: given for name, given in objects.items() if given is not None},
@@ -153,12 +152,15 @@ class _Loader:
             raise SettingsError(f"judge {given.name!r} is no model, so it cannot also rate pairs; give a reward")
         return _able(given, "reward", "rate")  # type: ignore[no-any-return]
 
-    def engine(self, given: Any) -> BaseChatModel | None:
-        if given in (None, EVIDENCE) or hasattr(given, "score"):
-            return None
+    def engine(self, given: Any, judge: Any) -> Engine:
+        if given == "":
+            plays = isinstance(judge, str | BaseChatModel) and judge != EVIDENCE
+            return TextGrad(self.chat(judge, "engine"), self.settings) if plays else NoEngine()
+        if given == EVIDENCE:
+            return EvidenceEngine()
         if isinstance(given, str | BaseChatModel):
-            return self.chat(given, "engine")
-        raise SettingsError(f"engine {given!r} is no model string or chat model")
+            return TextGrad(self.chat(given, "engine"), self.settings)
+        return _able(given, "engine", "rewrite")  # type: ignore[no-any-return]
 
     def tools(self, given: Sequence[str | BaseTool]) -> list[KnowledgeTool]:
         tools = load_tools(given, self.settings.tool_options)

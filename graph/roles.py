@@ -1,6 +1,6 @@
-"""The three roles of the game as protocols, so that anything can play them.
+"""The roles of the game as protocols, so that anything can play them.
 
-A LangChain chat model plays a role through `ChatTarget`, `ChatJudge` or `ChatReward` in nodes/; a
+A LangChain chat model plays a role through `ChatTarget`, `ChatJudge`, `ChatReward` or `TextGrad` in nodes/; a
 simulator policy is a `Target` with one method; a judge that ranks by a computed cost or by rules is a
 `Judge` that overrides `score`.
 """
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from langchain_core.tools import BaseTool
 
-from anyprefer.graph.state import GameState, Judgment, PreferencePair, Reward, Selection, Task
+from anyprefer.graph.state import GameState, Judgment, PreferencePair, Prompts, Reward, Round, Selection, Task
 
 
 class Target(Protocol):
@@ -52,4 +52,22 @@ class RewardModel(Protocol):
 
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
         """R(y+, y-) in 1..10 with the analysis that becomes the feedback."""
+        ...
+
+
+Played = Sequence[tuple[Task, Round]]
+"""Closed rounds with their tasks: what a rewrite learns from. One in the task scope of prompts."""
+
+
+class Engine(Protocol):
+    """Rewrites the players' prompts from what their rounds brought (§2.4, Eq. 2)."""
+
+    name: str
+
+    async def rewrite(self, name: str, prompts: Prompts, played: Played) -> tuple[str, str]:
+        """(the prompt to go on with, why it is the old one or "") for `target`, `judge` or `tools.NAME`.
+
+        `prompts` are all players' as they are now. An engine that fails keeps the old prompt and says
+        so; only `RunStopped` leaves it.
+        """
         ...

@@ -38,7 +38,7 @@ class Settings(BaseModel):
     )
     engine: str = Field(
         "",
-        description="Model that rewrites prompts (TextGrad); empty: the judge's; with an evidence judge, or an expected one, there is none and prompts stay.",
+        description="Model that rewrites prompts (TextGrad); `evidence` is rules over tool findings, no model; empty: the judge's, and none with an evidence or expected judge.",
     )
 
     task_field: str = Field(

@@ -72,7 +72,7 @@ class Knowledge(_Record):
     weight: float = Field(default=1.0, gt=0)
     """How much the verdict counts beside other tools' in rule-based judging."""
     data: Any = None
-    """Structured findings: boxes, masks, points, URLs; any JSON value."""
+    """Structured findings: boxes, masks, points, URLs; any JSON value. See `tools.base.Finding` for passages."""
     error: str | None = None
     """Why there is no finding: the tool raised or ran out of time."""
     seconds: float = Field(default=0.0, ge=0)
@@ -138,6 +138,16 @@ class Prompts(_Record):
     def version(self) -> str:
         """Content hash, 12 hex digits; equal prompts have equal versions."""
         return stable_hash(self.model_dump())[:12]
+
+    def of(self, name: str) -> str:
+        """The prompt of `target`, `judge` or `tools.NAME`."""
+        return self.tools[name.removeprefix("tools.")] if name.startswith("tools.") else str(getattr(self, name))
+
+    def put(self, name: str, text: str) -> Prompts:
+        """These prompts with one of them replaced."""
+        if name.startswith("tools."):
+            return self.model_copy(update={"tools": {**self.tools, name.removeprefix("tools."): text}})
+        return self.model_copy(update={name: text})
 
 
 class Update(_Record):

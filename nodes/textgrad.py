@@ -1,4 +1,6 @@
-"""The textgrad package behind one small class; its pitfalls are kept in here.
+"""TextGrad rewrites prompts: the default engine, and the textgrad package with its pitfalls kept in here.
+
+The round's feedback is the textual gradient; each prompt gets one optimiser step.
 
 - Importing it would import litellm (seconds, and a look at the network), create ./logs and log
   every prompt: litellm is stubbed while importing, the log folder is temporary, the logger silenced.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import sys
 import tempfile
 import types
@@ -20,9 +23,87 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
+from anyprefer.graph.errors import AnypreferError, RunStopped
+from anyprefer.graph.models import model_name
+from anyprefer.graph.roles import Played
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import derive_seed
+from anyprefer.graph.state import Prompts, Round, Task, as_text, derive_seed
+from anyprefer.nodes import prompts as texts
 from anyprefer.nodes.ask import call
+
+_OPEN, _CLOSE = "<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>"
+MAX_GROWTH = 4
+"""A rewrite longer than this many times the old prompt plus 2000 characters is refused."""
+
+
+class TextGrad:
+    """An engine that asks a chat model, through the textgrad package."""
+
+    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
+        self.model = model
+        self.settings = settings
+        self.name = model_name(model)
+
+    async def rewrite(self, name: str, prompts: Prompts, played: Played) -> tuple[str, str]:
+        """One call. The old prompt and the reason where the answer is of no use."""
+        old = prompts.of(name)
+        rewriter = Rewriter(self.model, self.settings)
+        try:
+            await rewriter.step(old, _role(name), "\n\n".join(feedback_text(*one) for one in played))
+        except RunStopped:
+            raise
+        except AnypreferError as error:
+            return old, str(error)
+        except IndexError:
+            return old, _untagged(rewriter.answer)
+        return usable(rewriter.answer, old)
+
+
+class NoEngine:
+    """Stands where nobody rewrites prompts."""
+
+    name = "none"
+
+    async def rewrite(self, name: str, prompts: Prompts, played: Played) -> tuple[str, str]:
+        """The old prompt."""
+        return prompts.of(name), "no engine rewrites prompts in this run"
+
+
+def _role(name: str) -> str:
+    """What the prompt is for, as TextGrad's optimiser is told."""
+    kind, _, tool = name.partition(".")
+    return texts.fill(texts.text("role_tool"), tool=tool) if kind == "tools" else texts.text(f"role_{kind}")
+
+
+def feedback_text(task: Task, played: Round) -> str:
+    """The gradient: the pair that was rated, its reward and the reward's analysis."""
+    pair = played.pair
+    return texts.fill(
+        texts.text("feedback"),
+        query=task.prompt,
+        positive=f"Positive response: {as_text(pair.chosen)}" if pair else "",
+        negative=f"Negative response: {as_text(pair.rejected)}" if pair else "",
+        score=f"{played.reward.score:g}/10" if played.reward else "none, no pair could be formed",
+        analysis=played.feedback,
+    )
+
+
+def usable(answer: str, old: str) -> tuple[str, str]:
+    """(the prompt to go on with, why it is the old one or ""). The last tagged text counts, since
+    models mention the tags before they use them."""
+    found = re.findall(re.escape(_OPEN) + r"(.*?)" + re.escape(_CLOSE), answer, re.DOTALL)
+    new = found[-1].split(_OPEN)[-1].strip() if found else ""
+    if not new:
+        return old, _untagged(answer)
+    if new == old:
+        return old, "the rewrite is the same text"
+    if len(new) > MAX_GROWTH * len(old) + 2000:
+        return old, f"the rewrite has {len(new)} characters, too many for a prompt of {len(old)}"
+    return new, ""
+
+
+def _untagged(answer: str) -> str:
+    return f"no improved text in the answer: {answer[:300]!r}"
 
 
 @cache

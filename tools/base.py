@@ -45,7 +45,8 @@ class Finding:
     weight: float = 1.0
     """How much the verdict counts in rule-based judging."""
     data: Any = None
-    """Boxes, masks, points, URLs: any JSON value."""
+    """Boxes, masks, points, URLs: any JSON value. A passage, or a list of them, best first, is a mapping whose
+    `text` holds whoever answers; `form` is the form asked for. The evidence engine tells both to the target."""
     seconds: float | None = None
     """Latency, when it is known; the game measures it otherwise."""
 

@@ -40,7 +40,9 @@ def calculator(task: Task, candidate: Candidate) -> Finding:
         final = final_number(candidate.text)
         right = says(final, asked[1])
         number = "no number" if final is None else f"{final[:40]}, which is {'right' if right else 'wrong'}"
-        return Finding(f"{asked[0]} = {asked[1]}. The answer's final number: {number}. {notes}", verdict=float(right))
+        known = f"{asked[0]} = {asked[1]}."
+        text = f"{known} The answer's final number: {number}. {notes}"
+        return Finding(text, verdict=float(right), data={"text": known})
     return Finding(notes, verdict=1 - len(wrong) / len(stated) if stated else None)
 
 

@@ -7,6 +7,7 @@ from anyprefer.nodes import prompts
 
 SLOTS = {
     "aggregate": {"knowledge", "previous", "query", "answers"},
+    "evidence_hint": {"query", "known", "form"},
     "feedback": {"query", "positive", "negative", "score", "analysis"},
     "judge": {"examples", "context", "query", "answers", "count"},
     "judge_policy": {"task_field"},

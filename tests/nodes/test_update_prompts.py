@@ -1,6 +1,6 @@
 import pytest
 
-from anyprefer.nodes.update_prompts import usable
+from anyprefer.nodes.textgrad import usable
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task, play
 
