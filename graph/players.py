@@ -17,6 +17,7 @@ from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
 from anyprefer.graph.models.traits import keep_secret
 from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
+from anyprefer.graph.samples import SharedTarget
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
 from anyprefer.nodes.evidence_engine import EvidenceEngine
@@ -131,8 +132,10 @@ class _Loader:
 
     def target(self, given: Any) -> Target:
         if isinstance(given, str | BaseChatModel):
-            return ChatTarget(self.chat(given, "target"), self.settings)
-        return _able(given, "target", "sample")  # type: ignore[no-any-return]
+            player: Target = ChatTarget(self.chat(given, "target"), self.settings)
+        else:
+            player = _able(given, "target", "sample")
+        return SharedTarget(player, self.settings) if self.settings.samples else player
 
     def judge(self, given: Any) -> Judge:
         if given == EVIDENCE:

@@ -104,6 +104,9 @@ class Settings(BaseModel):
     failures_in_a_row: int = Field(
         100, ge=0, description="Stop when so many tasks failed one after another, for whatever reason; 0: never."
     )
+    samples: str = Field(
+        "", description="File of the target's answers that several runs share, so that equal ones are sampled once."
+    )
     record: str = Field("", description="File that records every model and tool call, for `replay:FILE`.")
     trace: bool = Field(False, description="Record traces to traces.db in the run folder, for MLflow's page.")
     shard_rows: int = Field(0, ge=0, description="Rows in one output file, then the next begins; 0: one file each.")
@@ -152,7 +155,7 @@ class Settings(BaseModel):
 
 
 MANNER = (
-    "concurrency", "accept", "failures_in_a_row", "record", "trace", "shard_rows", "format", "workers", "ray",
+    "concurrency", "accept", "failures_in_a_row", "samples", "record", "trace", "shard_rows", "format", "workers", "ray",
     "api_key", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
     "hedge", "max_calls", "max_tokens", "max_cost", "prices",
 )  # fmt: skip

@@ -34,7 +34,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Tools": ("tools", "tool_options", "tool_timeout"),
     "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
     "Rounds": ("threshold", "max_rounds", "feedback"),
-    "Run": ("seed", "concurrency", "accept", "failures_in_a_row", "workers", "ray", "record", "trace"),
+    "Run": ("seed", "concurrency", "accept", "failures_in_a_row", "workers", "ray", "samples", "record", "trace"),
     "Output": ("shard_rows", "format"),
     "Servers": (
         "api_key",
