@@ -1,14 +1,17 @@
 """How fast DPO trains a LoRA adapter: ours beside TRL's DPOTrainer with its default settings, on the same pairs.
 
     python benchmarks/dpo.py runs/first --seeds 0 1 2 --json dpo.json
-    python benchmarks/dpo.py runs/first --base hf:ORG/MODEL --preset paper --seeds 0
+    python benchmarks/dpo.py runs/first --base hf:ORG/MODEL --preset paper --seeds 0 --heldout 40
 
 Both get the same base, pairs, LoRA shape, loss, learning rate, schedule, batch size, length limit and seeds.
 The stock run leaves everything else as TRL has it: weights in float32 under bfloat16 autocast, gradient
-checkpointing, the reference computed in every step, pairs in random order. Seconds include the
-reference pass and not the loading of the model. Final loss: mean over the updates of the last epoch; compare
-it with `--loss sigmoid`, whose mean does not depend on which pairs shared a batch. On a CPU that others use too,
+checkpointing, the reference computed in every step, pairs in random order; `--float32` adds one without autocast.
+Seconds include the reference pass and not the loading of the model. On a CPU that others use too,
 `--threads 1` and the column of pairs a CPU second are the steadier measure.
+
+The losses logged while training depend on the order of the pairs (a pair seen late meets a better model) and, with
+sft, on which of them shared a batch, so they are not compared. Afterwards one piece of code computes every adapter's
+loss in float32 against the base, on the same batches of the training pairs and of `--heldout` pairs kept apart.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ import statistics
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.functional import logsigmoid
 from transformers import AutoModelForCausalLM, PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
@@ -32,8 +37,12 @@ from anyprefer.training.launch import on_cpu
 from anyprefer.training.pairs import load_pairs
 from anyprefer.training.settings import TrainSettings, train_settings
 
+STOCK = "TRL's defaults"
+REFERENCE: dict[str, tuple[Any, Any]] = {}
+Runs = dict[str, list[dict[str, float]]]
 
-def stock(rows: Any, base: str, settings: TrainSettings, folder: Path) -> DPOTrainer:
+
+def stock(rows: Any, base: str, settings: TrainSettings, folder: Path, autocast: bool | None = None) -> DPOTrainer:
     weights = load_weights(base, dtype="float32", device="cpu", merge=False)
     model = AutoModelForCausalLM.from_pretrained(weights.model.config._name_or_path, dtype=torch.float32)
     arguments = DPOConfig(
@@ -50,6 +59,7 @@ def stock(rows: Any, base: str, settings: TrainSettings, folder: Path) -> DPOTra
         lr_scheduler_type=settings.scheduler,
         seed=settings.seed,
         use_cpu=on_cpu(),
+        bf16=autocast,
         logging_steps=1,
         save_strategy="no",
         report_to="none",
@@ -67,23 +77,57 @@ def ours(rows: Any, base: str, settings: TrainSettings, folder: Path) -> DPOTrai
     return dpo._trainer(dpo._by_length(rows), base, settings, folder)
 
 
-def one_run(build: Any, rows: Any, base: str, settings: TrainSettings) -> dict[str, float]:
-    """Pairs a second and the last epoch's mean loss of one training run."""
+def one_run(build: Any, sets: dict[str, Any], base: str, settings: TrainSettings) -> dict[str, float]:
+    """Pairs a second of one training run, and the adapter's losses afterwards."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         clock = _Clock()
-        trainer = clock.around(build, rows, base, settings, Path(folder))
+        trainer = clock.around(build, sets["training"], base, settings, Path(folder))
         for shown in (ProgressCallback, PrinterCallback):
             trainer.remove_callback(shown)
         began, busy = time.perf_counter(), time.process_time()
         trainer.train()
         seconds = time.perf_counter() - began + clock.reference
         cpu_seconds = time.process_time() - busy + clock.cpu
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    last = losses[-max(1, round(len(losses) / settings.epochs)) :]
-    played = len(rows) * settings.epochs
-    speeds = {"pairs_per_second": played / seconds, "pairs_per_cpu_second": played / cpu_seconds}
-    return {**speeds, "loss": statistics.mean(last)}
+        adapter = Path(folder) / "adapter"
+        dpo._save_adapter(trainer, base, adapter)
+        losses = final_losses(trainer, adapter, sets)
+    played = len(sets["training"]) * settings.epochs
+    return {"pairs_per_second": played / seconds, "pairs_per_cpu_second": played / cpu_seconds, **losses}
+
+
+@torch.no_grad()
+def final_losses(trainer: DPOTrainer, adapter: Path, sets: dict[str, Any]) -> dict[str, float]:
+    """DPO loss against the base and nats a token of the chosen answers, on each set of pairs."""
+    model = load_weights(str(adapter), dtype="float32", merge=False).model.eval()
+    losses = {}
+    for name, rows in sets.items():
+        tokens = trainer._prepare_dataset(rows, trainer.processing_class, trainer.args, name)
+        batches = [
+            trainer.data_collator(list(tokens.select(range(at, min(at + 8, len(tokens))))))
+            for at in range(0, len(tokens), 8)
+        ]
+        chosen, rejected = answer_logps(model, batches)
+        if name not in REFERENCE:  # the same for every adapter on this base
+            with model.disable_adapter():
+                REFERENCE[name] = answer_logps(model, batches)
+        ref_chosen, ref_rejected = REFERENCE[name]
+        margins = (chosen - ref_chosen) - (rejected - ref_rejected)  # (pairs,)
+        losses[f"{name}, DPO"] = -logsigmoid(trainer.beta * margins).mean().item()
+        answered = sum(batch["completion_mask"].chunk(2)[0].sum().item() for batch in batches)
+        losses[f"{name}, chosen answers' nats a token"] = -chosen.sum().item() / answered
+    return losses
+
+
+def answer_logps(model: Any, batches: list[dict[str, Any]]) -> tuple[Any, Any]:
+    """Log-probability of each chosen and each rejected answer, without TRL's fused head: (pairs,), (pairs,)."""
+    halves = []
+    for batch in batches:
+        ids, answers = batch["input_ids"].to(model.device), batch["completion_mask"].to(model.device)  # (2 B, T)
+        logits = model(input_ids=ids, attention_mask=batch["attention_mask"].to(model.device)).logits
+        logps = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+        halves.append((logps * answers[:, 1:]).sum(1).chunk(2))
+    return tuple(torch.cat(half) for half in zip(*halves, strict=True))
 
 
 class _Clock:
@@ -108,22 +152,33 @@ class _Clock:
             DPOTrainer._precompute_ref_logps = real
 
 
-def table(runs: dict[str, list[dict[str, float]]]) -> str:
-    """Medians with their range, the median of the seed-by-seed speed ratios to the first, and the final losses."""
-    first = next(iter(runs.values()))
+def speed_table(runs: Runs) -> str:
+    """Medians with their range, and the median of the seed-by-seed speed ratios to the stock run."""
     lines = [
-        "| trainer | pairs/s median [min, max] | times the first | pairs a CPU second | times the first | final loss by seed |",
-        "|---|---|---|---|---|---|",
+        "| trainer | pairs/s median [min, max] | times the first | pairs a CPU second | times the first |",
+        "|---|---|---|---|---|",
     ]
     for name, values in runs.items():
         cells = [name]
         for measure in ("pairs_per_second", "pairs_per_cpu_second"):
             speeds = [run[measure] for run in values]
-            ratios = [run[measure] / base[measure] for run, base in zip(values, first, strict=True)]
+            ratios = [run[measure] / base[measure] for run, base in zip(values, runs[STOCK], strict=True)]
             cells.append(f"{statistics.median(speeds):.2f} [{min(speeds):.2f}, {max(speeds):.2f}]")
             cells.append(f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]")
-        cells.append(", ".join(f"{run['loss']:.3f}" for run in values))
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def loss_table(runs: Runs) -> str:
+    """Losses after training by seed, and the mean and standard deviation of the seed-by-seed differences to the stock run."""
+    lines = ["| pairs, loss | trainer | after training, by seed | less the first: mean (SD) |", "|---|---|---|---|"]
+    for measure in [name for name in runs[STOCK][0] if not name.startswith("pairs_per")]:
+        for name, values in runs.items():
+            losses = [run[measure] for run in values]
+            differences = [run[measure] - base[measure] for run, base in zip(values, runs[STOCK], strict=True)]
+            spread = f" ({statistics.stdev(differences):.4f})" if len(differences) > 1 else ""
+            shown = "" if name == STOCK else f"{statistics.mean(differences):+.4f}{spread}"
+            lines.append(f"| {measure} | {name} | {' '.join(f'{loss:.4f}' for loss in losses)} | {shown} |")
     return "\n".join(lines)
 
 
@@ -133,24 +188,38 @@ def main() -> None:
     parser.add_argument("--base", default="smollm2", help="smollm2 or hf:ID-or-folder")
     parser.add_argument("--preset", default="embedded")
     parser.add_argument("--epochs", type=float)
+    parser.add_argument("--batch-size", type=int)
     parser.add_argument("--loss", nargs="+", help="loss types of weight 1; default: the preset's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--heldout", type=int, default=0, help="so many pairs, the last, are kept apart from training")
+    parser.add_argument("--float32", action="store_true", help="also TRL's defaults without autocast")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
 
     loss = {"loss_type": tuple(given.loss), "loss_weights": (1.0,) * len(given.loss)} if given.loss else {}
     rows = load_pairs(*given.pairs)
-    runs: dict[str, list[dict[str, float]]] = {"TRL's defaults": [], "ours": []}
+    split = len(rows) - given.heldout
+    sets = {"training": rows.select(range(split))}
+    sets |= {"heldout": rows.select(range(split, len(rows)))} if given.heldout else {}
+    arms = {
+        STOCK: stock,
+        **({"TRL's in float32": partial(stock, autocast=False)} if given.float32 else {}),
+        "ours": ours,
+    }
+    runs: Runs = {name: [] for name in arms}
     use_threads(given.threads)
     for seed in given.seeds:
-        settings = train_settings(given.preset, seed=seed, epochs=given.epochs, threads=given.threads, **loss)
-        for name, build in (("TRL's defaults", stock), ("ours", ours)):
-            runs[name].append(one_run(build, rows, given.base.removeprefix("hf:"), settings))
+        changes = {"epochs": given.epochs, "batch_size": given.batch_size, "threads": given.threads, **loss}
+        settings = train_settings(given.preset, seed=seed, **changes)
+        for name, build in arms.items():
+            runs[name].append(one_run(build, sets, given.base.removeprefix("hf:"), settings))
             print(f"# seed {seed}: {name} {runs[name][-1]}", flush=True)
     kind = "cpu" if on_cpu() else torch.cuda.get_device_name()
     machine = f"{kind}, {torch.get_num_threads()} threads of torch {torch.__version__}"
-    print(f"\n{len(rows)} pairs, {settings.epochs:g} epochs, batch {settings.batch_size}, {machine}\n\n{table(runs)}")
+    counts = ", ".join(f"{len(pairs)} {name} pairs" for name, pairs in sets.items())
+    print(f"\n{counts}, {settings.epochs:g} epochs, batch {settings.batch_size}, {machine}")
+    print(f"\n{speed_table(runs)}\n\n{loss_table(runs)}")
     if given.json:
         given.json.write_text(json.dumps({"machine": machine, "runs": runs}, indent=2) + "\n", encoding="utf-8")
 

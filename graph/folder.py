@@ -129,7 +129,7 @@ class RunFolder:
         return self._scrub(text).encode() + b"\n"
 
     def _note_settings(self) -> None:
-        _write_json(self.path / "settings.json", self.settings.model_dump(mode="json"))
+        write_json(self.path / "settings.json", self.settings.model_dump(mode="json"))
 
     def note(self) -> None:
         """Writes run.json with the counts so far."""
@@ -149,10 +149,10 @@ class RunFolder:
             ],
             "seed": self.settings.seed,
             "settings_digest": self.settings.digest(),
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": {"python": platform.python_version(), **versions()},
         }
         try:
-            _write_json(self.path / "run.json", said)
+            write_json(self.path / "run.json", said)
         except OSError as error:
             raise unwritable(self.path, error.strerror) from error
 
@@ -241,13 +241,15 @@ def row_messages(task: Task) -> list[Message]:
     return [*head, {"role": "user", "content": task.prompt}]
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes a whole file or none: what reads it meets no half of it."""
     fresh = path.with_name(path.name + ".new")
     fresh.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     fresh.replace(path)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Version of each library that shapes a result, by name; those that are not installed are left out."""
     found = {}
     for name in PACKAGES:
         try:

@@ -80,13 +80,23 @@ class Demo:
 
 
 def table(iterations: Sequence[Iteration]) -> list[list[str]]:
-    """Rows of cells: a heading, then a family each with its accuracy and interval before and after."""
-    heading = ["family", *("before" if it.number == 0 else f"iteration {it.number}" for it in iterations), "change"]
+    """Rows of cells: a heading, then a family each with its accuracy and interval before and after.
+
+    The change is that of the target that plays on: iterations that were not adopted are shown and not counted.
+    """
+    heading = ["family", *(_heading(it) for it in iterations), "change"]
     rows = []
     for name in iterations[0].results:
         results = [it.results[name] for it in iterations]
-        rows.append([f"{name} (n = {results[0].n})", *(_cell(result) for result in results), change(results)])
+        kept = [it.results[name] for it in iterations if it.adopted]
+        rows.append([f"{name} (n = {results[0].n})", *(_cell(result) for result in results), change(kept)])
     return [heading, *rows]
+
+
+def _heading(iteration: Iteration) -> str:
+    if iteration.number == 0:
+        return "before"
+    return f"iteration {iteration.number}{'' if iteration.adopted else ' (not adopted)'}"
 
 
 def change(results: Sequence[EvalResult]) -> str:
@@ -111,7 +121,11 @@ def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
     judge = "rules over tool verdicts, no model" if settings.judge == "evidence" else settings.judge
     heading, *rows = table(iterations)
     lines = [heading, ["---"] * len(heading), *rows]
-    pairs = [f"- iteration {it.number}: {it.counts}" for it in iterations if it.counts]
+    pairs = [
+        f"- iteration {it.number}: {it.counts}{'' if it.adopted else f'; not adopted: {it.reason}'}"
+        for it in iterations
+        if it.counts
+    ]
     return "\n".join(
         [
             "# Held-out accuracy",

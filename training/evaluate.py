@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from anyprefer.graph.errors import ModelSetupError, TrainingError
-from anyprefer.graph.models.traits import accepted_settings, model_name, redact
+from anyprefer.graph.folder import versions
+from anyprefer.graph.models.traits import accepted_settings, model_name, redact, traits_of
 from anyprefer.graph.state import Task
 
 IsCorrect = Callable[[Task, str], bool]
@@ -37,11 +38,16 @@ class EvalAnswer(BaseModel):
 
 
 class EvalResult(BaseModel):
-    """How many answers were right. Every task is in `n` or in `unscored`."""
+    """How many answers were right, and what is needed to ask again. Every task is in `n` or in `unscored`."""
 
     model_config = ConfigDict(frozen=True)
 
+    metric: str = "accuracy"
+    """What `correct` of `n` measures."""
     model: str
+    """The model's own name; an adapter's base."""
+    adapter: str = ""
+    """The adapter's folder, where one answered."""
     n: int = Field(ge=0)
     """Marked answers."""
     correct: int = Field(ge=0)
@@ -49,15 +55,20 @@ class EvalResult(BaseModel):
     """Tasks without an answer, because the model or the marking failed; in neither `n` nor `correct`."""
     first_error: str = ""
     """What the first unscored task ended with."""
+    marks: dict[str, bool] = Field(default_factory=dict)
+    """Whether each marked answer was right, by task id; the gate between iterations compares them."""
     seed: int
     temperature: float = Field(ge=0)
     max_tokens: int = Field(ge=1)
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Libraries that answered and marked."""
 
     @property
     def accuracy(self) -> float:
         """correct / n, 0..1; NaN when nothing was marked."""
         return self.correct / self.n if self.n else float("nan")
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def interval(self) -> tuple[float, float]:
         """95% Wilson interval of the accuracy."""
@@ -112,7 +123,9 @@ async def evaluate(
     if answers is not None:
         _write(rows, answers)
     return EvalResult(
-        model=model_name(model),
+        **_who(model),
+        marks={row.id: row.correct for row in rows if row.correct is not None},
+        versions=versions(),
         n=sum(row.correct is not None for row in rows),
         correct=sum(row.correct is True for row in rows),
         unscored=sum(row.correct is None for row in rows),
@@ -121,6 +134,16 @@ async def evaluate(
         temperature=temperature,
         max_tokens=max_tokens,
     )
+
+
+def _who(model: BaseChatModel) -> dict[str, str]:
+    """`model` and `adapter` of the result."""
+    name = model_name(model)
+    if not (traits_of(model).in_process and (Path(name) / "adapter_config.json").is_file()):
+        return {"model": name}
+    from anyprefer.graph.models.weights import adapter_base  # torch is loaded where such a model answers
+
+    return {"model": adapter_base(name) or "", "adapter": name}
 
 
 def _messages(task: Task, system: str) -> list[tuple[str, str]]:

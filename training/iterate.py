@@ -2,9 +2,13 @@
 
     iterate(Demo().plan(), Path("runs/loop"), Demo().evaluate)
 
-A folder holds one sub-folder an iteration, each with the run (`pairs/`), the adapter (`adapter/`) and
-the evaluation (`evaluation.json`). Every step that is complete is skipped when the same command is
-given again, and a half-finished synthesis goes on where it was.
+A folder holds one sub-folder an iteration, each with the run (`pairs/`), the adapter (`adapter/`), the
+evaluation (`evaluation.json`) and what the gate said of it (`gate.json`); with `replay` the pairs trained on
+again (`replay.jsonl`), with `merge` the whole model (`model/`). Every step that is complete is skipped when the
+same command is given again, and a half-finished synthesis goes on where it was.
+
+An iteration that the gate refuses changes nothing: the target before it plays the next one, and is what is
+trained further.
 
 A target behind a URL (`openai:NAME@URL`, a vLLM or SGLang server of the plan's `base`) is sampled there and
 trained here; each adapter is then served there under a new name, which plays the next iteration.
@@ -16,14 +20,16 @@ iteration. The reference policy of later rounds is `TrainSettings.reference`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
 from anyprefer.graph.errors import INTERRUPT, BudgetSpent, RunFolderError, SettingsError, TrainingError
+from anyprefer.graph.folder import write_json
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
 from anyprefer.graph.runner import Synthesis
@@ -31,8 +37,11 @@ from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Row, Task, stable_hash
 from anyprefer.training.dpo import REPORT, train
 from anyprefer.training.evaluate import EvalResult
+from anyprefer.training.gate import judged
+from anyprefer.training.merge import merge
+from anyprefer.training.replay import replayed
 from anyprefer.training.serving import serve_adapter
-from anyprefer.training.settings import TrainSettings
+from anyprefer.training.settings import IterateSettings, TrainSettings
 
 Evaluate = Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]
 """Held-out results, by name of the task set, of the target after so many iterations (0: before the
@@ -51,6 +60,8 @@ class Plan:
     """The tasks of iteration 1, 2, …"""
     base: str = ""
     """What is trained where the target is a server's: `smollm2` or `hf:…`, the model that server runs."""
+    loop: IterateSettings = field(default_factory=IterateSettings)
+    """The gate between iterations, what the next one trains, and which pairs it sees again."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +70,14 @@ class Iteration:
 
     number: int
     target: str
-    """Model string of the target after this iteration."""
+    """Model string of the target that plays on after this iteration: the one before, if this was not adopted."""
     counts: dict[str, int]
     """accepted, rejected, failed rows."""
     results: dict[str, EvalResult]
-    """Held-out results by family."""
+    """Held-out results by family of what was trained, adopted or not."""
+    adopted: bool = True
+    reason: str = ""
+    """Why it was not adopted."""
 
 
 class Steps:
@@ -90,17 +104,22 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
     target = plan.settings.target
     base = plan.base or target
     steps.step(0, "evaluate")
-    done = [Iteration(0, target, {}, _evaluated(folder / "base", target, 0, evaluate))]
-    steps.done(done[0])
+    standing = Iteration(0, target, {}, _evaluated(folder / "base", target, 0, evaluate))
+    steps.done(standing)
+    done, earlier = [standing], list[Path]()
     for number in range(1, plan.iterations + 1):
         home = folder / f"iteration-{number}"
         steps.step(number, "synthesise")
-        counts = _synthesised(plan, home / "pairs", target, number, steps)
+        counts = _synthesised(plan, home / "pairs", standing.target, number, steps)
         steps.step(number, "train")
-        base = f"hf:{_trained(plan, home, base)}"
-        target = _served(plan, number, home / "adapter") if plan.base else base
+        trained = _trained(plan, home, base, number, earlier)
+        candidate = _served(plan, number, trained) if plan.base else f"hf:{trained}"
         steps.step(number, "evaluate")
-        done.append(Iteration(number, target, counts, _evaluated(home, target, number, evaluate)))
+        results = _evaluated(home, candidate, number, evaluate)
+        refusal = _refused(home, standing.results, results) if plan.loop.gate else ""
+        done.append(Iteration(number, standing.target if refusal else candidate, counts, results, not refusal, refusal))
+        if not refusal:
+            standing, base, earlier = done[-1], f"hf:{trained}", [*earlier, home / "pairs"]
         steps.done(done[-1])
     return done
 
@@ -116,13 +135,21 @@ def _check(plan: Plan, folder: Path) -> None:
         )
     if plan.base and not (target.startswith("openai:") and "@" in target):
         raise SettingsError(f"a base is for a target behind a URL, openai:NAME@URL; {target!r} is trained itself")
+    if plan.base and plan.loop.adapter == "merge":
+        raise SettingsError(
+            "a server takes adapters, not merged models; leave adapter at chain for a target behind a URL"
+        )
     note = folder / "plan.json"
-    said = {"settings": plan.settings.digest(), "training": plan.training.model_dump(mode="json")}
+    said = {
+        "settings": plan.settings.digest(),
+        "training": plan.training.model_dump(mode="json"),
+        "loop": plan.loop.model_dump(mode="json"),
+    }
     said |= {"base": plan.base} if plan.base else {}
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:
         raise RunFolderError(f"{folder} was made with other settings; choose another folder or remove it")
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    write_json(note, said)
 
 
 def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Steps) -> dict[str, int]:
@@ -141,11 +168,15 @@ def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Step
     return counts
 
 
-def _trained(plan: Plan, home: Path, base: str) -> Path:
+def _trained(plan: Plan, home: Path, base: str, number: int, earlier: Sequence[Path]) -> Path:
+    """The folder of the adapter, or of the model it was merged into."""
     adapter = home / "adapter"
     if not (adapter / REPORT).exists():
-        train([home / "pairs"], base=base.removeprefix("hf:"), output=adapter, settings=plan.training)
-    return adapter
+        shutil.rmtree(adapter, ignore_errors=True)  # a run that was killed while it saved
+        seed = plan.training.seed + number
+        again = replayed(home / "pairs", earlier, plan.loop.replay, seed, home / "replay.jsonl")
+        train([home / "pairs", *again], base=base.removeprefix("hf:"), output=adapter, settings=plan.training)
+    return merge(adapter, home / "model", plan.training.dtype) if plan.loop.adapter == "merge" else adapter
 
 
 def _served(plan: Plan, number: int, adapter: Path) -> str:
@@ -166,9 +197,15 @@ def _evaluated(home: Path, target: str, number: int, evaluate: Evaluate) -> dict
     home.mkdir(parents=True, exist_ok=True)
     results = dict(evaluate(model, number, home))
     unload(model)
-    dumped = {name: result.model_dump(mode="json") for name, result in results.items()}
-    file.write_text(json.dumps(dumped, indent=2) + "\n", encoding="utf-8")
+    write_json(file, {name: result.model_dump(mode="json") for name, result in results.items()})
     return results
+
+
+def _refused(home: Path, before: Mapping[str, EvalResult], after: Mapping[str, EvalResult]) -> str:
+    """Why the gate does not let this iteration pass; empty if it does."""
+    verdict = judged(before, after)
+    write_json(home / "gate.json", verdict.model_dump(mode="json"))
+    return verdict.reason
 
 
 def unload(holder: Any) -> None:

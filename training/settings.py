@@ -1,8 +1,8 @@
-"""How a target is trained: one frozen object, and the presets that name good values of it."""
+"""How a target is trained, and how iterations follow each other: frozen objects, and presets of good values."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ LossName = Literal[
     "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
 ]  # fmt: skip
 """The losses of TRL's DPOTrainer."""
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 
 class TrainSettings(BaseModel):
@@ -59,6 +60,29 @@ class TrainSettings(BaseModel):
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as the process may use.")
 
 
+class IterateSettings(BaseModel):
+    """Every knob of `iterate` that is neither of the game nor of one round's training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    gate: bool = Field(
+        True,
+        description="Adopt an iteration only if it does not lose held-out tasks beyond chance (exact paired test, 95%); "
+        "else the target before it plays on.",
+    )
+    adapter: Literal["chain", "merge"] = Field(
+        "chain",
+        description="What the next iteration trains: chain, the same adapter further; "
+        "merge, a fresh adapter on the model the last one was merged into (a whole model is saved each time).",
+    )
+    replay: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the adopted iterations' pairs that is trained on again with the new ones.",
+    )
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "embedded": {
@@ -85,12 +109,21 @@ def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
     if preset not in PRESETS:
         raise TrainingError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     given = {name: value for name, value in changes.items() if value is not None}
+    settings = _checked(TrainSettings, {**PRESETS[preset], **given})
+    if len(settings.loss_type) != len(settings.loss_weights):
+        raise TrainingError("loss_type and loss_weights must have the same length")
+    return settings
+
+
+def iterate_settings(**changes: Any) -> IterateSettings:
+    """The defaults with changes. Raises `TrainingError` naming the setting and the mend."""
+    return _checked(IterateSettings, changes)
+
+
+def _checked(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
     try:
-        settings = TrainSettings(**{**PRESETS[preset], **given})
+        return kind(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise TrainingError(f"training setting {name!r}: {first['msg']} (got {first['input']!r})") from None
-    if len(settings.loss_type) != len(settings.loss_weights):
-        raise TrainingError("loss_type and loss_weights must have the same length")
-    return settings

@@ -20,7 +20,7 @@ from anyprefer.graph.cli.synth import Column, Config, Input, Limit, columns_of, 
 from anyprefer.graph.cli.train import PANELS as TRAIN_PANELS
 from anyprefer.graph.cli.train import Preset, default_preset
 from anyprefer.graph.settings import Settings
-from anyprefer.training.settings import TrainSettings, train_settings
+from anyprefer.training.settings import IterateSettings, TrainSettings, iterate_settings, train_settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from anyprefer.training.iterate import Evaluate, Iteration, Plan
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")]
+LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
+"""The fields of `IterateSettings` as help shows them."""
 Iterations = Annotated[int, typer.Option(min=1, metavar="N", help="How often to synthesise and train.")]
 
 
 @flags(Settings, into="values", panels=PANELS, leave_out=("record", "trace"))
 @flags(TrainSettings, into="training", panels=TRAIN_PANELS, leave_out=("seed",))
+@flags(IterateSettings, into="loop", panels=LOOP_PANELS)
 def iterate(
     source: Input,
     heldout: Annotated[
@@ -63,11 +66,13 @@ def iterate(
     *,
     values: Values,
     training: Values,
+    loop: Values,
 ) -> None:
     """Synthesise, train, evaluate; then again with the stronger target.
 
     A folder holds each iteration's pairs, adapter and evaluation. Finished
-    steps are skipped when the same command is given again.
+    steps are skipped when the same command is given again. An iteration that
+    loses held-out tasks beyond chance is not adopted (--no-gate adopts all).
 
     [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --iterations 3[/]
     [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --target openai:my-7b@http://gpu:8000/v1 --base hf:my/7b[/]
@@ -84,6 +89,7 @@ def iterate(
         iterations,
         lambda n: tasks[(n - 1) % len(tasks)],
         base,
+        iterate_settings(**loop),
     )
     _run(plan, folder, _marked(heldout, columns_of(column), settings))
 
@@ -152,6 +158,8 @@ def _shown(console: Console, plan: Plan) -> Iterator[Any]:
                 for name, result in iteration.results.items():
                     low, high = result.interval
                     console.print(f"  {name}: {result.accuracy:.1%} [{low:.1%}, {high:.1%}], n = {result.n}")
+                if not iteration.adopted:
+                    console.print(Text(f"not adopted, the target before plays on: {iteration.reason}", "yellow"))
 
         yield Shown()
 

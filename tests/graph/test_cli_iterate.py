@@ -8,6 +8,7 @@ from anyprefer.graph.errors import TrainingError
 from anyprefer.graph.state import Row
 from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.iterate import Iteration
+from anyprefer.training.settings import IterateSettings
 from tests.cli import refused, run, write
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -45,6 +46,7 @@ def test_iterate_plans_from_flags_and_writes_a_report(planned):
     assert given.exit_code == 0, given.output
     [(plan, _)] = planned
     assert (plan.settings.candidates, plan.settings.seed, plan.training.epochs, plan.training.seed) == (3, 5, 1, 5)
+    assert plan.loop == IterateSettings()
     assert plan.training.lora_r == 16  # the embedded preset, since the target is smollm2
     first, second = plan.tasks(1), plan.tasks(2)
     assert {task.id for task in first}.isdisjoint(task.id for task in second)
@@ -53,6 +55,31 @@ def test_iterate_plans_from_flags_and_writes_a_report(planned):
     report = Path("loop/report.md").read_text()
     assert "| held (n = 100) | 10.0% [5.5%, 17.4%] | 40.0%" in report
     assert "no model" in report
+
+
+def test_flags_turn_the_gate_the_adapter_and_the_replay(planned):
+    write("held.jsonl", [{"question": "2 + 2?", "reference": "4"}])
+    flags = ("--no-gate", "--adapter", "merge", "--replay", 0.5)
+    run("iterate", "sums.jsonl", "--column", "prompt=question", "--heldout", "held.jsonl", *flags, "--out", "loop")
+    assert planned[0][0].loop == IterateSettings(gate=False, adapter="merge", replay=0.5)
+
+
+def test_a_refused_iteration_is_said_and_reported(monkeypatch):
+    def iterate(plan, folder, evaluate, steps):
+        folder.mkdir(parents=True)
+        done = [
+            Iteration(0, "smollm2", {}, {"held": result(50)}),
+            Iteration(1, "smollm2", {"accepted": 1}, {"held": result(10)}, adopted=False, reason="accuracy fell"),
+        ]
+        for each in done:
+            steps.done(each)
+        return done
+
+    monkeypatch.setattr("anyprefer.training.iterate.iterate", iterate)
+    given = run("demo", "--out", "show")
+    assert "not adopted, the target before plays on: accuracy fell" in given.output
+    assert "model: smollm2" in given.output
+    assert "not adopted: accuracy fell" in Path("show/report.md").read_text()
 
 
 def test_iterations_repeat_all_tasks_unless_they_share_them(planned):

@@ -4,6 +4,8 @@ import math
 import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
 
 from anyprefer.graph.errors import TrainingError
 from anyprefer.graph.models.local import LocalChat
@@ -32,6 +34,8 @@ async def test_right_answers_are_counted():
     result = await evaluate(fake("yes", "no", "yes", "yes"), TASKS, is_correct, concurrency=1)
     assert (result.n, result.correct, result.unscored, result.accuracy) == (4, 3, 0, 0.75)
     assert result.temperature == 0
+    assert (result.metric, result.adapter) == ("accuracy", "")
+    assert "anyprefer" in result.versions
 
 
 async def test_a_failed_call_is_unscored_not_wrong(tmp_path):
@@ -42,6 +46,7 @@ async def test_a_failed_call_is_unscored_not_wrong(tmp_path):
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert [row["correct"] for row in rows] == [True, True, None, False]
     assert [row["id"] for row in rows] == ["0", "1", "2", "3"]
+    assert result.marks == {"0": True, "1": True, "3": False}
 
 
 async def test_a_local_model_is_asked_in_batches(tiny):
@@ -49,6 +54,19 @@ async def test_a_local_model_is_asked_in_batches(tiny):
     result = await evaluate(model, TASKS, lambda task, answer: bool(answer), max_tokens=3)
     model.unload()
     assert (result.n, result.model, result.max_tokens) == (4, str(tiny), 3)
+
+
+async def test_an_adapter_is_named_beside_its_base_and_read_back(tiny, tmp_path):
+    config = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
+    base = AutoModelForCausalLM.from_pretrained(tiny)
+    get_peft_model(base, config).save_pretrained(tmp_path, save_embedding_layers=False)
+    model = LocalChat(model=str(tmp_path), dtype="float32")
+    result = await evaluate(model, TASKS, is_correct, max_tokens=3)
+    model.unload()
+    assert (result.model, result.adapter) == (str(tiny), str(tmp_path))
+    saved = json.loads(result.model_dump_json())
+    assert saved["interval"] == pytest.approx(result.interval)
+    assert EvalResult.model_validate(saved) == result
 
 
 async def test_a_task_keeps_its_own_system_message():

@@ -1,28 +1,36 @@
 import json
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
 
 from anyprefer.graph import Settings, Synthesis, Task
 from anyprefer.graph.errors import BudgetSpent, RunFolderError, SettingsError, TrainingError
+from anyprefer.graph.models.weights import load_weights
 from anyprefer.tools import Finding, tool
 from anyprefer.training.demo import Demo, change, markdown, table
+from anyprefer.training.dpo import REPORT
 from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.families import FAMILIES
 from anyprefer.training.iterate import Iteration, Plan, Steps, iterate
-from anyprefer.training.settings import train_settings
+from anyprefer.training.settings import iterate_settings, train_settings
 
 TASKS = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
 TRAINING = train_settings("embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3)
 
 
 def result(correct, n=100):
-    return EvalResult(model="m", n=n, correct=correct, seed=0, temperature=0.0, max_tokens=8)
+    """The first `correct` of the tasks are right."""
+    marks = {str(task): task < correct for task in range(n)}
+    return EvalResult(model="m", n=n, correct=correct, marks=marks, seed=0, temperature=0.0, max_tokens=8)
 
 
-def plan(tiny, **values):
+def plan(tiny, loop=None, **values):
     given = {"judge": "evidence", "candidates": 3, "max_new_tokens": 6, "threshold": 1.0, "max_rounds": 1, **values}
     settings = Settings(target=f"hf:{tiny}", tools=("answer_length",), **given)
-    return Plan(settings, TRAINING, iterations=2, tasks=lambda number: TASKS[(number - 1) * 3 : number * 3])
+    loop = iterate_settings(**loop or {})
+    return Plan(settings, TRAINING, iterations=2, tasks=lambda number: TASKS[(number - 1) * 3 : number * 3], loop=loop)
 
 
 class Log(Steps):
@@ -70,6 +78,110 @@ def test_two_iterations_each_train_the_model_the_next_one_plays(tiny, tmp_path, 
     assert len(asked) == 3
 
 
+def trained_on(folder, number):
+    """Base and files of an iteration's training."""
+    report = json.loads((folder / f"iteration-{number}" / "adapter" / REPORT).read_text())
+    return report["base"], [Path(file["path"]).name for file in report["pairs"]]
+
+
+def test_a_worse_iteration_is_not_adopted_and_resuming_sees_the_same(tiny, tmp_path, answer_length):
+    asked = []
+
+    def evaluate(model, number, home):
+        asked.append(number)
+        return {"short": result({0: 50, 1: 40, 2: 60}[number])}
+
+    log = Log()
+    done = iterate(plan(tiny, {"replay": 1.0}), tmp_path, evaluate, log)
+    assert [it.adopted for it in done] == [True, False, True]
+    assert "from 50.0% to 40.0% (10 tasks lost, 0 gained" in done[1].reason
+    assert [it.target for it in done] == [f"hf:{tiny}", f"hf:{tiny}", f"hf:{tmp_path / 'iteration-2' / 'adapter'}"]
+    assert {target for _, _, target in log.rows} == {str(tiny)}
+    assert trained_on(tmp_path, 2) == (str(tiny), ["pairs.jsonl"])  # refused pairs are not replayed
+    said = json.loads((tmp_path / "iteration-1" / "gate.json").read_text())
+    assert (said["adopted"], said["reason"]) == (False, done[1].reason)
+
+    assert iterate(plan(tiny, {"replay": 1.0}), tmp_path, evaluate) == done
+    assert asked == [0, 1, 2]
+
+
+def test_without_the_gate_every_iteration_is_adopted(tiny, tmp_path, answer_length):
+    def evaluate(model, number, home):
+        return {"short": result(50 - 25 * number)}
+
+    done = iterate(plan(tiny, {"gate": False}), tmp_path, evaluate)
+    assert [it.adopted for it in done] == [True, True, True]
+    assert done[2].target == f"hf:{tmp_path / 'iteration-2' / 'adapter'}"
+    assert not (tmp_path / "iteration-1" / "gate.json").exists()
+
+
+def test_merged_iterations_train_fresh_adapters_and_replay_earlier_pairs(tiny, tmp_path, answer_length):
+    loop = {"adapter": "merge", "replay": 1.0}
+    done = iterate(plan(tiny, loop), tmp_path, lambda model, number, home: {"short": result(10 + number)})
+    first, second = tmp_path / "iteration-1" / "model", tmp_path / "iteration-2" / "model"
+    assert [it.target for it in done] == [f"hf:{tiny}", f"hf:{first}", f"hf:{second}"]
+    assert (first / "model.safetensors").is_file()
+    assert trained_on(tmp_path, 1) == (str(tiny), ["pairs.jsonl"])
+    assert trained_on(tmp_path, 2) == (str(first), ["pairs.jsonl", "replay.jsonl"])
+    assert json.loads((tmp_path / "iteration-2" / "adapter" / "adapter_config.json").read_text())[
+        "base_model_name_or_path"
+    ] == str(first)
+
+    both = [load_weights(str(spec), dtype="float32").model for spec in (first, tmp_path / "iteration-1" / "adapter")]
+    for one, other in zip(both[0].parameters(), both[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+class Killed(Exception):
+    """Stands for a kill when a step begins."""
+
+
+class Kill(Log):
+    """Ends the run at the first step that no earlier run reached."""
+
+    reached: ClassVar[list[tuple[int, str]]] = []
+
+    def step(self, iteration, name):
+        super().step(iteration, name)
+        if (iteration, name) not in self.reached:
+            self.reached.append((iteration, name))
+            raise Killed
+
+
+def test_a_run_killed_at_every_step_comes_to_the_same(tiny, tmp_path, answer_length):
+    played = plan(tiny, {"replay": 0.5})
+
+    def evaluate(model, number, home):
+        return {"short": result(10 + number)}
+
+    kills = 0
+    while True:
+        try:
+            done = iterate(played, tmp_path / "killed", evaluate, Kill())
+        except Killed:
+            kills += 1
+            half = tmp_path / "killed" / "iteration-1" / "adapter"
+            if kills == 3:  # while the first adapter is saved: the folder is there, its report is not
+                half.mkdir()
+                (half / "adapter_config.json").write_text("{")
+        else:
+            break
+    assert kills == 7
+    whole = iterate(played, tmp_path / "whole", evaluate)
+    assert [(it.counts, it.results) for it in done] == [(it.counts, it.results) for it in whole]
+    losses = [
+        json.loads((tmp_path / name / "iteration-2" / "adapter" / REPORT).read_text())["losses"]
+        for name in ("killed", "whole")
+    ]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("changes", [{"replay": 1.5}, {"adapter": "stack"}, {"gates": True}])
+def test_bad_iteration_settings_are_named(changes):
+    with pytest.raises(TrainingError, match=next(iter(changes))):
+        iterate_settings(**changes)
+
+
 def test_a_spent_budget_stops_before_training_and_goes_on_when_raised(tiny, tmp_path, answer_length):
     def evaluate(model, number, home):
         return {"short": result(10 + number)}
@@ -115,6 +227,20 @@ def test_the_demonstration_trains_on_no_held_out_entity_and_on_no_task_twice():
 )
 def test_a_change_is_judged_by_the_intervals(before, after, words):
     assert words in change([result(before), result(30), result(after)])
+
+
+def test_a_refused_iteration_is_shown_and_not_counted():
+    done = [
+        Iteration(0, "m", {}, {"sums": result(50)}),
+        Iteration(1, "m", {"accepted": 3}, {"sums": result(20)}, adopted=False, reason="accuracy fell"),
+        Iteration(2, "m2", {"accepted": 4}, {"sums": result(90)}),
+    ]
+    heading, row = table(done)
+    assert heading[1:] == ["before", "iteration 1 (not adopted)", "iteration 2", "change"]
+    assert row[2].startswith("20.0%")
+    assert change([result(50), result(90)]) == row[-1]
+    assert table(done[:2])[1][-1] == "+0.0 points, within the interval"
+    assert "- iteration 1: {'accepted': 3}; not adopted: accuracy fell" in markdown(done, Settings())
 
 
 def test_the_report_shows_every_family_with_n_and_interval():

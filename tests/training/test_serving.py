@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -14,7 +15,7 @@ from anyprefer.tools import Finding, registry, tool
 from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.iterate import Plan, iterate
 from anyprefer.training.serving import serve_adapter
-from anyprefer.training.settings import train_settings
+from anyprefer.training.settings import iterate_settings, train_settings
 
 TRAINING = train_settings("embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3)
 
@@ -126,7 +127,8 @@ def test_a_served_target_is_sampled_there_trained_here_and_served_again(tiny, tm
     monkeypatch.setattr(registry, "available_tools", lambda: {"answer_length": answer_length})
 
     def evaluate(model, number, home):
-        return {"short": EvalResult(model="m", n=9, correct=number, seed=0, temperature=0.0, max_tokens=8)}
+        marks = {str(task): task < number for task in range(9)}
+        return {"short": EvalResult(model="m", n=9, correct=number, marks=marks, seed=0, temperature=0.0, max_tokens=8)}
 
     with LoraServer() as server:
         played = plan(f"openai:base@{server.url}", f"hf:{tiny}")
@@ -156,3 +158,9 @@ def test_a_served_target_is_sampled_there_trained_here_and_served_again(tiny, tm
 def test_target_and_base_must_fit(target, base, said, tmp_path):
     with pytest.raises(SettingsError, match=said):
         iterate(plan(target, base), tmp_path / "out", lambda *given: {})
+
+
+def test_a_server_is_given_no_merged_model(tmp_path):
+    merged = replace(plan("openai:base@http://127.0.0.1:9/v1", "hf:base"), loop=iterate_settings(adapter="merge"))
+    with pytest.raises(SettingsError, match="leave adapter at chain"):
+        iterate(merged, tmp_path / "out", lambda *given: {})

@@ -1,0 +1,82 @@
+"""Our trainer against TRL's own, on the same batch: pairs of several lengths, an adapter that has moved, float32."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+from trl import DPOConfig, DPOTrainer
+
+from anyprefer.graph.models.weights import load_weights
+from anyprefer.training import dpo
+from anyprefer.training.pairs import load_pairs
+from anyprefer.training.settings import train_settings
+
+LOSSES = [("sigmoid",), ("sft",), ("sigmoid", "sft"), ("ipo",)]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Prompts and answers of different lengths, the longest cut off at `max_length`."""
+    file = tmp_path_factory.mktemp("run") / "pairs.jsonl"
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": "q" * (1 + 3 * number)}],
+            "chosen": [{"role": "assistant", "content": "yes" * (1 + number % 3)}],
+            "rejected": [{"role": "assistant", "content": "no no " * (1 + 4 * number)}],
+        }
+        for number in range(5)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return load_pairs(file)
+
+
+def stock(rows, base, settings, folder):
+    """What TRL does when it is given our loss and LoRA and else left alone, but for the number format."""
+    arguments = DPOConfig(
+        output_dir=str(folder),
+        beta=settings.beta,
+        loss_type=list(settings.loss_type),
+        loss_weights=list(settings.loss_weights),
+        per_device_train_batch_size=len(rows),
+        max_length=settings.max_length,
+        bf16=False,
+        use_cpu=True,
+        report_to="none",
+    )
+    weights = load_weights(base, dtype="float32", device="cpu")
+    return DPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
+        args=arguments,
+        train_dataset=rows,
+        processing_class=weights.tokenizer,
+        peft_config=dpo._lora(settings, weights),
+    )
+
+
+def loss_and_gradients(trainer):
+    """Of all pairs as one batch in the rows' order, with LoRA's matrices set to the same values everywhere."""
+    draw = torch.Generator().manual_seed(1)
+    trained = [(name, value) for name, value in trainer.model.named_parameters() if value.requires_grad]
+    for _, value in trained:
+        value.data = 0.3 * torch.randn(value.shape, generator=draw)
+    trainer.model.train()
+    rows = sorted(trainer.train_dataset, key=lambda row: len(row["prompt_ids"]))
+    loss = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
+    loss.backward()
+    return loss.item(), {name: value.grad for name, value in trained}
+
+
+@pytest.mark.parametrize("loss_type", LOSSES, ids="+".join)
+def test_loss_and_gradients_are_trls(tiny, pairs, tmp_path, loss_type):
+    settings = train_settings(
+        dtype="float32", lora_r=2, max_length=96, batch_size=5, threads=1,
+        loss_type=loss_type, loss_weights=(1.0, 0.5)[: len(loss_type)],
+    )  # fmt: skip
+    loss, gradients = loss_and_gradients(dpo._trainer(dpo._by_length(pairs), str(tiny), settings, tmp_path / "ours"))
+    expected, theirs = loss_and_gradients(stock(pairs, str(tiny), settings, tmp_path / "stock"))
+    assert loss == pytest.approx(expected, abs=1e-5)
+    assert gradients.keys() == theirs.keys()
+    for name, gradient in theirs.items():
+        assert gradient.abs().max() > 1e-3, name
+        torch.testing.assert_close(gradients[name], gradient, atol=1e-5, rtol=1e-4)
