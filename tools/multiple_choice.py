@@ -12,6 +12,7 @@ ARC-easy, and for 62% of the third with the clearest lead; chance is 25%.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import Finding, tool
@@ -21,6 +22,8 @@ from anyprefer.tools.reference import agrees
 _CHOICE = re.compile(r"^[ \t]*(?:-|\(?[A-Ha-h1-8][.)])[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
 _LONGEST_PROMPT = 20_000
 _MOST = 10
+_SHOWN = 300
+_FORM = "Answer with one of the choices, word for word."
 _FALL = 4.0
 """How fast the verdict falls with the share of support that is missing."""
 
@@ -40,18 +43,26 @@ def multiple_choice(task: Task, candidate: Candidate, *, corpus: str = "") -> Fi
     question, choices = choices_of(task.prompt)
     if not choices:
         return Finding("The question lists no choices.")
-    given = next((choice for choice in choices if agrees(candidate.text, choice)), None)
+    support = _supported(corpus, question, tuple(choices))
+    best = max(support, key=lambda one: support[one][0])
+    highest, passage = support[best]
+    said = f"Best supported choice: {best} ({passage})." if highest else "No passage about the question was found."
+    data = {"support": {one: score for one, (score, _) in support.items()}, "text": passage, "form": _FORM}
+    given = next((one for one in choices if agrees(candidate.text, one)), None)
     if given is None:
-        return Finding("The answer is not exactly one of the choices.", verdict=0.0, weight=2.0)
-    passages = {choice: Corpus.open(corpus).search(f"{question} {choice}", 1) for choice in choices}
-    support = {choice: hits[0]["score"] if hits else 0.0 for choice, hits in passages.items()}
-    best = max(choices, key=lambda choice: support[choice])
-    if not support[best]:
-        return Finding("The answer is one of the choices. No passage about the question was found.")
-    verdict = max(0.0, 1 - _FALL * (1 - support[given] / support[best]))
-    found = passages[best][0]
-    text = f"Best supported choice: {best} ({found['title']}: {found['text'][:300]}). The answer is {given}."
-    return Finding(text, verdict=verdict, weight=2.0, data={"support": support, "passage": found})
+        return Finding(f"The answer is not exactly one of the choices. {said}", verdict=0.0, weight=2.0, data=data)
+    verdict = max(0.0, 1 - _FALL * (1 - support[given][0] / highest)) if highest else None
+    return Finding(f"The answer is the choice {given!r}. {said}", verdict=verdict, weight=2.0, data=data)
+
+
+@lru_cache(maxsize=4096)
+def _supported(corpus: str, question: str, choices: tuple[str, ...]) -> dict[str, tuple[float, str]]:
+    """Each choice's support (≥ 0) and its best passage; looked up once for all candidates of a task."""
+    found = {}
+    for one in choices:
+        hits = Corpus.open(corpus).search(f"{question} {one}", 1)
+        found[one] = (hits[0]["score"], f"{hits[0]['title']}: {hits[0]['text'][:_SHOWN]}") if hits else (0.0, "")
+    return found
 
 
 @multiple_choice.preparation

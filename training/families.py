@@ -177,19 +177,21 @@ def _is_exactly(task: Task, answer: str) -> bool:
     return agrees(answer, as_text(task.reference))
 
 
-_EXACTLY = "right when the whole answer is the gold answer but for case, punctuation and articles (exact match, A.2)"
+_SENTENCE = (
+    "right when the answer is one sentence or line that holds the gold answer as whole words, whatever the case "
+    "and accents (a chemical symbol keeps its case); a second sentence or line is wrong"
+)
 
 FAMILIES = {
     "sums": Family(
         "sums", sums, _sum_is_right, "right when the last number of the answer equals the sum; no number is wrong"
     ),
-    "facts": Family(
-        "facts",
-        facts,
-        _fact_is_right,
-        "right when the answer is one sentence or line that holds the gold answer as whole words, whatever the case "
-        "and accents (a chemical symbol keeps its case); a second sentence or line is wrong",
+    "facts": Family("facts", facts, _fact_is_right, _SENTENCE),
+    "geography": Family("geography", geography, _fact_is_right, _SENTENCE),
+    "science": Family(
+        "science",
+        science,
+        _is_exactly,
+        "right when the whole answer is the right choice but for case, punctuation and articles (exact match, A.2)",
     ),
-    "geography": Family("geography", geography, _is_exactly, _EXACTLY),
-    "science": Family("science", science, _is_exactly, _EXACTLY),
 }
