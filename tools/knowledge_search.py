@@ -26,6 +26,7 @@ from typing import Any, cast
 import bm25s
 import Stemmer
 
+from anyprefer.graph.data import PREFIX, data_file
 from anyprefer.graph.errors import InputError
 from anyprefer.tools.base import Finding, tool
 
@@ -79,11 +80,13 @@ class Corpus:
 
     @classmethod
     def open(cls, path: str = "") -> Corpus:
-        """The corpus in a .jsonl or .jsonl.gz file (empty: the packaged one), opened once per process.
+        """The corpus in a .jsonl or .jsonl.gz file (empty: the packaged one; `data:FILE`: in the folder
+        ANYPREFER_DATA names), opened once per process.
 
         Raises `InputError` naming file and line when it cannot be read or a row has no text.
         """
-        file = Path(path).expanduser().resolve() if path else PACKAGED
+        named = data_file(path) if path.startswith(PREFIX) else Path(path).expanduser()
+        file = named.resolve() if path else PACKAGED
         try:
             stat = file.stat()
         except OSError as error:

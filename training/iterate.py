@@ -157,7 +157,8 @@ def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Step
     settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
     run = Synthesis(settings, folder)
     run.play(plan.tasks(number), lambda row: steps.row(number, row))
-    unload(run.players.target)
+    for chat in run.players.chats().values():
+        unload(chat)
     if run.stopped == INTERRUPT:
         raise KeyboardInterrupt
     if isinstance(run.calls.stopped, BudgetSpent):
@@ -208,8 +209,7 @@ def _refused(home: Path, before: Mapping[str, EvalResult], after: Mapping[str, E
     return verdict.reason
 
 
-def unload(holder: Any) -> None:
-    """Frees the weights of a local model, or of the one a target holds: training needs the memory."""
-    model = getattr(holder, "model", holder)
+def unload(model: Any) -> None:
+    """Frees the weights of a local model: training needs the memory."""
     if hasattr(model, "unload"):
         model.unload()

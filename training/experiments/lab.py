@@ -1,0 +1,120 @@
+"""Arms of one application, played with the same tasks, seeds and samples, each in a folder of its own.
+
+    lab = Lab(load_application("natural-language"), "embedded", Path("runs/lab"))
+    outcome = lab.run(arm("self-rewarding"), seed=0, iterations=1)
+
+| path | holds |
+|---|---|
+| `samples.db` | the target's answers, so that arms judge identical candidates (`graph/samples.py`) |
+| `before/SCALE.json` | the target before any training, evaluated once |
+| `ARM/seed-N/` | an `iterate` folder: pairs, adapters, evaluations |
+
+Everything that is complete is skipped when it is asked for again, by whichever table or figure. A seed decides
+which tasks are played, how they are sampled and how training runs; held-out tasks are the same for all seeds.
+The gate between iterations is off, so that each arm's numbers are its own.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from anyprefer.graph.folder import write_json
+from anyprefer.graph.inputs import BadRow
+from anyprefer.graph.settings import Settings
+from anyprefer.graph.state import Task
+from anyprefer.training.applications import Application
+from anyprefer.training.benchmarks import measure_model
+from anyprefer.training.evaluate import EvalResult
+from anyprefer.training.experiments.arms import Arm
+from anyprefer.training.iterate import Iteration, Plan, Steps, iterate
+from anyprefer.training.settings import IterateSettings
+
+HELDOUT_SEED = 0
+"""Held-out tasks are drawn with this seed in every arm."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one arm came to with one seed."""
+
+    arm: Arm
+    seed: int
+    iterations: Sequence[Iteration]
+    """Number 0 is the target before training."""
+    folder: Path
+
+    def marks(self, benchmark: str, iteration: int) -> Mapping[str, bool]:
+        """Whether each held-out answer was right after an iteration, by task id."""
+        return self.iterations[iteration].results[benchmark].marks
+
+    def pairs(self, iteration: int) -> Path:
+        """The run folder of an iteration's pairs, from 1."""
+        return self.folder / f"iteration-{iteration}" / "pairs"
+
+
+class Lab:
+    """A folder of arms."""
+
+    def __init__(self, app: Application, scale: str, folder: Path, tasks: int = 0, heldout: int = 0) -> None:
+        """`tasks` of each source in an iteration and `heldout` of each benchmark; 0: the application's."""
+        self.app = app.with_tasks(scale, tasks) if tasks else app
+        self.scale = scale
+        self.folder = folder
+        self.heldout = heldout
+
+    def run(self, arm: Arm, seed: int, iterations: int, steps: Steps | None = None) -> Outcome:
+        """Plays, trains and evaluates what of it is not there yet."""
+        home = self.folder / arm.name / f"seed-{seed}"
+        done = iterate(self.plan(arm, seed, iterations), home, self._evaluate(seed), steps)
+        return Outcome(arm, seed, done, home)
+
+    def plan(self, arm: Arm, seed: int, iterations: int) -> Plan:
+        """What `iterate` plays for an arm."""
+        settings = self.settings(arm, seed)
+        chosen = self.app.scale(self.scale)
+        return Plan(
+            settings,
+            self.app.training(self.scale, seed=seed),
+            iterations,
+            lambda number: self.tasks(number, seed),
+            chosen.base,
+            IterateSettings(gate=False),
+        )
+
+    def settings(self, arm: Arm, seed: int) -> Settings:
+        """The application's settings with the arm's changes."""
+        shared = {"seed": seed, "samples": str(self.folder / "samples.db")}
+        return self.app.settings(self.scale, **{**arm.settings, **shared})
+
+    def tasks(self, iteration: int, seed: int) -> list[Task | BadRow]:
+        """An iteration's tasks, shuffled: where `accept` ends a run early, every source has had its share."""
+        tasks = self.app.tasks(self.scale, iteration, seed)
+        random.Random(seed).shuffle(tasks)
+        return tasks
+
+    def _evaluate(self, seed: int) -> Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]:
+        asked: dict[str, Any] = {"limit": self.heldout or None, "seed": HELDOUT_SEED}
+
+        def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
+            file = self.folder / "before" / f"{self.scale}.json"
+            if iteration == 0 and file.exists():
+                saved = json.loads(file.read_text(encoding="utf-8"))
+                return {name: EvalResult.model_validate(result) for name, result in saved.items()}
+            settings = self.app.settings(self.scale)
+            results = {
+                name: measure_model(name, model, settings, folder=home, **asked)
+                for name in self.app.measured(self.scale)
+            }
+            if iteration == 0:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, {name: result.model_dump(mode="json") for name, result in results.items()})
+            return results
+
+        return evaluate
