@@ -25,6 +25,11 @@ written, and the same command goes on with them.
 A tool that raises or hangs while it runs is not an error here: it becomes `Knowledge.error`.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class AnypreferError(Exception):
     """Base of all errors below. Its message names the input, the row where there is one, and the mend."""
@@ -87,3 +92,10 @@ class TrainingError(AnypreferError):
 
 INTERRUPT = "interrupted, what was in flight is finished; the same command goes on"
 """Why a run ended that was asked to by Ctrl-C."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """The mend of an unknown name, for an error's end: the near one, or all there are."""
+    names = sorted(known)
+    found = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {found[0]!r}?" if found else f"there are: {', '.join(names) or 'none'}"

@@ -1,4 +1,4 @@
-"""Tasks from anywhere: an iterable, a JSONL, JSON, CSV or Parquet file, a `datasets` data set, a hub id.
+"""Tasks from anywhere: an iterable, a JSONL, JSON, CSV or Parquet file, a `datasets` data set, a hub id, `data:FILE`.
 
 Rows are read as they are needed. One that is no task becomes a `BadRow`, which the runner turns into
 a failed row: the good rows of a partly bad file are still processed.
@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from pydantic import ValidationError
 
+from anyprefer.graph.data import PREFIX, data_file
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.state import Task
 
@@ -140,7 +141,7 @@ def _rows(source: Source) -> Iterator[Located]:
     if isinstance(source, str) and source.startswith("hub:"):
         yield from _numbered(_hub(source.removeprefix("hub:")), source)
     elif isinstance(source, str | Path):
-        path = Path(source)
+        path = data_file(source) if isinstance(source, str) and source.startswith(PREFIX) else Path(source)
         if not path.is_file():
             raise InputError(f"input {source} is not a file; a data set on a hub is written hub:ID or hub:ID:SPLIT")
         yield from _file(path)

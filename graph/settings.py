@@ -1,7 +1,7 @@
 """All settings of a synthesis run in one frozen object.
 
-A TOML file, keyword arguments and command-line flags fill the same fields, later ones winning in
-that order. The paper fixes C = 5 and leaves τ, the round cap, temperature and the TextGrad engine
+An application, a TOML file, keyword arguments and command-line flags fill the same fields, later ones
+winning in that order. The paper fixes C = 5 and leaves τ, the round cap, temperature and the TextGrad engine
 open; those defaults are ours.
 """
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.state import stable_hash
 
-Origin = Literal["default", "file", "flag"]
+Origin = Literal["default", "app", "file", "flag"]
 Player = Literal["target", "judge", "tools"]
 
 
@@ -162,17 +162,21 @@ MANNER = (
 """Settings of how a run is carried out; they may change when it is gone on with."""
 
 
-def load_settings(file: str | Path | None = None, **values: Any) -> tuple[Settings, dict[str, Origin]]:
-    """Settings from defaults, then a TOML file, then keyword values that are not None.
+def load_settings(
+    file: str | Path | None = None, *, app: Mapping[str, Any] | None = None, **values: Any
+) -> tuple[Settings, dict[str, Origin]]:
+    """Settings from defaults, then an application's values, a TOML file, and keyword values that are not None.
 
     Returns the settings and, for every field, where its value came from. Raises `SettingsError`
     naming the key, what was wrong with it, and the near name of an unknown one.
     """
     origins: dict[str, Origin] = dict.fromkeys(Settings.model_fields, "default")
-    merged: dict[str, Any] = {}
+    merged: dict[str, Any] = dict(app or {})
+    origins.update(dict.fromkeys(merged, "app"))
     if file is not None:
-        merged.update(_read_toml(Path(file)))
-        origins.update(dict.fromkeys(merged, "file"))
+        read = _read_toml(Path(file))
+        merged.update(read)
+        origins.update(dict.fromkeys(read, "file"))
     given = {key: value for key, value in values.items() if value is not None}
     merged.update(given)
     origins.update(dict.fromkeys(given, "flag"))

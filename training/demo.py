@@ -18,10 +18,10 @@ from langchain_core.language_models import BaseChatModel
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
+from anyprefer.training.applications import load_application
 from anyprefer.training.evaluate import EvalResult, evaluate
 from anyprefer.training.families import FAMILIES
 from anyprefer.training.iterate import Iteration, Plan
-from anyprefer.training.settings import train_settings
 
 MAX_TOKENS = 24
 
@@ -39,19 +39,9 @@ class Demo:
 
     def plan(self) -> Plan:
         """What `iterate` plays."""
-        settings = Settings(
-            target="smollm2",
-            judge="evidence",
-            tools=("calculator", "fact_check", "answer_form"),
-            candidates=8,
-            temperature=0.7,
-            max_new_tokens=MAX_TOKENS,
-            resamples=0,
-            max_rounds=1,
-            seed=self.seed,
-            concurrency=64,
-        )
-        return Plan(settings, train_settings("embedded", seed=self.seed), self.iterations, self.train_tasks)
+        app = load_application("natural-language")
+        settings = app.settings("embedded", seed=self.seed)
+        return Plan(settings, app.training("embedded", seed=self.seed), self.iterations, self.train_tasks)
 
     def train_tasks(self, iteration: int) -> list[Task]:
         """The iteration's own share of each family's training split."""

@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from anyprefer.graph.cli.apps import apps
+from anyprefer.graph.cli.benchmarks import benchmarks
 from anyprefer.graph.cli.config import config
 from anyprefer.graph.cli.console import Commands
 from anyprefer.graph.cli.evaluate import evaluate
@@ -30,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (synth, train, evaluate, iterate, demo, tools, graph, config):
+for command in (synth, train, evaluate, iterate, demo, apps, benchmarks, tools, graph, config):
     app.command()(command)
 
 

@@ -8,21 +8,22 @@ import tomlkit
 import typer
 from tomlkit.items import Item
 
+from anyprefer.graph.cli.apps import App, chosen_app
 from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.graph.cli.synth import Config
 from anyprefer.graph.settings import Origin, Settings
 
 
 @flags(Settings, into="values", panels=PANELS)
-def config(config: Config = None, *, values: Values) -> None:
+def config(config: Config = None, app: App = None, *, values: Values) -> None:
     """Print all settings in force, as TOML that --config takes.
 
-    A comment says where each value comes from: default, file or flag.
+    A comment says where each value comes from: default, app, file or flag.
 
     [bold]anyprefer config > settings.toml[/]
     [bold]anyprefer config --config settings.toml --threshold 7[/]
     """
-    typer.echo(as_toml(*settings_from(config, values)), nl=False)
+    typer.echo(as_toml(*settings_from(config, values, chosen_app(app).values)), nl=False)
 
 
 def as_toml(settings: Settings, origins: dict[str, Origin]) -> str:

@@ -6,13 +6,16 @@ import csv
 import json
 from pathlib import Path
 
+from anyprefer.graph.data import PREFIX, data_file
+from anyprefer.graph.errors import InputError
+
 _BLOCK = 1 << 20
 
 
 def count_rows(source: str) -> int | None:
     """Rows of a .jsonl, .json, .csv or .parquet file; None where it is not known (hub, compressed, unreadable)."""
-    path = Path(source)
     try:
+        path = data_file(source) if source.startswith(PREFIX) else Path(source)
         if path.suffix in (".jsonl", ".ndjson"):
             return _lines(path)
         if path.suffix == ".json":
@@ -24,7 +27,7 @@ def count_rows(source: str) -> int | None:
             import pyarrow.parquet as parquet
 
             return int(parquet.ParquetFile(path).metadata.num_rows)
-    except (OSError, ValueError, csv.Error):
+    except (OSError, ValueError, csv.Error, InputError):
         return None
     return None
 

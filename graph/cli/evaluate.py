@@ -1,4 +1,4 @@
-"""`anyprefer evaluate`: how many tasks a model gets right, without a judge."""
+"""`anyprefer evaluate`: how many tasks a model gets right, and how it does on benchmarks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="TASKS...",
-            help="sums and facts (held-out tasks that come with it), or files with a reference column.",
+            help="Benchmarks (see `anyprefer benchmarks`), or files with a reference column.",
         ),
     ],
     model: Annotated[
@@ -40,12 +40,15 @@ def evaluate(
     column: Column = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help=f"Tasks to ask; families: {FAMILY_TASKS} by default, files: all."),
+        typer.Option(min=1, metavar="N", help=f"Tasks to ask; sums and facts: {FAMILY_TASKS} by default, others: all."),
     ] = None,
     system: Annotated[str, typer.Option(metavar="TEXT", help="System message for tasks that bring none.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer, in tokens.")] = 64,
     temperature: Annotated[float, typer.Option(min=0, metavar="X", help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the drawn tasks and of sampling.")] = 0,
+    judge: Annotated[
+        str, typer.Option(metavar="MODEL", help="Judge of alpaca_eval: openai:NAME or openai:NAME@URL.")
+    ] = "",
     answers: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Keep every answer there, one JSONL file a model and task set."),
@@ -54,29 +57,61 @@ def evaluate(
     """Measure accuracy on tasks with known answers, with its 95% interval.
 
     Files are marked by agreement with the reference: numbers by value, text as
-    a whole but for case and punctuation.
+    a whole but for case and punctuation. GSM8K and ARC are asked by lm-eval, and
+    AlpacaEval by its own package; --system, --max-tokens, --temperature are not theirs.
 
     [bold]anyprefer evaluate sums facts --model smollm2 --model hf:models/first[/]
+    [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]
     [bold]anyprefer evaluate test.jsonl --column reference=answer --model openai:gpt-4o[/]
     """
-    sets = {name: task_set(name, limit, seed, columns_of(column)) for name in source}
+    sets = {
+        name: None if is_asked_elsewhere(name) else task_set(name, limit, seed, columns_of(column)) for name in source
+    }
     shown = table(
         "tasks", "model", "right", "of", "accuracy", "95% interval", "unscored", right=("right", "of", "unscored")
     )
-    console, errors, marked = out(), dict[str, None](), 0
+    console, errors, notes, marked = out(), dict[str, None](), list[str](), 0
     models = _loaded(model)
     asked = {"system": system, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     for spec, chat in models.items():
-        for name, (tasks, is_correct) in sets.items():
+        for name, tasks in sets.items():
             with at_work("nothing was kept of the evaluation"), console.status(f"{spec} on {name}"):
-                result = _evaluated(chat, tasks, is_correct, _answer_file(answers, spec, name), asked)
+                if tasks is None:
+                    kept = answers / _plain(f"{name}-{spec}") if answers else None
+                    result: EvalResult = _measured(name, spec, limit, seed, kept, judge, notes)
+                else:
+                    result = _evaluated(chat, *tasks, _answer_file(answers, spec, name), asked)
             shown.add_row(*_cells(name, spec, result))
             errors.update({f"{spec} on {name}: {result.first_error}": None} if result.first_error else {})
             marked += result.n
     console.print(shown)
+    for note in notes:
+        console.print(Text(note, "dim"), soft_wrap=True)
     for error in errors:
         console.print(Text(f"unscored: {error}", "yellow"), soft_wrap=True)
     raise typer.Exit(DONE if marked else STOPPED)
+
+
+def is_asked_elsewhere(name: str) -> bool:
+    """Whether it is a benchmark that other packages ask: GSM8K, ARC, AlpacaEval."""
+    from anyprefer.training.benchmarks import BENCHMARKS
+    from anyprefer.training.families import FAMILIES
+
+    return name in BENCHMARKS and name not in FAMILIES
+
+
+def _measured(
+    name: str, spec: str, limit: int | None, seed: int, folder: Path | None, judge: str, notes: list[str]
+) -> EvalResult:
+    """A benchmark's result; its further figures go to `notes`."""
+    from anyprefer.training.benchmarks import measure
+
+    found = measure(name, spec, limit, seed, folder, judge)
+    figures = ", ".join(f"{figure} {value:.1%}" for figure, value in found.figures.items())
+    notes.extend(
+        [f"{name} on {spec}: {figures}" + (f", judge {found.judge}" if found.judge else "")] if figures else []
+    )
+    return found
 
 
 def task_set(name: str, limit: int | None, seed: int, columns: dict[str, str]) -> tuple[Sequence[Task], IsCorrect]:
@@ -126,8 +161,11 @@ def _evaluated(
 
 
 def _answer_file(folder: Path | None, spec: str, name: str) -> Path | None:
-    plain = re.sub(r"[\W_]+", "-", f"{name}-{spec}").strip("-")
-    return folder / f"{plain}.jsonl" if folder else None
+    return folder / f"{_plain(f'{name}-{spec}')}.jsonl" if folder else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "-", name).strip("-")
 
 
 def _cells(name: str, spec: str, result: EvalResult) -> list[str]:

@@ -82,14 +82,16 @@ def flags(
     return decorate
 
 
-def settings_from(config: Path | None, values: Values) -> tuple[Settings, dict[str, Origin]]:
-    """`load_settings` with a file and flags; single tool options given as flags join the file's."""
-    if config and "tool_options" in values:
-        merged = {tool: dict(options) for tool, options in load_settings(config)[0].tool_options.items()}
+def settings_from(
+    config: Path | None, values: Values, app: Mapping[str, Any] | None = None
+) -> tuple[Settings, dict[str, Origin]]:
+    """`load_settings` with an application, a file and flags; single tool options given as flags join theirs."""
+    if (config or app) and "tool_options" in values:
+        merged = {tool: dict(options) for tool, options in load_settings(config, app=app)[0].tool_options.items()}
         for tool, options in values["tool_options"].items():
             merged.setdefault(tool, {}).update(options)
         values = {**values, "tool_options": merged}
-    return load_settings(config, **values)
+    return load_settings(config, app=app, **values)
 
 
 def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:

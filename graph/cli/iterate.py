@@ -11,14 +11,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from anyprefer.graph.cli.apps import App, Chosen, chosen_app
 from anyprefer.graph.cli.console import at_work, out
 from anyprefer.graph.cli.console import table as new_table
-from anyprefer.graph.cli.evaluate import task_set
+from anyprefer.graph.cli.evaluate import is_asked_elsewhere, task_set
 from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.graph.cli.progress import progress
-from anyprefer.graph.cli.synth import Column, Config, Input, Limit, columns_of, default_folder
+from anyprefer.graph.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, source_of
 from anyprefer.graph.cli.train import PANELS as TRAIN_PANELS
 from anyprefer.graph.cli.train import Preset, default_preset
+from anyprefer.graph.errors import InputError
 from anyprefer.graph.settings import Settings
 from anyprefer.training.settings import IterateSettings, TrainSettings, iterate_settings, train_settings
 
@@ -33,23 +35,27 @@ if TYPE_CHECKING:
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")]
 LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
 """The fields of `IterateSettings` as help shows them."""
-Iterations = Annotated[int, typer.Option(min=1, metavar="N", help="How often to synthesise and train.")]
 
 
 @flags(Settings, into="values", panels=PANELS, leave_out=("record", "trace"))
 @flags(TrainSettings, into="training", panels=TRAIN_PANELS, leave_out=("seed",))
 @flags(IterateSettings, into="loop", panels=LOOP_PANELS)
 def iterate(
-    source: Input,
+    source: Input = None,
     heldout: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="TASKS",
-            help="Held-out tasks with a reference: files with the same columns, or sums and facts; repeatable.",
+            help="What each iteration is measured on: benchmarks, or files with the same columns and a reference; repeatable.",
+            show_default="--app's benchmarks",
         ),
-    ],
+    ] = None,
     to: Out = None,
-    iterations: Iterations = 2,
+    app: App = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="How often to synthesise and train.", show_default="--app's, or 2"),
+    ] = None,
     share: Annotated[
         bool, typer.Option("--share/--repeat", help="Each iteration plays its own share of the tasks, or all of them.")
     ] = False,
@@ -58,11 +64,11 @@ def iterate(
     limit: Limit = None,
     preset: Preset = None,
     base: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="MODEL", help="For a target behind a URL: what is trained here, and served there as an adapter."
         ),
-    ] = "",
+    ] = None,
     *,
     values: Values,
     training: Values,
@@ -75,23 +81,42 @@ def iterate(
     loses held-out tasks beyond chance is not adopted (--no-gate adopts all).
 
     [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --iterations 3[/]
+    [bold]anyprefer iterate --app natural-language[/]
     [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --target openai:my-7b@http://gpu:8000/v1 --base hf:my/7b[/]
     """
     from anyprefer.training.iterate import Plan
 
-    settings = settings_from(config, values)[0]
-    folder = to or default_folder(source).with_name(f"{default_folder(source).name}-iterations")
-    tasks = _shares(source, columns_of(column), limit, iterations if share else 1)
-    chosen = preset or default_preset((base or settings.target).removeprefix("hf:"))
-    plan = Plan(
-        settings,
-        train_settings(chosen, **{"seed": settings.seed, **training}),
-        iterations,
-        lambda n: tasks[(n - 1) % len(tasks)],
-        base,
-        iterate_settings(**loop),
-    )
-    _run(plan, folder, _marked(heldout, columns_of(column), settings))
+    chosen = chosen_app(app)
+    settings = settings_from(config, values, chosen.values)[0]
+    count = iterations or (chosen.app.scale(chosen.scale).iterations if chosen.app else 2)
+    if source is None:
+        played = source_of(None, chosen, settings)
+        tasks = _of_app(chosen, settings, count, limit)
+    else:
+        played, tasks = source, _shares(source, columns_of(column), limit, count if share else 1)
+    if not heldout and not chosen.app:
+        raise InputError("nothing to measure the iterations on: give --heldout, or an application with --app")
+    measured = heldout or (chosen.app.measured(chosen.scale) if chosen.app else ())
+    folder = to or default_folder(played).with_name(f"{default_folder(played).name}-iterations")
+    base = base if base is not None else chosen.app.scale(chosen.scale).base if chosen.app else ""
+    trained = _training(preset, chosen, base or settings.target, {"seed": settings.seed, **training})
+    plan = Plan(settings, trained, count, lambda n: tasks[(n - 1) % len(tasks)], base, iterate_settings(**loop))
+    _run(plan, folder, _marked(measured, columns_of(column), settings))
+
+
+def _training(preset: str | None, chosen: Chosen, base: str, changes: Values) -> TrainSettings:
+    """--preset wins over the application's, and the base decides where there is neither."""
+    if chosen.app and not preset:
+        return chosen.app.training(chosen.scale, **changes)
+    return train_settings(preset or default_preset(base.removeprefix("hf:")), **changes)
+
+
+def _of_app(chosen: Chosen, settings: Settings, count: int, limit: int | None) -> list[list[Task | BadRow]]:
+    """The application's tasks of each iteration."""
+    if chosen.app is None:
+        return []
+    app = chosen.app.with_iterations(chosen.scale, count)
+    return [app.tasks(chosen.scale, number, settings.seed)[:limit] for number in range(1, count + 1)]
 
 
 def demo(
@@ -100,7 +125,7 @@ def demo(
     ] = Path("runs/demo"),
     tasks: Annotated[int, typer.Option(min=1, metavar="N", help="Tasks of each family in each iteration.")] = 130,
     heldout: Annotated[int, typer.Option(min=1, metavar="N", help="Held-out tasks of each family.")] = 200,
-    iterations: Iterations = 2,
+    iterations: Annotated[int, typer.Option(min=1, metavar="N", help="How often to synthesise and train.")] = 2,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything.")] = 0,
 ) -> None:
     """Show the whole loop on this machine: a 135M model learns sums and facts.
@@ -185,18 +210,25 @@ def _shares(source: str, columns: dict[str, str], limit: int | None, count: int)
 
 
 def _marked(heldout: Iterable[str], columns: dict[str, str], settings: Settings) -> Evaluate:
-    """Greedy answers to the held-out task sets, marked as `anyprefer evaluate` marks them."""
-    sets = {name: task_set(name, None, settings.seed, columns) for name in heldout}
+    """Greedy answers to the held-out task sets, marked as `anyprefer evaluate` marks them, and benchmarks."""
+    asked_elsewhere = [name for name in heldout if is_asked_elsewhere(name)]
+    sets = {name: task_set(name, None, settings.seed, columns) for name in heldout if name not in asked_elsewhere}
 
     def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
         from anyprefer.graph.loops import run_blocking
+        from anyprefer.graph.models.traits import model_string
+        from anyprefer.training.benchmarks import measure
         from anyprefer.training.evaluate import evaluate as run
+        from anyprefer.training.iterate import unload
 
         asked: dict[str, Any] = {
             "system": settings.system,
             "max_tokens": settings.max_new_tokens,
             "seed": settings.seed,
         }
-        return {name: run_blocking(run(model, tasks, right, **asked)) for name, (tasks, right) in sets.items()}
+        results = {name: run_blocking(run(model, tasks, right, **asked)) for name, (tasks, right) in sets.items()}
+        unload(model)
+        spec = model_string(model)
+        return results | {name: measure(name, spec, None, settings.seed, home) for name in asked_elsewhere}
 
     return evaluate

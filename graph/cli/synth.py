@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from anyprefer.graph.cli.apps import App, Chosen, chosen_app
 from anyprefer.graph.cli.console import DONE, INTERRUPTED, STOPPED, at_work, out, said_warnings, to_stderr
 from anyprefer.graph.cli.count import count_rows
 from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
     from anyprefer.graph.state import Task
 
 Input = Annotated[
-    str,
-    typer.Argument(metavar="INPUT", help="Tasks: a .jsonl, .json, .csv or .parquet file, or hub:ORG/NAME:SPLIT."),
+    str | None,
+    typer.Argument(
+        metavar="INPUT",
+        help="Tasks: a .jsonl, .json, .csv or .parquet file, hub:ORG/NAME:SPLIT, or data:FILE in the folder "
+        "ANYPREFER_DATA names.",
+        show_default="--app's tasks",
+    ),
 ]
 Config = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings as TOML; flags win over it.")]
 Column = Annotated[
@@ -39,7 +46,7 @@ Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Play the fi
 
 @flags(Settings, into="values", panels=PANELS)
 def synth(
-    source: Input,
+    source: Input = None,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -56,6 +63,7 @@ def synth(
         int | None,
         typer.Option(min=1, metavar="N", help="Play N rows only, then forecast tokens, cost and time of all of them."),
     ] = None,
+    app: App = None,
     config: Config = None,
     column: Column = None,
     limit: Limit = None,
@@ -74,15 +82,18 @@ def synth(
     [bold]anyprefer synth questions.jsonl --out runs/vllm --threshold 7 \\
         --target openai:my-7b@http://localhost:8000/v1 --judge openai:gpt-4o[/]
     [bold]anyprefer synth questions.jsonl --estimate 20 --max-cost 50[/]
+    [bold]anyprefer synth --app natural-language --limit 20[/]
     """
-    settings = settings_from(config, values)[0]
-    folder = to or default_folder(source)
+    chosen = chosen_app(app)
+    settings = settings_from(config, values, chosen.values)[0]
+    played = source_of(source, chosen, settings)
+    folder = to or default_folder(played)
     if resume and not (folder / "settings.json").is_file():
         raise RunFolderError(f"run folder {folder} holds no run to resume; leave out --resume")
     console = out()
     with console.status("loading"):
-        run, tasks = _prepare(source, settings, folder, columns_of(column), _least(estimate, limit))
-        rows = _expected(source, limit)
+        run, tasks = _prepare(played, settings, folder, columns_of(column), _least(estimate, limit))
+        rows = _expected(played, limit)
     tool_errors, timer = Reasons(), Timer()
     kept = run.folder.kept if run.folder else 0
     with (
@@ -110,22 +121,44 @@ def _least(*counts: int | None) -> int | None:
     return min((count for count in counts if count is not None), default=None)
 
 
+@dataclass(frozen=True)
+class AppTasks:
+    """The first iteration's tasks of an application, in place of an input."""
+
+    chosen: Chosen
+    tasks: Sequence[Task | BadRow]
+
+
+Played = str | AppTasks
+
+
+def source_of(source: str | None, chosen: Chosen, settings: Settings) -> Played:
+    """The input given, else the application's tasks. Raises `InputError` when there is neither."""
+    if source is not None:
+        return source
+    if chosen.app is None:
+        raise InputError("no INPUT: give a file, hub:ID or data:FILE, or an application with --app")
+    return AppTasks(chosen, chosen.app.tasks(chosen.scale, 1, settings.seed))
+
+
 def _prepare(
-    source: str, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None
+    played: Played, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None
 ) -> tuple[Synthesis, Iterable[Task | BadRow]]:
     """The run and its tasks. What is wrong with input, models or tools shows here, before a folder is made."""
     from anyprefer.graph.inputs import read_tasks
     from anyprefer.graph.players import assemble
     from anyprefer.graph.runner import Synthesis, source_name
 
-    tasks = read_tasks(source, columns)
+    if isinstance(played, AppTasks):
+        return Synthesis(settings, folder, assemble(settings), played.chosen.label), islice(played.tasks, limit)
+    tasks = read_tasks(played, columns)
     first = next(tasks)
-    run = Synthesis(settings, folder, assemble(settings), source_name(source, columns))
+    run = Synthesis(settings, folder, assemble(settings), source_name(played, columns))
     return run, islice(chain([first], tasks), limit)
 
 
-def _expected(source: str, limit: int | None) -> int | None:
-    return _least(count_rows(source), limit)
+def _expected(played: Played, limit: int | None) -> int | None:
+    return _least(len(played.tasks) if isinstance(played, AppTasks) else count_rows(played), limit)
 
 
 def columns_of(given: list[str] | None) -> dict[str, str]:
@@ -137,7 +170,10 @@ def columns_of(given: list[str] | None) -> dict[str, str]:
     return {field.strip(): column.strip() for field, _, column in pairs}
 
 
-def default_folder(source: str) -> Path:
-    """runs/ and the input's name: `data/sums.jsonl.gz` → runs/sums, `hub:org/set:test` → runs/set-test."""
+def default_folder(source: Played) -> Path:
+    """runs/ and the input's name: `data/sums.jsonl.gz` → runs/sums, `hub:org/set:test` → runs/set-test; an
+    application's and its scale's: runs/natural-language-embedded."""
+    if isinstance(source, AppTasks):
+        return Path("runs") / source.chosen.label
     name = source.rpartition("/")[2].removeprefix("hub:").replace(":", "-")
     return Path("runs") / (name if source.startswith("hub:") else Path(name.removesuffix(".gz")).stem)

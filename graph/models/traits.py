@@ -77,6 +77,14 @@ def model_name(model: BaseChatModel) -> str:
     return traits_of(model).name
 
 
+def model_string(model: BaseChatModel) -> str:
+    """The string `load_model` makes such a model of: `smollm2`, `hf:…`, `openai:NAME` or `openai:NAME@URL`."""
+    traits = traits_of(model)
+    if traits.in_process:
+        return traits.name if traits.name == "smollm2" else f"hf:{traits.name}"
+    return f"openai:{traits.name}@{traits.where}" if traits.where else f"openai:{traits.name}"
+
+
 def who_and_where(model: BaseChatModel) -> str:
     """The model's name and the URL it answers at, for error messages."""
     traits = traits_of(model)

@@ -1,0 +1,257 @@
+"""AlpacaEval 2.0 (Dubois et al. 2024) through the `alpaca_eval` package, with any judge behind the OpenAI protocol.
+
+    measure("alpaca_eval", "smollm2", limit=50, judge="openai:gpt-4-1106-preview", folder=Path("runs/alpaca"))
+
+The model answers the instructions; the judge compares each answer with GPT-4-1106's by AlpacaEval 2.0's own prompt
+and the probabilities of its one-token verdict, so a judge's server must tell log-probabilities. Judgements are kept
+in the folder and not asked for again.
+
+Figures: `win_rate` (mean preference) and `length_controlled_win_rate` (its logistic model). The latter needs the
+instructions' difficulties, `df_gamed.csv` of AlpacaEval's data set. Where neither the data folder nor the hub gives
+it, AlpacaEval's smaller model without difficulties is fitted instead and the figure is named
+`length_controlled_minimal_win_rate`: not to be compared with published ones.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from anyprefer.graph.data import data_file, has_data
+from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
+from anyprefer.graph.loops import run_blocking
+from anyprefer.graph.models import load_model
+from anyprefer.graph.models.traits import redact
+from anyprefer.graph.state import Task
+from anyprefer.training.benchmarks.base import Asked, Benchmark, BenchmarkResult
+from anyprefer.training.evaluate import EvalResult, evaluate
+
+JUDGE = "openai:gpt-4-1106-preview"
+"""AlpacaEval 2.0's own judge."""
+MAX_TOKENS = 2048
+REFERENCE = ("alpaca_eval/outputs_gpt4_1106_preview.jsonl", "alpaca_eval_gpt4_baseline.json")
+"""Instructions with the reference answers: in the data folder, and in the hub's data set."""
+DIFFICULTIES = ("alpaca_eval/df_gamed.csv", "df_gamed.csv")
+HUB = "tatsu-lab/alpaca_eval"
+_MINIMAL = "length_controlled_minimal"
+
+Rows = list[dict[str, Any]]
+
+
+class AlpacaEval(Benchmark):
+    """Win rates against GPT-4-1106-preview on 805 instructions; `accuracy` is the share of wins."""
+
+    name = "alpaca_eval"
+    description = (
+        "AlpacaEval 2.0 (Dubois et al. 2024): win rate and length-controlled win rate against GPT-4-1106, by a judge"
+    )
+    metric = "win_rate"
+
+    def measure(self, asked: Asked) -> BenchmarkResult:
+        """Answers, then verdicts, then both win rates."""
+        asked = replace(asked, judge=asked.judge or JUDGE)
+        if find_spec("alpaca_eval") is None:
+            raise ModelSetupError("alpaca_eval is not installed; install it with: pip install 'anyprefer[benchmarks]'")
+        judge = _judge(asked.judge)
+        reference = [{key: row[key] for key in ("instruction", "output")} for row in _reference(asked.limit)]
+        difficulties = _file(*DIFFICULTIES)
+        answers, found = _answers(asked, [row["instruction"] for row in reference])
+        ours = [{**row, "output": answers[n], "generator": "model"} for n, row in enumerate(reference) if n in answers]
+        theirs = [{**row, "generator": "reference"} for n, row in enumerate(reference) if n in answers]
+        if not ours:
+            raise ModelError(f"{asked.model} answered none of the instructions: {found.first_error}")
+        with _kept(asked.folder) as folder, _quiet():
+            verdicts = _verdicts(ours, theirs, judge, folder, asked)
+            scores = _scores(verdicts, difficulties)
+        marked = int(scores["n_total"])
+        return self.result(
+            asked,
+            n=marked,
+            correct=int(scores["n_wins"]),
+            unscored=len(reference) - marked,
+            first_error=found.first_error or ("" if marked == len(ours) else "a verdict could not be read"),
+            max_tokens=MAX_TOKENS,
+            judge=asked.judge,
+            figures={name: score / 100 for name, score in scores.items() if "win_rate" in name or "stderr" in name},
+        )
+
+
+def _judge(spec: str) -> tuple[str, str]:
+    """(name, URL or empty) of `openai:NAME@URL`."""
+    form, _, rest = spec.partition(":")
+    name, _, url = rest.partition("@")
+    if form != "openai" or not name:
+        raise ModelSetupError(f"the judge of alpaca_eval must be openai:NAME or openai:NAME@URL, not {spec!r}")
+    if not url and not os.environ.get("OPENAI_API_KEY"):
+        raise ModelSetupError(f"judge {spec} needs OPENAI_API_KEY; or give another: openai:NAME@URL")
+    return name, url
+
+
+def _reference(limit: int | None) -> Rows:
+    """The first instructions with GPT-4-1106's answers."""
+    file = _file(*REFERENCE)
+    if file is None:
+        raise InputError(
+            f"alpaca_eval needs {REFERENCE[0]} in the folder ANYPREFER_DATA names, or {HUB} from the hub; neither is there"
+        )
+    text = file.read_text(encoding="utf-8")
+    rows: Rows = json.loads(text) if file.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+    return rows[:limit]
+
+
+def _file(local: str, hub: str) -> Path | None:
+    """From the data folder, else from the hub, else None."""
+    if has_data(local):
+        return data_file(local)
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repo_id=HUB, filename=hub, repo_type="dataset"))
+    except Exception:  # the hub client raises a dozen unrelated types when there is no network
+        return None
+
+
+def _answers(asked: Asked, instructions: Sequence[str]) -> tuple[dict[int, str], EvalResult]:
+    """Answers by the instruction's number; a failed or empty one is left out."""
+    tasks = [Task(id=str(number), prompt=text) for number, text in enumerate(instructions)]
+    answers: dict[int, str] = {}
+
+    def keep(task: Task, answer: str) -> bool:
+        if answer.strip():
+            answers[int(task.id)] = answer
+        return bool(answer.strip())
+
+    file = asked.folder / "alpaca_eval.jsonl" if asked.folder else None
+    model = load_model(asked.model)
+    try:
+        found = run_blocking(evaluate(model, tasks, keep, max_tokens=MAX_TOKENS, seed=asked.seed, answers=file))
+    finally:
+        if hasattr(model, "unload"):
+            model.unload()
+    return answers, found
+
+
+@contextmanager
+def _kept(folder: Path | None) -> Iterator[Path]:
+    """Where judgements are kept: the folder, or a temporary one."""
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory() as made:
+            yield Path(made)
+
+
+def _verdicts(ours: Rows, theirs: Rows, judge: tuple[str, str], folder: Path, asked: Asked) -> Rows:
+    """AlpacaEval's annotations: `preference` is 1 where the reference is better for sure, 2 where the model is."""
+    name, url = judge
+    config = folder / "alpaca_eval_judge.yaml"
+    config.write_text(json.dumps({asked.judge: _annotator(name, url)}, indent=2) + "\n", encoding="utf-8")
+    try:
+        from alpaca_eval.annotators import PairwiseAnnotator
+
+        annotator = PairwiseAnnotator(
+            annotators_config=config, seed=asked.seed, caching_path=folder / f"alpaca_eval_verdicts_{asked.seed}.json"
+        )
+        # the key goes with the call, so that it is in no file
+        key = os.environ.get("OPENAI_API_KEY") or "none"
+        found: Rows = annotator.annotate_head2head(outputs_1=theirs, outputs_2=ours, openai_api_keys=[key])
+    except Exception as error:  # whatever the server, its client or alpaca_eval raises
+        words = redact(f"{type(error).__name__}: {error}")
+        raise ModelError(f"the judge {asked.judge} could not be asked: {words}") from error
+    if all(row["preference"] is None or math.isnan(row["preference"]) for row in found):
+        raise ModelError(
+            f"no verdict of the judge {asked.judge} could be read; does its server tell log-probabilities?"
+        )
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """alpaca_eval logs every request through the root logger, and sklearn warns of what it will drop."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        root.setLevel(level)
+        root.handlers[:] = handlers
+
+
+def _annotator(name: str, url: str) -> dict[str, Any]:
+    """`weighted_alpaca_eval_gpt4_turbo`, AlpacaEval 2.0's annotator, with another model at another place. JSON is YAML."""
+    from alpaca_eval.constants import EVALUATORS_CONFIG_DIR
+
+    return {
+        "prompt_template": str(EVALUATORS_CONFIG_DIR / "alpaca_eval_clf_gpt4_turbo" / "alpaca_eval_clf.txt"),
+        "fn_completions": "openai_completions",
+        "completions_kwargs": {
+            "model_name": name,
+            "max_tokens": 1,
+            "temperature": 1,  # the probabilities are read, nothing is drawn
+            "logprobs": True,
+            "top_logprobs": 5,
+            "requires_chatml": True,
+            "price_per_token": 0,
+            "client_config_path": "",
+            **({"openai_api_base": url} if url else {}),
+        },
+        "fn_completion_parser": "logprob_parser",
+        "completion_parser_kwargs": {"numerator_token": "m", "denominator_tokens": ["m", "M"], "is_binarize": False},
+        "completion_key": "completions_all",
+        "batch_size": 1,
+    }
+
+
+def _scores(verdicts: Rows, difficulties: Path | None) -> dict[str, float]:
+    """AlpacaEval's counts and its win rates in percent, under our names."""
+    from alpaca_eval.metrics import get_length_controlled_winrate
+
+    with _difficulties(difficulties, len(verdicts)):
+        found = get_length_controlled_winrate(
+            verdicts, save_weights_dir=None, **({} if difficulties else {"glm_name": _MINIMAL})
+        )
+    controlled = "length_controlled" if difficulties else _MINIMAL
+    return {
+        "n_total": found["n_total"],
+        "n_wins": found["n_wins"],
+        "win_rate": found["win_rate"],
+        "win_rate_stderr": found["standard_error"],
+        f"{controlled}_win_rate": found["length_controlled_winrate"],
+        f"{controlled}_stderr": found["lc_standard_error"],
+    }
+
+
+@contextmanager
+def _difficulties(file: Path | None, rows: int) -> Iterator[None]:
+    """alpaca_eval downloads the difficulties with every call and takes no file: it is given one here.
+
+    Without any, zeros are given, for the model that does not read them.
+    """
+    from alpaca_eval.metrics import glm_winrate
+
+    with tempfile.TemporaryDirectory() as made:
+        if file is None:
+            file = Path(made) / "df_gamed.csv"
+            lines = ["model,index,instruction_difficulty", *(f"none,{number},0" for number in range(rows))]
+            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        real = glm_winrate.hf_hub_download
+        glm_winrate.hf_hub_download = lambda **ignored: str(file)
+        try:
+            yield
+        finally:
+            glm_winrate.hf_hub_download = real

@@ -1,0 +1,180 @@
+"""GSM8K and ARC through lm-evaluation-harness, with the task files in `lm_eval_tasks/`.
+
+    measure("arc_easy", "smollm2", limit=100)
+
+The same files serve lm-eval's own command line (`anyprefer benchmarks --print-command arc_easy --model smollm2`),
+and both give the same number. A local model is lm-eval's `hf` model over the same folder, with its adapter through
+peft. A served one is asked for answers through its chat endpoint, and for likelihoods (ARC) through its completions
+endpoint with `echo`, as vLLM has it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from anyprefer.graph.errors import AnypreferError, ModelError, ModelSetupError
+from anyprefer.graph.models.traits import redact
+from anyprefer.training.benchmarks.base import Asked, Benchmark, BenchmarkResult
+
+TASKS = Path(__file__).parent / "lm_eval_tasks"
+BATCH = 16
+OPENAI = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True)
+class Harness(Benchmark):
+    """One lm-eval task."""
+
+    name: str
+    description: str
+    metric: str
+    """lm-eval's name of it."""
+    chat: bool
+    """Asked through the chat template for an answer; else compared by likelihood, without the template."""
+    max_tokens: int
+    """Longest answer; 1 where no answer is written."""
+
+    @property
+    def task(self) -> str:
+        """lm-eval's name of the task."""
+        return f"anyprefer_{self.name}"
+
+    def measure(self, asked: Asked) -> BenchmarkResult:
+        """Runs `lm_eval.simple_evaluate` on the first `limit` test rows."""
+        _check_installed()
+        kind, arguments = self._model(asked.model)
+        samples = self._run(kind, arguments, asked)
+        scores = [float(sample[self.metric]) for sample in samples]
+        if asked.folder:
+            _keep(samples, asked.folder / f"{self.name}.jsonl")
+        others = {name: sum(float(s[name]) for s in samples) / len(samples) for name in self._others(samples[0])}
+        return self.result(asked, n=len(scores), correct=round(sum(scores)), max_tokens=self.max_tokens, figures=others)
+
+    def command(self, model: str, limit: int | None = None) -> str:
+        """The `lm_eval` command that measures the same."""
+        kind, arguments = self._model(model)
+        shown = ",".join(f"{name}={value}" for name, value in arguments.items())
+        words = ["lm_eval", "--model", kind, "--model_args", shown, "--include_path", str(TASKS), "--tasks", self.task]
+        words += ["--device", _device(), "--batch_size", str(BATCH)] if kind == "hf" else []
+        words += ["--apply_chat_template"] if self.chat else []
+        return shlex.join([*words, "--limit", str(limit)] if limit else words)
+
+    def _run(self, kind: str, arguments: dict[str, Any], asked: Asked) -> list[dict[str, Any]]:
+        """lm-eval's samples, one a test row."""
+        from lm_eval import simple_evaluate
+        from lm_eval.tasks import TaskManager
+
+        logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        try:
+            found = simple_evaluate(
+                model=kind,
+                model_args=arguments,
+                tasks=[self.task],
+                task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
+                batch_size=BATCH if kind == "hf" else 1,
+                device=_device() if kind == "hf" else None,
+                limit=asked.limit,
+                apply_chat_template=self.chat,
+                bootstrap_iters=0,
+            )
+        except AnypreferError:
+            raise
+        except Exception as error:  # whatever a model, a server or lm-eval itself raises
+            words = redact(f"{type(error).__name__}: {error}")
+            raise ModelError(f"{self.name} could not be measured on {asked.model}: {words}") from error
+        samples: list[dict[str, Any]] = found["samples"][self.task]
+        return samples
+
+    def _others(self, sample: dict[str, Any]) -> list[str]:
+        return [name for name in sample["metrics"] if name != self.metric]
+
+    def _model(self, spec: str) -> tuple[str, dict[str, Any]]:
+        """lm-eval's name of the model's kind and its arguments. Loads nothing."""
+        form, _, rest = spec.partition(":")
+        if spec == "smollm2" or (form == "hf" and rest):
+            return "hf", _local(rest or spec)
+        if form != "openai" or not rest:
+            raise ModelSetupError(f"{self.name} cannot measure {spec!r}; use smollm2, hf:ID-or-folder, openai:NAME@URL")
+        name, _, url = rest.partition("@")
+        if self.chat:
+            return "local-chat-completions", {
+                "model": name,
+                "base_url": f"{url or OPENAI}/chat/completions",
+                "num_concurrent": BATCH,
+            }
+        if not url:
+            raise ModelSetupError(
+                f"{self.name} compares the likelihoods of given texts, which OpenAI's models do not tell; "
+                "use hf:ID-or-folder, or openai:NAME@URL of a server with a completions endpoint, such as vLLM"
+            )
+        return "local-completions", {"model": name, "base_url": f"{url}/completions", "num_concurrent": BATCH}
+
+
+def _local(spec: str) -> dict[str, Any]:
+    """Arguments of lm-eval's `hf` model; an adapter's folder is put on its base."""
+    from anyprefer.graph.models import smollm2
+    from anyprefer.graph.models.weights import adapter_base, default_dtype
+
+    base = adapter_base(spec) or spec
+    folder = str(smollm2.smollm2_folder()) if base == smollm2.NAME else base
+    device = _device()
+    # float32 on a CPU, whatever it multiplies fastest: the figure must not depend on the machine
+    dtype = "float32" if device == "cpu" else default_dtype(device)
+    return {"pretrained": folder, "dtype": dtype, **({"peft": spec} if base != spec else {})}
+
+
+def _device() -> str:
+    from anyprefer.graph.models.weights import default_device
+
+    return default_device()
+
+
+def _check_installed() -> None:
+    if find_spec("lm_eval") is None:
+        raise ModelSetupError("GSM8K and ARC need lm-eval; install it with: pip install 'anyprefer[benchmarks]'")
+
+
+def _keep(samples: Sequence[dict[str, Any]], file: Path) -> None:
+    """One row a task: its number, the row, what the model said or how likely it found each choice, the marks."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as lines:
+        for sample in samples:
+            row = {
+                "id": sample["doc_id"],
+                "doc": sample["doc"],
+                "said": sample["filtered_resps"],
+                **{name: sample[name] for name in sample["metrics"]},
+            }
+            lines.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+HARNESS = (
+    Harness(
+        "gsm8k",
+        "GSM8K test problems (Cobbe et al. 2021), 0-shot, right when the answer's last number is the gold one",
+        metric="exact_match",
+        chat=True,
+        max_tokens=400,
+    ),
+    Harness(
+        "arc_easy",
+        "ARC-easy test questions (Clark et al. 2018), 0-shot, right when the gold answer is the likeliest text",
+        metric="acc",
+        chat=False,
+        max_tokens=1,
+    ),
+    Harness(
+        "arc_challenge",
+        "ARC-challenge test questions (Clark et al. 2018), 0-shot, right when the gold answer is the likeliest text",
+        metric="acc",
+        chat=False,
+        max_tokens=1,
+    ),
+)

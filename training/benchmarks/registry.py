@@ -1,0 +1,44 @@
+"""All benchmarks by name, and `measure`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from anyprefer.graph.errors import InputError, near
+from anyprefer.training.benchmarks.alpaca import AlpacaEval
+from anyprefer.training.benchmarks.base import Asked, Benchmark, BenchmarkResult
+from anyprefer.training.benchmarks.families import FamilyBenchmark
+from anyprefer.training.benchmarks.harness import HARNESS
+from anyprefer.training.families import FAMILIES
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    one.name: one for one in (*(FamilyBenchmark(family) for family in FAMILIES.values()), *HARNESS, AlpacaEval())
+}
+
+
+def benchmark(name: str) -> Benchmark:
+    """The benchmark of that name. Raises `InputError` that names the near one."""
+    if name not in BENCHMARKS:
+        raise InputError(f"unknown benchmark {name!r}; {near(name, BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
+def measure(
+    name: str,
+    model: str,
+    limit: int | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+    judge: str = "",
+) -> BenchmarkResult:
+    """Measures a model string on the first `limit` tasks; `folder` keeps every answer as NAME.jsonl.
+
+    `judge` is the judge's model string where the benchmark has one. Raises `InputError` (unknown name, data
+    that is missing) and `ModelError` (a model that cannot be loaded, reached, or measured in this way).
+    """
+    chosen = benchmark(name)
+    began = time.monotonic()
+    found = chosen.measure(Asked(model, limit, seed, folder, judge))
+    return found.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
