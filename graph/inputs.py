@@ -53,7 +53,7 @@ def read_tasks(source: Source, columns: Mapping[str, str] | None = None) -> Iter
             raise InputError(f"columns: {field!r} is no task field; they are {', '.join(Task.model_fields)}")
     seen = _Seen()
     empty = True
-    for number, (where, row) in enumerate(_rows(source), 1):
+    for number, (where, row) in enumerate(located_rows(source), 1):
         empty = False
         task = _task(where, row, number, columns)
         if seen.before(task.id):
@@ -137,7 +137,8 @@ def _listed(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def _rows(source: Source) -> Iterator[Located]:
+def located_rows(source: Source) -> Iterator[Located]:
+    """The source's rows as they are, each with where it stands; what is no row is an `InputError` in its place."""
     if isinstance(source, str) and source.startswith("hub:"):
         yield from _numbered(_hub(source.removeprefix("hub:")), source)
     elif isinstance(source, str | Path):

@@ -1,0 +1,106 @@
+import json
+
+import pytest
+
+from anyprefer.graph.errors import InputError
+from anyprefer.training.analysis.samples import draw, read_samples
+from tests.scripted import Scripted, a_task, play, scores
+
+HH = {
+    "chosen": "\n\nHuman: hi\n\nAssistant: hello\n\nHuman: 2 + 2?\n\nAssistant: 4",
+    "rejected": "\n\nHuman: hi\n\nAssistant: hello\n\nHuman: 2 + 2?\n\nAssistant: 4, or 5",
+}
+
+
+def write(path, *rows):
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def said(role, text):
+    return {"role": role, "content": text}
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt", "chosen", "rejected"),
+    [
+        ({"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}, "2 + 2?", "4", "5"),
+        (
+            {"prompt": [said("user", "q")], "chosen": [said("assistant", "a")], "rejected": [said("assistant", "b")]},
+            "q",
+            "a",
+            "b",
+        ),
+        (
+            {
+                "chosen": [said("user", "q"), said("assistant", "a")],
+                "rejected": [said("user", "q"), said("assistant", "b")],
+            },
+            "q",
+            "a",
+            "b",
+        ),
+        (
+            {
+                "conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}],
+                "chosen": {"from": "gpt", "value": "a"},
+                "rejected": {"from": "gpt", "value": "b"},
+            },
+            "system: s\n\nhuman: q",
+            "a",
+            "b",
+        ),
+        (HH, "Human: hi\n\nAssistant: hello\n\nHuman: 2 + 2?", "4", "4, or 5"),
+        (
+            {"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: r\n\nAssistant: b"},
+            "",
+            "Human: q\n\nAssistant: a",
+            "Human: r\n\nAssistant: b",
+        ),
+    ],
+)
+def test_known_forms(tmp_path, row, prompt, chosen, rejected):
+    [sample] = read_samples(write(tmp_path / "pairs.jsonl", row))
+    assert (sample.task.prompt, sample.chosen, sample.rejected) == (prompt, chosen, rejected)
+    assert (sample.margin, sample.reward, sample.candidates) == (None, None, ())
+
+
+def test_scores_and_references_of_a_file_are_kept(tmp_path):
+    row = {"id": "a", "prompt": "q", "chosen": "4", "rejected": "5", "reference": "4", "reward": 9}
+    [sample] = read_samples(write(tmp_path / "p.jsonl", {**row, "chosen_score": 8, "rejected_score": 2.5}))
+    assert (sample.task.id, sample.task.reference, sample.margin, sample.reward) == ("a", "4", 5.5, 9)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{broken", r"p\.jsonl, line 2: not JSON"),
+        ({"prompt": "q", "chosen": "a"}, "line 2: a pair needs columns chosen and rejected; it has: prompt, chosen"),
+        ({"prompt": [{"text": "q"}], "chosen": "a", "rejected": "b"}, "line 2: no pair in a known form"),
+        ({"chosen": 4, "rejected": 5}, "line 2: no pair in a known form"),
+    ],
+)
+def test_a_row_that_is_no_pair_is_named(tmp_path, row, said):
+    with pytest.raises(InputError, match=said):
+        read_samples(write(tmp_path / "p.jsonl", HH, row))
+
+
+async def test_a_run_folder_gives_candidates_margins_and_references(tmp_path):
+    model = Scripted(sample=["4", "5", "6"], judge=scores(9, 3, 5))
+    await play(model, a_task(reference="4"), folder=tmp_path / "run")
+    [sample] = read_samples(tmp_path / "run")
+    assert (sample.chosen, sample.rejected, sample.margin, sample.reward) == ("4", "5", 6, 9)
+    assert (sample.candidates, sample.task.reference) == (("4", "5", "6"), "4")
+
+
+async def test_a_run_without_accepted_pairs_is_refused(tmp_path):
+    await play(Scripted(reward="Poor. 2/10"), folder=tmp_path / "run", max_rounds=1)
+    with pytest.raises(InputError, match="holds no pairs"):
+        read_samples(tmp_path / "run")
+
+
+def test_drawing_is_seeded_and_without_replacement():
+    some = list(range(100))
+    assert draw(some, 10, 1) == draw(some, 10, 1) != draw(some, 10, 2)
+    assert len(set(draw(some, 50, 0))) == 50
+    assert sorted(draw(some, 500, 0)) == some
