@@ -23,7 +23,9 @@ def use_task_tools(tools: Sequence[KnowledgeTool]) -> Node:
 
     async def run(state: GameState) -> GameState:
         chosen = [choice for choice in state["selected"] if choice.tool in by_name]
-        found = await asyncio.gather(*(_use(by_name[choice.tool], choice, {"task": state["task"]}) for choice in chosen))
+        found = await asyncio.gather(
+            *(_use(by_name[choice.tool], choice, {"task": state["task"]}) for choice in chosen)
+        )
         return {"task_knowledge": list(found)}
 
     return run

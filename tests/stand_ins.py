@@ -45,7 +45,9 @@ def tokenizer(
     tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokens.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=320 if merges else 0, special_tokens=list(special), initial_alphabet=alphabet)
+    trainer = trainers.BpeTrainer(
+        vocab_size=320 if merges else 0, special_tokens=list(special), initial_alphabet=alphabet
+    )
     tokens.train_from_iterator(LINES, trainer)
     if starts:
         start = names["bos_token"]

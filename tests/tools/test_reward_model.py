@@ -29,7 +29,9 @@ def documented(name: str, prompt: str, answer: str) -> float:
     chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
     text = tokens.apply_chat_template(chat, tokenize=False, add_generation_prompt=False).replace(tokens.bos_token, "")
     with torch.inference_mode():
-        return float(AutoModelForSequenceClassification.from_pretrained(name)(**tokens(text, return_tensors="pt")).logits)
+        return float(
+            AutoModelForSequenceClassification.from_pretrained(name)(**tokens(text, return_tensors="pt")).logits
+        )
 
 
 async def compare(name: str, *answers: str) -> list[Finding]:
