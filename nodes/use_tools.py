@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from anyprefer.graph.models import redact
-from anyprefer.graph.state import Candidate, GameState, Knowledge, Selection, Task
+from anyprefer.graph.state import GameState, Knowledge, Selection
 from anyprefer.tools import KnowledgeTool, as_finding, failure_text
 
 Node = Callable[[GameState], Awaitable[GameState]]
@@ -23,7 +23,9 @@ def use_task_tools(tools: Sequence[KnowledgeTool]) -> Node:
 
     async def run(state: GameState) -> GameState:
         chosen = [choice for choice in state["selected"] if choice.tool in by_name]
-        found = await asyncio.gather(*(_use(by_name[choice.tool], choice, state["task"], None) for choice in chosen))
+        found = await asyncio.gather(
+            *(_use(by_name[choice.tool], choice, {"task": state["task"]}) for choice in chosen)
+        )
         return {"task_knowledge": list(found)}
 
     return run
@@ -35,9 +37,10 @@ def use_candidate_tools(tools: Sequence[KnowledgeTool]) -> Node:
 
     async def run(state: GameState) -> GameState:
         chosen = [choice for choice in state["selected"] if choice.tool in by_name]
+        given = {"task": state["task"], "candidates": tuple(state["candidates"])}
         found = await asyncio.gather(
             *(
-                _use(by_name[choice.tool], choice, state["task"], candidate)
+                _use(by_name[choice.tool], choice, {**given, "candidate": candidate})
                 for candidate in state["candidates"]
                 for choice in chosen
             )
@@ -47,8 +50,9 @@ def use_candidate_tools(tools: Sequence[KnowledgeTool]) -> Node:
     return run
 
 
-async def _use(tool: KnowledgeTool, choice: Selection, task: Task, candidate: Candidate | None) -> Knowledge:
-    """One tool, once."""
+async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any]) -> Knowledge:
+    """One tool, once; `given` is what the game can pass it."""
+    candidate = given.get("candidate")
     fixed: dict[str, Any] = {
         "tool": tool.name,
         "arguments": choice.arguments,
@@ -56,8 +60,8 @@ async def _use(tool: KnowledgeTool, choice: Selection, task: Task, candidate: Ca
     }
     arguments = dict(choice.arguments)
     if "query" in tool.args and not arguments.get("query"):
-        arguments["query"] = task.prompt
-    injected = {name: value for name, value in (("task", task), ("candidate", candidate)) if name in tool.wants}
+        arguments["query"] = given["task"].prompt
+    injected = {name: given[name] for name in tool.wants}
     begun = time.perf_counter()
     try:
         finding = as_finding(await tool.ainvoke({**arguments, **injected}))

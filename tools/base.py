@@ -4,7 +4,8 @@ The signature says everything:
 
 - parameters named `task` and `candidate` are passed by the game; a tool that has `candidate` looks
   at one candidate (`looks_at == "candidate"`), any other looks at the task alone (§2.2, Algorithm 1
-  step 2: the paper speaks of both);
+  step 2: the paper speaks of both). Beside `candidate` it may take `candidates`, all of the round's,
+  for verdicts that only a comparison can give;
 - other positional parameters are the judge's to fill; one named `query` defaults to the task's prompt;
 - keyword-only parameters are options the user sets under `[tool_options.NAME]`; the judge never sees them.
 
@@ -19,7 +20,7 @@ import functools
 import inspect
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, overload
 
@@ -31,7 +32,7 @@ from anyprefer.graph.errors import ToolError
 from anyprefer.graph.listeners import unheard
 from anyprefer.graph.state import as_text
 
-INJECTED = ("task", "candidate")
+_INJECTED = ("task", "candidate", "candidates")
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ class _Arguments(BaseModel):
 class KnowledgeTool(BaseTool):
     """A LangChain tool (it traces and binds as one) that also says what it looks at.
 
-    `args_schema` holds the judge's arguments only. `ainvoke` takes those, plus `task` and
-    `candidate` where the function wants them, and returns what the function returned.
+    `args_schema` holds the judge's arguments only. `ainvoke` takes those, plus what the function
+    `wants`, and returns what the function returned.
     """
 
     function: Callable[..., Any]
     looks_at: Literal["task", "candidate"] = "task"
     wants: tuple[str, ...] = ()
-    """Which of `task` and `candidate` the function takes."""
+    """Which of `task`, `candidate` and `candidates` the function takes."""
     options: tuple[str, ...] = ()
     """Names of the keyword-only options."""
     set_options: dict[str, Any] = Field(default_factory=dict)
@@ -187,14 +188,14 @@ def _declared(function: Callable[..., Any], quick: bool) -> KnowledgeTool:
         raise ToolError(f"tool {name!r} needs a docstring: it tells the judge when to use the tool")
     parameters = inspect.signature(function, eval_str=True).parameters.values()
     fields: dict[str, Any] = {}
+    wants = injected(parameter.name for parameter in parameters)
     for parameter in parameters:
-        if parameter.name in INJECTED or parameter.kind is parameter.KEYWORD_ONLY:
+        if parameter.name in wants or parameter.kind is parameter.KEYWORD_ONLY:
             continue
         if parameter.annotation is parameter.empty:
             raise ToolError(f"tool {name!r}: parameter {parameter.name!r} needs a type hint")
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (parameter.annotation, default)
-    wants = tuple(p.name for p in parameters if p.name in INJECTED)
     return KnowledgeTool(
         name=name,
         description=description,
@@ -205,6 +206,12 @@ def _declared(function: Callable[..., Any], quick: bool) -> KnowledgeTool:
         options=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
         quick=quick,
     )
+
+
+def injected(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of a tool's parameters that the game passes; `candidates` is one beside `candidate` only."""
+    found = set(names)
+    return tuple(name for name in _INJECTED if name in found and (name != "candidates" or "candidate" in found))
 
 
 def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:

@@ -20,17 +20,17 @@ from pydantic import BaseModel, ConfigDict, create_model
 import anyprefer.tools as here
 from anyprefer.graph.errors import ToolError
 from anyprefer.graph.state import Candidate, Task
-from anyprefer.tools.base import INJECTED, KnowledgeTool
+from anyprefer.tools.base import KnowledgeTool, injected
 
 _OURS = ("base", "registry")
 
 
 def as_knowledge_tool(given: BaseTool) -> KnowledgeTool:
     """A plain LangChain tool as a knowledge tool that looks at the task, or at the candidate when it
-    takes an argument named `candidate` (then it is passed the candidate's text)."""
+    takes an argument named `candidate` (then it is passed the candidate's text, and all texts as `candidates`)."""
     if isinstance(given, KnowledgeTool):
         return given
-    wants = tuple(name for name in INJECTED if name in given.args)
+    wants = injected(given.args)
 
     async def call(**arguments: Any) -> Any:
         return await given.ainvoke({name: _plain(value) for name, value in arguments.items()})
@@ -48,6 +48,8 @@ def as_knowledge_tool(given: BaseTool) -> KnowledgeTool:
 def _plain(value: Any) -> Any:
     if isinstance(value, Task):
         return value.prompt
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
     return value.text if isinstance(value, Candidate) else value
 
 

@@ -1,13 +1,20 @@
-"""Scores a candidate with a sequence-classification reward model, such as FsfairX-LLaMA3-RM (Xiong et al. 2024).
+"""Scores a candidate with a sequence-classification reward model, such as FsfairX-LLaMA3-RM (Dong et al. 2024).
 
 The checkpoint must be safetensors with one label and a chat template; no remote code is run. It is loaded
 once per process, and one answer is scored at a time.
+
+Such a model is trained on differences alone: P(a is preferred to b) = sigmoid(score(a) - score(b)), the
+Bradley-Terry model of arXiv 2405.07863, §2. A score's own sign and size mean nothing, so the verdict is
+how probably an answer is preferred to the round's other ones, on average. It ranks; that the best answer
+is a good one it cannot say.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from anyprefer.graph.errors import InputError, ModelSetupError
@@ -15,30 +22,50 @@ from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import Finding, tool
 
 _lock = threading.Lock()
+_REMEMBERED = 4096
+"""Scores kept, so that every answer of a round is scored once although each is compared with all."""
 
 
 @tool
 def reward_model(
     task: Task,
     candidate: Candidate,
+    candidates: Sequence[Candidate] = (),
     *,
     model: str = "sfairXC/FsfairX-LLaMA3-RM-v0.1",
     device: str = "",
     dtype: str = "",
 ) -> Finding:
-    """Scores an answer with a reward model trained on human preferences: helpfulness, honesty, style."""
+    """Compares an answer with the others by a reward model trained on human preferences: helpfulness, honesty, style."""
     import torch
 
     with _lock:
-        score = _Scorer.load(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype or "auto")(
-            task.prompt, candidate.text
-        )
-    verdict = float(torch.sigmoid(torch.tensor(score)))
-    return Finding(f"Reward model score: {score:.3f} (higher is better).", verdict=verdict, data={"score": score})
+        scorer = _Scorer.load(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype or "auto")
+        score = scorer(task.prompt, candidate.text)
+        others = [
+            known for one in candidates if one != candidate and (known := _or_none(scorer, task, one)) is not None
+        ]
+    text = f"Reward model score: {score:.3f} (higher is better)."
+    if not others:
+        return Finding(text, data={"score": score})
+    verdict = sum(_sigmoid(score - other) for other in others) / len(others)
+    return Finding(f"{text} Preferred to the other answers: {verdict:.0%}.", verdict=verdict, data={"score": score})
+
+
+def _or_none(scorer: _Scorer, task: Task, other: Candidate) -> float | None:
+    """Another answer's score; one that is too long fails in its own turn."""
+    try:
+        return scorer(task.prompt, other.text)
+    except InputError:
+        return None
+
+
+def _sigmoid(difference: float) -> float:
+    return 0.5 * (1 + math.tanh(difference / 2))  # no overflow
 
 
 class _Scorer:
-    """A loaded model. Its score is the one logit, any real number; the tool's verdict is its sigmoid."""
+    """A loaded model. Its score is the one logit, any real number."""
 
     def __init__(self, name: str, device: str, dtype: str) -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -52,6 +79,7 @@ class _Scorer:
             raise ModelSetupError(f"reward model {name!r} cannot be loaded: {error}") from error
         _check(name, loaded, self._tokenizer, report["missing_keys"])
         self._model: Any = loaded.to(device).eval()
+        self._score = functools.lru_cache(_REMEMBERED)(self._compute)
 
     @classmethod
     @functools.cache
@@ -60,18 +88,26 @@ class _Scorer:
 
     def __call__(self, prompt: str, answer: str) -> float:
         """The logit of the conversation; raises `InputError` when it is longer than the model can read."""
+        return self._score(prompt, answer)
+
+    def _compute(self, prompt: str, answer: str) -> float:
         import torch
 
-        chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-        text = self._tokenizer.apply_chat_template(chat, tokenize=False)
-        # The tokenizer adds its own start token; FsfairX's model card removes the template's.
-        text = text.removeprefix(self._tokenizer.bos_token or "")
-        inputs = self._tokenizer(text, return_tensors="pt").to(self._model.device)
-        length, limit = inputs["input_ids"].shape[1], self._model.config.max_position_embeddings
-        if length > limit:
-            raise InputError(f"prompt and answer have {length} tokens, the reward model reads {limit}")
+        ids = self._ids([{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}])
+        limit = self._model.config.max_position_embeddings
+        if len(ids) > limit:
+            raise InputError(f"prompt and answer have {len(ids)} tokens, the reward model reads {limit}")
         with torch.inference_mode():
-            return float(self._model(**inputs).logits[0, 0])  # logits: (1, 1)
+            logits = self._model(input_ids=torch.tensor([ids], device=self._model.device)).logits  # (1, 1)
+        return float(logits[0, 0])
+
+    def _ids(self, chat: list[dict[str, str]]) -> list[int]:
+        """The conversation with one start token: FsfairX's model card removes the template's, since its
+        tokenizer adds one; where the tokenizer adds none, the template's is kept."""
+        text = self._tokenizer.apply_chat_template(chat, tokenize=False)
+        ids: list[int] = self._tokenizer(text)["input_ids"]
+        start = self._tokenizer.bos_token_id
+        return ids[1:] if start is not None and ids[:2] == [start, start] else ids
 
 
 def _check(name: str, loaded: Any, tokenizer: Any, missing: Any) -> None:

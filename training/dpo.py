@@ -34,7 +34,6 @@ from trl import DPOConfig, DPOTrainer
 
 from anyprefer.graph.errors import TrainingError
 from anyprefer.graph.models.weights import (
-    Weights,
     adapter_base,
     default_device,
     default_dtype,
@@ -44,7 +43,7 @@ from anyprefer.graph.models.weights import (
 from anyprefer.training.head import AnswersTrainer
 from anyprefer.training.launch import is_sharded, on_cpu, one_machine, shared_rows, train_device
 from anyprefer.training.memory import needs_checkpointing
-from anyprefer.training.pairs import load_pairs, pair_files
+from anyprefer.training.pairs import characters, load_pairs, pair_files
 from anyprefer.training.settings import TrainSettings
 
 REPORT = "anyprefer.json"
@@ -126,14 +125,10 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
 def _by_length(rows: Any) -> Any:
     """The rows shortest first, with their longer answer's characters as `length`; the sampler shuffles batches anyway."""
     ready = [
-        {**row, "length": _characters(row["prompt"]) + max(map(_characters, (row["chosen"], row["rejected"])))}
+        {**row, "length": characters(row["prompt"]) + max(map(characters, (row["chosen"], row["rejected"])))}
         for row in rows
     ]
     return Dataset.from_list(sorted(ready, key=lambda row: row["length"]))
-
-
-def _characters(messages: Sequence[dict[str, Any]]) -> int:
-    return sum(len(message["content"]) for message in messages)
 
 
 def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DPOTrainer:
@@ -154,7 +149,8 @@ def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DP
         args=arguments,
         train_dataset=rows,
         processing_class=weights.tokenizer,
-        peft_config=_lora(settings, weights),
+        # an adapter that is there is trained on
+        peft_config=None if weights.adapter else lora_config(settings),
     )
     for shown in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(shown)
@@ -179,10 +175,8 @@ def _check_lengths(rows: Any, tokenizer: Any, max_length: int) -> None:
         )
 
 
-def _lora(settings: TrainSettings, weights: Weights) -> LoraConfig | None:
-    """A fresh adapter's shape, None to train on the one that is there."""
-    if weights.adapter:
-        return None
+def lora_config(settings: TrainSettings) -> LoraConfig:
+    """A fresh adapter's shape."""
     targets = settings.lora_targets
     return LoraConfig(
         r=settings.lora_r,

@@ -26,7 +26,12 @@ def needs_checkpointing(model: Any, settings: TrainSettings) -> bool:
     if kind != "cuda":
         return kind != "cpu"
     free, _ = torch.cuda.mem_get_info(model.device)
-    return activation_bytes(model.config, settings) > free / 2
+    return too_large(model.config, settings, free)
+
+
+def too_large(config: Any, settings: TrainSettings, free: float) -> bool:
+    """Whether the activations would fill more than half of `free` bytes."""
+    return activation_bytes(config, settings) > free / 2
 
 
 def activation_bytes(config: Any, settings: TrainSettings) -> int:
@@ -35,3 +40,11 @@ def activation_bytes(config: Any, settings: TrainSettings) -> int:
     layers: int = text.num_hidden_layers
     width: int = text.hidden_size + (getattr(text, "intermediate_size", None) or 4 * text.hidden_size)
     return 2 * settings.batch_size * settings.max_length * layers * width * BYTES
+
+
+def checkpointed_bytes(config: Any, settings: TrainSettings) -> int:
+    """The same with gradient checkpointing: every layer's input in bfloat16, and one layer's activations."""
+    text = config.get_text_config()
+    layers: int = text.num_hidden_layers
+    inputs: int = 2 * settings.batch_size * settings.max_length * layers * text.hidden_size * 2
+    return inputs + activation_bytes(config, settings) // layers

@@ -8,7 +8,7 @@ conversational preference format: `prompt` (messages), `chosen` and `rejected` (
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,11 @@ def load_pairs(*paths: str | Path) -> Dataset:
     rows = [row for path in paths for row in _pairs_of(path)]
     columns = ["prompt", *_ANSWERS, *(["images"] if any(row.get("images") for row in rows) else [])]
     return Dataset.from_list([{name: row.get(name) or [] for name in columns} for row in rows])
+
+
+def characters(messages: Sequence[Mapping[str, Any]]) -> int:
+    """How long a conversation is, before any tokenizer."""
+    return sum(len(message["content"]) for message in messages)
 
 
 def _pairs_of(path: str | Path) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,7 +14,9 @@ LossName = Literal[
     "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
 ]  # fmt: skip
 """The losses of TRL's DPOTrainer."""
-_Settings = TypeVar("_Settings", bound=BaseModel)
+
+
+_Kind = TypeVar("_Kind", bound=BaseModel)
 
 
 class TrainSettings(BaseModel):
@@ -104,12 +107,36 @@ the runs in docs/experiments.md; it adds the chosen answers' likelihood to the D
 made this small model ramble."""
 
 
+class Gpu(BaseModel):
+    """The device estimated for; as it is, an A100 with 80 GB."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    gpu_gb: float = Field(80, gt=0, description="Memory of the GPU, in GiB (A100 and H100: 80).")
+    gpu_tflops: float = Field(
+        312, gt=0, description="Its peak in bfloat16 without sparsity, 10¹² operations a second (A100: 312, H100: 989)."
+    )
+    gpu_bandwidth: float = Field(
+        2039, gt=0, description="Its memory's bandwidth in GB a second (A100 80 GB: 2039, H100: 3350)."
+    )
+    gpu_share: float = Field(0.3, gt=0, le=1, description="Share of both peaks that is reached; an assumption.")
+
+    @property
+    def flops(self) -> float:
+        """Operations a second that are reached."""
+        return self.gpu_tflops * 1e12 * self.gpu_share
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes a second that are reached."""
+        return self.gpu_bandwidth * 1e9 * self.gpu_share
+
+
 def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
     """A preset with changes; those that are None are left out. Raises `TrainingError` naming the setting and the mend."""
     if preset not in PRESETS:
         raise TrainingError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = _checked(TrainSettings, {**PRESETS[preset], **given})
+    settings = _checked(TrainSettings, {**PRESETS[preset], **_given(changes)})
     if len(settings.loss_type) != len(settings.loss_weights):
         raise TrainingError("loss_type and loss_weights must have the same length")
     return settings
@@ -120,7 +147,16 @@ def iterate_settings(**changes: Any) -> IterateSettings:
     return _checked(IterateSettings, changes)
 
 
-def _checked(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
+def gpu_settings(**changes: Any) -> Gpu:
+    """A `Gpu` with changes; those that are None are left out. Raises `TrainingError` as `train_settings` does."""
+    return _checked(Gpu, _given(changes))
+
+
+def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def _checked(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
     try:
         return kind(**values)
     except ValidationError as error:

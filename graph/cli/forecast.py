@@ -43,7 +43,7 @@ def forecast(console: Console, folder: Path, rows: int | None, timer: Timer) -> 
     for name, values in _columns(played).items():
         shown.add_row(name, *_said(name, values, rows))
     pace = timer.seconds / len(played)
-    shown.add_row("time", _duration(pace * rows), f"at this run's pace, {pace:.2g} s a row")
+    shown.add_row("time", duration(pace * rows), f"at this run's pace, {pace:.2g} s a row")
     accepted = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]["accepted"]
     shown.add_row("accepted pairs", f"{accepted / len(played) * rows:,.0f}" if accepted <= len(played) else "", "")
     console.print()
@@ -73,6 +73,7 @@ def _said(name: str, values: list[float] | None, rows: int) -> tuple[str, str]:
     return show(mean * rows), f"{show(max(0.0, mean - margin) * rows)} to {show((mean + margin) * rows)}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours and minutes, as a forecast knows them."""
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"

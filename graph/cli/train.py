@@ -10,14 +10,17 @@ from rich.console import Console
 from rich.text import Text
 
 from anyprefer.graph.cli.console import at_work, out, table
+from anyprefer.graph.cli.estimate import show_estimate
 from anyprefer.graph.cli.flags import Values, flags
-from anyprefer.graph.errors import RunFolderError
-from anyprefer.training.settings import PRESETS, TrainSettings
+from anyprefer.graph.errors import RunFolderError, SettingsError
+from anyprefer.training.settings import PRESETS, Gpu, TrainSettings, gpu_settings, train_settings
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Training (defaults of --preset paper)": tuple(TrainSettings.model_fields),
 }
 """The fields of `TrainSettings` as help shows them."""
+GPU_PANELS: dict[str, tuple[str, ...]] = {"Estimate": tuple(Gpu.model_fields)}
+"""The fields of `Gpu`, likewise."""
 
 Preset = Annotated[
     str | None,
@@ -29,17 +32,27 @@ Preset = Annotated[
 
 
 @flags(TrainSettings, into="values", panels=PANELS)
+@flags(Gpu, into="gpu", panels=GPU_PANELS)
 def train(
-    pairs: Annotated[
-        list[str], typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, or .jsonl files of pairs.")
-    ],
     base: Annotated[
         str, typer.Option(metavar="MODEL", help="What to train: smollm2, hf:ID, a model's or an adapter's folder.")
     ],
-    to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the LoRA adapter goes, must be new.")],
+    pairs: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, or .jsonl files of pairs.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where the LoRA adapter goes, must be new.")
+    ] = None,
     preset: Preset = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Print the memory and time it will take on one GPU, and train nothing.")
+    ] = False,
+    estimate_pairs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="The same for N pairs that are not there yet.")
+    ] = None,
     *,
     values: Values,
+    gpu: Values,
 ) -> None:
     """Train a model on accepted pairs: DPO with LoRA.
 
@@ -49,12 +62,34 @@ def train(
 
     [bold]anyprefer train runs/first --base smollm2 --out models/first[/]
     [bold]anyprefer train runs/a runs/b --base hf:ORG/MODEL --preset paper --out models/ab[/]
+    [bold]anyprefer train --base hf:meta-llama/Llama-2-7b-chat-hf --estimate-pairs 6000[/]
     """
-    from anyprefer.training.launch import is_first, processes
-    from anyprefer.training.settings import train_settings
-
     name = base.removeprefix("hf:")
     settings = train_settings(preset or default_preset(name), **values)
+    if estimate or estimate_pairs:
+        _estimate(pairs, name, settings, estimate_pairs, gpu)
+    else:
+        _train(pairs or [], name, to, settings)
+
+
+def _estimate(pairs: list[str] | None, base: str, settings: TrainSettings, planned: int | None, gpu: Values) -> None:
+    console = out()
+    if not pairs and not planned:
+        raise SettingsError("--estimate needs pairs: name a run folder, or give --estimate-pairs N")
+    with console.status("loading"):
+        from anyprefer.training.estimate import mean_tokens
+        from anyprefer.training.pairs import load_pairs
+
+        rows = load_pairs(*pairs) if pairs else None
+    lengths = mean_tokens(rows) if rows else None
+    show_estimate(console, base, settings, gpu_settings(**gpu), planned or len(rows), lengths)
+
+
+def _train(pairs: list[str], name: str, to: Path | None, settings: TrainSettings) -> None:
+    from anyprefer.training.launch import is_first, processes
+
+    if to is None:
+        raise SettingsError("--out is missing; name the folder the adapter goes to")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RunFolderError(f"{to} exists; choose another folder with --out")
     console = out() if is_first() else Console(quiet=True)

@@ -210,5 +210,10 @@ def replayed_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
 
 
 def _inputs(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    values = {k: v.model_dump() if isinstance(v, BaseModel) else v for k, v in inputs.items()}
-    return {"tool": tool.name, "inputs": values}
+    return {"tool": tool.name, "inputs": {name: _dumped(value) for name, value in inputs.items()}}
+
+
+def _dumped(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_dumped(one) for one in value]
+    return value.model_dump() if isinstance(value, BaseModel) else value

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 import time
 
 import pytest
@@ -22,10 +23,10 @@ def look(query: str) -> Finding:
 
 
 @tool
-def weigh(candidate: Candidate, task: Task) -> Finding:
+def weigh(candidate: Candidate, task: Task, candidates: Sequence[Candidate]) -> Finding:
     """Weighs an answer."""
     RUNS.append("weigh")
-    return Finding("weighed", verdict=len(candidate.text) % 10 / 10)
+    return Finding(f"weighed among {len(candidates)}", verdict=len(candidate.text) % 10 / 10)
 
 
 @tool

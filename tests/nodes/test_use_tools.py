@@ -2,6 +2,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ async def test_a_candidate_tool_runs_on_every_candidate_with_its_findings_kept()
         (1, "4 signs", 0.5, 2, {"box": [1, 2]}),
     ]
     assert found[0].arguments == {"by": 2}
+
+
+async def test_a_candidate_tool_may_compare_all_candidates():
+    @tool
+    def rank(candidate: Candidate, candidates: Sequence[Candidate]) -> str:
+        """Ranks an answer by its length."""
+        return str(sorted(len(one.text) for one in candidates).index(len(candidate.text)))
+
+    three = [Candidate(index=n, content="x" * n, seed=n) for n in (3, 1, 2)]
+    state = {"task": a_task(), "selected": [Selection(tool="rank")], "candidates": three}
+    found = (await use_candidate_tools([rank])(state))["candidate_knowledge"]
+    assert [(k.text, k.arguments) for k in found] == [("2", {}), ("0", {}), ("1", {})]
 
 
 @pytest.mark.parametrize("made", [hangs, waits])

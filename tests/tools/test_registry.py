@@ -61,6 +61,28 @@ async def test_a_langchain_tool_is_passed_texts(content: str) -> None:
         await one.ainvoke({**given, "unknown": 1})
 
 
+async def test_a_langchain_tool_may_compare_texts() -> None:
+    @langchain_tool
+    def longest(candidate: str, candidates: list[str]) -> bool:
+        """Whether it is the longest."""
+        return candidate == max(candidates, key=len)
+
+    two = tuple(Candidate(index=n, content=text, seed=n) for n, text in enumerate(("a", "ab")))
+    one = as_knowledge_tool(longest)
+    assert (one.wants, one.looks_at, set(one.args)) == (("candidate", "candidates"), "candidate", set())
+    assert [await one.ainvoke({"candidate": c, "candidates": two}) for c in two] == [False, True]
+
+
+def test_candidates_alone_are_the_judges_argument() -> None:
+    @langchain_tool
+    def elect(candidates: list[str]) -> str:
+        """Looks up who stands for election."""
+        return ", ".join(candidates)
+
+    one = as_knowledge_tool(elect)
+    assert (one.wants, one.looks_at, set(one.args)) == ((), "task", {"candidates"})
+
+
 def test_loading_refuses_what_it_cannot_mean() -> None:
     with pytest.raises(ToolError, match="did you mean 'calculator'"):
         load_tools(["calculater"])

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 from ddgs.exceptions import DDGSException
@@ -8,32 +7,7 @@ from ddgs.exceptions import DDGSException
 from anyprefer.graph.errors import InputError
 from anyprefer.tools import ToolFailure, available_tools
 from anyprefer.tools.web_search import web_search
-
-
-class FakeEngine:
-    """Stands in for the `ddgs` client, the one seam to the network."""
-
-    calls: list[dict[str, Any]]
-    answer: list[dict[str, str]] | Exception
-
-    def __enter__(self) -> "FakeEngine":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def text(self, query: str, **options: Any) -> list[dict[str, str]]:
-        self.calls.append({"query": query, **options})
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    fake = FakeEngine()
-    fake.calls, fake.answer = [], [{"title": "Lima {x}", "body": "Capital of Peru", "href": "https://example.org/lima"}]
-    monkeypatch.setattr("ddgs.DDGS", lambda: fake)
-    return fake
+from tests.stand_ins import FakeEngine
 
 
 async def test_results_become_text_and_data(engine: FakeEngine) -> None:
