@@ -52,7 +52,7 @@ def read_tasks(source: Source, columns: Mapping[str, str] | None = None) -> Iter
             raise InputError(f"columns: {field!r} is no task field; they are {', '.join(Task.model_fields)}")
     seen = _Seen()
     empty = True
-    for number, (where, row) in enumerate(_rows(source), 1):
+    for number, (where, row) in enumerate(raw_rows(source), 1):
         empty = False
         task = _task(where, row, number, columns)
         if seen.before(task.id):
@@ -136,7 +136,8 @@ def _listed(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def _rows(source: Source) -> Iterator[Located]:
+def raw_rows(source: Source) -> Iterator[Located]:
+    """Every row of a source as it stands, with where it stands. Raises `InputError` for one that cannot be read."""
     if isinstance(source, str) and source.startswith("hub:"):
         yield from _numbered(_hub(source.removeprefix("hub:")), source)
     elif isinstance(source, str | Path):
