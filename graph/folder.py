@@ -5,6 +5,7 @@
 | `settings.json` | the settings, whole |
 | `rows.jsonl` | accepted and rejected rows with their provenance: rounds, candidates, knowledge, scores, prompts, cost |
 | `pairs.jsonl` | accepted pairs as TRL takes them: prompt, chosen, rejected, and scalar columns |
+| `judge_pairs.jsonl` | pairs of judgments in the same form, from a meta judge, of accepted and rejected rows |
 | `failed.jsonl` | failed rows in full; they are played again when the run is gone on with |
 | `ledger.db` | which tasks are done, answers of those that are not, what was spent (see `ledger.py`) |
 | `run.json` | players, versions, seed, counts and cost; written when a run starts and when it ends |
@@ -119,6 +120,8 @@ class RunFolder:
         lines = {"failed" if row.outcome == "failed" else "rows": self._line(row.model_dump(mode="json"))}
         if row.outcome == "accepted":
             lines["pairs"] = self._line(pair_row(row))
+        if row.outcome != "failed" and (judged := judge_pair_row(row)):
+            lines["judge_pairs"] = self._line(judged)
         # a failed task keeps its answers for when it is played again, but not those that could not be parsed
         forget = row.outcome != "failed" or row.reason.startswith(AnswerError.__name__)
         reason = self._scrub(row.reason)
@@ -231,6 +234,24 @@ def pair_row(row: Row) -> dict[str, Any]:
         "rounds": len(row.rounds),
         "prompt_version": last.prompts.version,
         "target": row.models.get("target", ""),
+        "judge": row.models.get("judge", ""),
+    }
+
+
+def judge_pair_row(row: Row) -> dict[str, Any] | None:
+    """The last round's pair of judgments in TRL's format; None where no meta judge made one."""
+    last = row.rounds[-1] if row.rounds else None
+    pair = next((judgment.pair for judgment in last.judgments if judgment.pair), None) if last else None
+    if last is None or pair is None or row.task is None:
+        return None
+    return {
+        "id": f"{row.id} (judgment)",
+        "prompt": list(pair.prompt),
+        "chosen": [{"role": "assistant", "content": pair.chosen}],
+        "rejected": [{"role": "assistant", "content": pair.rejected}],
+        **({"images": list(row.task.images)} if row.task.images else {}),
+        "margin": pair.margin,
+        "prompt_version": last.prompts.version,
         "judge": row.models.get("judge", ""),
     }
 

@@ -64,7 +64,7 @@ class FinishedRow:
     forget: bool
     """Whether the answers it was made from are no longer needed."""
     lines: dict[str, bytes]
-    """A JSON line for each stream of row files: `rows`, `pairs`, `failed`."""
+    """A JSON line for each stream of row files: `rows`, `pairs`, `judge_pairs`, `failed`."""
 
 
 _Item = _Call | FinishedRow

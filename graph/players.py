@@ -21,7 +21,9 @@ from anyprefer.graph.samples import SharedTarget
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
 from anyprefer.nodes.evidence_engine import EvidenceEngine
-from anyprefer.nodes.judge_forms import ExpectedJudge, chat_judge
+from anyprefer.nodes.judge import ChatJudge, ModelJudge
+from anyprefer.nodes.judge_forms import ExpectedJudge, PointwiseJudge
+from anyprefer.nodes.meta_judge import MetaJudge
 from anyprefer.nodes.pair import Builder, pair_builder
 from anyprefer.nodes.reward import AcceptReward, ChatReward
 from anyprefer.nodes.sample import ChatTarget
@@ -30,6 +32,10 @@ from anyprefer.tools import KnowledgeTool, limited, load_tools
 
 EVIDENCE, ACCEPT, TARGET = "evidence", "accept", "target"
 """What a role's string may say beside a model: rules, a reward that takes every pair, the target itself."""
+FORMS: dict[str, type[ModelJudge]] = {
+    "listwise": ChatJudge, "pointwise": PointwiseJudge, "expected": ExpectedJudge, "meta": MetaJudge
+}  # fmt: skip
+"""How a chat model judges, by `judge_form`."""
 ROLES = ("target", "judge", "reward", "engine")
 _LIMITS = [limit.name for limit in fields(Limits)]
 
@@ -141,7 +147,7 @@ class _Loader:
         if given == EVIDENCE:
             return EvidenceJudge()
         if isinstance(given, str | BaseChatModel):
-            return chat_judge(self.chat(given, "judge"), self.settings)
+            return FORMS[self.settings.judge_form](self.chat(given, "judge"), self.settings)
         return _able(given, "judge", "select", "aggregate", "score")  # type: ignore[no-any-return]
 
     def reward(self, given: Any) -> RewardModel:

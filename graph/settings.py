@@ -70,9 +70,9 @@ class Settings(BaseModel):
         default_factory=dict, description="Options per tool, such as knowledge_search.corpus."
     )
 
-    judge_form: Literal["listwise", "pointwise", "expected"] = Field(
+    judge_form: Literal["listwise", "pointwise", "expected", "meta"] = Field(
         "listwise",
-        description="How a judge model scores: all answers in one text, one text an answer, or the expected digit of its next token, without writing.",
+        description="How a judge model scores: all answers in one text, one text an answer, the expected digit of its next token without writing, or several texts an answer of which it chooses the better one itself (meta).",
     )
     judge_passes: int = Field(
         1,

@@ -1,4 +1,4 @@
-"""Row files of a run folder: `rows.jsonl`, `pairs.jsonl`, `failed.jsonl`, or numbered shards of each.
+"""Row files of a run folder (`STREAMS`): `rows.jsonl`, `pairs.jsonl` and so on, or numbered shards of each.
 
 With `shard_rows` a stream goes on in a new file after so many rows: `rows-00000.jsonl`, …; with
 `parquet` each shard becomes `rows-00000.parquet` once it is full or the run ends (and nested columns
@@ -17,7 +17,7 @@ import orjson
 
 from anyprefer.graph.errors import RunFolderError
 
-STREAMS = ("rows", "pairs", "failed")
+STREAMS = ("rows", "pairs", "judge_pairs", "failed")
 Noted = tuple[str, int, int, int]
 """File name, size in bytes, rows, whether it is closed (0 or 1)."""
 

@@ -78,6 +78,18 @@ class Knowledge(_Record):
     seconds: float = Field(default=0.0, ge=0)
 
 
+class JudgmentPair(_Record):
+    """Two judgments of one candidate, the better one first: what a judge can be trained on (arXiv 2407.19594)."""
+
+    prompt: tuple[Message, ...]
+    """What both answer: text messages of the protocol's form."""
+    chosen: str
+    rejected: str
+    """Never equal to `chosen`."""
+    margin: float = Field(gt=0, le=1)
+    """Difference of their shares of won comparisons."""
+
+
 class Judgment(_Record):
     """The judge's verdict on one candidate (§2.2, Appendix D.1)."""
 
@@ -87,6 +99,8 @@ class Judgment(_Record):
     spread: float = Field(default=0.0, ge=0)
     """Largest minus smallest score over the judge's passes; 0 with one pass."""
     analysis: str = ""
+    pair: JudgmentPair | None = None
+    """From a meta judge, on one candidate a round: the judgment that counted beside the worst one."""
 
 
 class Selection(_Record):
@@ -223,7 +237,19 @@ class Row(_Record):
     seed: int = 0
 
 
-RECORDS = (Task, Candidate, Knowledge, Judgment, Selection, Reward, PreferencePair, Prompts, Update, Round)
+RECORDS = (
+    Task,
+    Candidate,
+    Knowledge,
+    JudgmentPair,
+    Judgment,
+    Selection,
+    Reward,
+    PreferencePair,
+    Prompts,
+    Update,
+    Round,
+)
 """The types a `GameState` holds."""
 
 

@@ -1,10 +1,11 @@
-"""A chat model's ways to judge beside the listwise one (`nodes/judge.py`), and the choice among them.
+"""A chat model's ways to judge one candidate at a time; the listwise one is in `judge.py`.
 
 | `judge_form` | one question is about | the score is |
 |---|---|---|
 | `listwise` | all candidates, analyses first | written, 1..10 |
 | `pointwise` | one candidate, its analysis first | written, 1..10 |
 | `expected` | one candidate | the mean of the digits 1..9 under the next token's probabilities |
+| `meta` | one candidate, several times | as `expected`, after a written analysis; the judge picks the better one (`meta_judge.py`) |
 
 The paper judges listwise (Appendix D.1). A pointwise judge has no order to be biased by; an expected one
 writes nothing, so a small model that cannot hold to a form can still judge, and its scores seldom tie.
@@ -25,17 +26,11 @@ from anyprefer.graph.state import Candidate, GameState, Judgment, Selection
 from anyprefer.nodes import prompts
 from anyprefer.nodes.answers import last_out_of_ten
 from anyprefer.nodes.ask import all_done, ask, system, user
-from anyprefer.nodes.judge import ChatJudge, ModelJudge, averaged
+from anyprefer.nodes.judge import ModelJudge, averaged
 from anyprefer.nodes.probabilities import option_probabilities
 from anyprefer.nodes.use_tools import all_knowledge, knowledge_lines
 
 DIGITS = tuple("123456789")
-
-
-def chat_judge(model: BaseChatModel, settings: Settings) -> ModelJudge:
-    """The judge of the form that is set."""
-    forms: dict[str, type[ModelJudge]] = {"pointwise": PointwiseJudge, "expected": ExpectedJudge}
-    return forms.get(settings.judge_form, ChatJudge)(model, settings)
 
 
 def policy_of(form: str) -> str:
@@ -46,6 +41,8 @@ def policy_of(form: str) -> str:
 class PointwiseJudge(ModelJudge):
     """One text scores one candidate; passes differ by their seed and are sampled when there are several."""
 
+    prompt = "pointwise"
+
     async def score(self, state: GameState) -> list[Judgment]:
         """The mean over `judge_passes` texts, 1..10 per candidate, with its spread."""
         return await all_done(self._one(state, candidate) for candidate in state["candidates"])
@@ -54,19 +51,22 @@ class PointwiseJudge(ModelJudge):
         passes = range(self.settings.judge_passes)
         return averaged(candidate.index, await all_done(self._pass(state, candidate, number) for number in passes))
 
-    async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
-        task, context = state["task"], state["context"]
-        body = prompts.fill(
-            prompts.text("pointwise"),
+    def _question(self, state: GameState, candidate: Candidate) -> str:
+        """What the judge is asked about the candidate."""
+        context = state["context"]
+        return prompts.fill(
+            prompts.text(self.prompt),
             examples=self.settings.examples,
             context=f"Context:\n{context}" if context else "",
-            query=task.prompt,
+            query=state["task"].prompt,
             number=str(candidate.index + 1),
             answer=candidate.text,
         )
+
+    async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
         return await ask(
             self.model,
-            [system(state["prompts"].judge), user(body, task.images)],
+            [system(state["prompts"].judge), user(self._question(state, candidate), state["task"].images)],
             "judge",
             parse=parse_score,
             reasks=self.settings.reasks,

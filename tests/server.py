@@ -44,7 +44,9 @@ def role_of(system: str, user: str) -> str:
         return "select_tools"
     if user.startswith("[Requirement] You are given the current knowledge base"):
         return "aggregate"
-    if any(words in user for words in ("Analyse each of the", "Analyse this answer first", "How good is this answer?")):
+    if "You compare two judgments" in system:
+        return "meta_judge"
+    if any(words in user for words in ("Analyse each of the", "Analyse this answer", "How good is th")):
         return "judge"
     return "sample"
 

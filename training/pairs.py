@@ -2,7 +2,8 @@
 
 A run folder holds `pairs.jsonl`, or shards of it, or Parquet files: one row per accepted pair, in TRL's
 conversational preference format: `prompt` (messages), `chosen` and `rejected` (one assistant message each),
-`images` where the task had some, and provenance columns that training does not need.
+`images` where the task had some, and provenance columns that training does not need. `judge_pairs.jsonl`, from
+a meta judge, holds pairs of judgments in the same form; they are trained on with the others.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def pair_files(*paths: str | Path) -> list[Path]:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    files = sorted(file for suffix in ("jsonl", "parquet") for file in path.glob(f"pairs*.{suffix}"))
+    names = [f"{stream}*.{suffix}" for stream in ("pairs", "judge_pairs") for suffix in ("jsonl", "parquet")]
+    files = [file for name in names for file in sorted(path.glob(name))]
     if not files:
         raise TrainingError(
             f"{path / 'pairs.jsonl' if path.is_dir() else path} does not exist; "

@@ -19,6 +19,7 @@ from anyprefer.graph.cli.config import config
 from anyprefer.graph.cli.console import Commands
 from anyprefer.graph.cli.evaluate import evaluate
 from anyprefer.graph.cli.iterate import demo, iterate
+from anyprefer.graph.cli.judge_eval import judge_eval
 from anyprefer.graph.cli.show import graph, tools
 from anyprefer.graph.cli.synth import synth
 from anyprefer.graph.cli.train import train
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (synth, train, evaluate, iterate, demo, apps, benchmarks, tools, graph, config):
+for command in (synth, train, evaluate, judge_eval, iterate, demo, apps, benchmarks, tools, graph, config):
     app.command()(command)
 
 
