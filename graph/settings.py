@@ -90,6 +90,10 @@ class Settings(BaseModel):
         ("target", "judge", "tools"),
         description="Whose prompts TextGrad rewrites between rounds (Eq. 2); empty: feedback off.",
     )
+    feedback_mode: Literal["joint", "independent"] = Field(
+        "joint",
+        description="Rewrite players one after another, each seeing the other's new prompt, or all at once (Table 9).",
+    )
 
     seed: int = Field(0, ge=0, description="Seed of sampling and of every random order.")
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")

@@ -49,7 +49,7 @@ class TextGrad:
         old = prompts.of(name)
         rewriter = Rewriter(self.model, self.settings)
         try:
-            await rewriter.step(old, _role(name), "\n\n".join(feedback_text(*one) for one in played))
+            await rewriter.step(old, _role(name), self._gradient(name, prompts, played))
         except RunStopped:
             raise
         except AnypreferError as error:
@@ -57,6 +57,12 @@ class TextGrad:
         except IndexError:
             return old, _untagged(rewriter.answer)
         return usable(rewriter.answer, old)
+
+    def _gradient(self, name: str, prompts: Prompts, played: Played) -> str:
+        """The rounds' feedback; when players are optimised jointly, also the other's prompt as it now is."""
+        others = [other for other in ("target", "judge") if other != name and self.settings.feedback_mode == "joint"]
+        told = [texts.fill(texts.text("feedback_other"), player=one, prompt=prompts.of(one)) for one in others]
+        return "\n\n".join([*(feedback_text(*one) for one in played), *told])
 
 
 class NoEngine:

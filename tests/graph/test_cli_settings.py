@@ -39,6 +39,7 @@ OTHER = {
     "threshold": 7.5,
     "max_rounds": 2,
     "feedback": ("judge",),
+    "feedback_mode": "independent",
     "seed": 4,
     "concurrency": 3,
     "record": "tape.jsonl",

@@ -54,6 +54,7 @@ def test_an_unknown_setting_is_named_with_the_near_one(tmp_path, key, words):
         ("max_rounds", 0),
         ("max_rounds", 101),
         ("feedback", ("reward",)),
+        ("feedback_mode", "both"),
         ("seed", -1),
         ("concurrency", 0),
         ("task_field", ""),

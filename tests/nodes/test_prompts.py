@@ -9,6 +9,7 @@ SLOTS = {
     "aggregate": {"knowledge", "previous", "query", "answers"},
     "evidence_hint": {"query", "known", "form"},
     "feedback": {"query", "positive", "negative", "score", "analysis"},
+    "feedback_other": {"player", "prompt"},
     "judge": {"examples", "context", "query", "answers", "count"},
     "judge_policy": {"task_field"},
     "reward": {"examples", "context", "query", "positive", "negative"},
