@@ -95,6 +95,15 @@ class Settings(BaseModel):
         description="Rewrite players one after another, each seeing the other's new prompt, or all at once (Table 9).",
     )
 
+    prompt_scope: Literal["task", "dataset"] = Field(
+        "task",
+        description="Rewritten prompts live for one task, or are versions shared by all tasks of the run.",
+    )
+    prompt_batch: int = Field(16, ge=1, description="Rejected rounds a shared version is rewritten from.")
+    prompt_holdout: int = Field(
+        8, ge=1, description="First tasks of the run, on which a new shared version must raise the mean reward."
+    )
+
     seed: int = Field(0, ge=0, description="Seed of sampling and of every random order.")
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
     accept: int = Field(0, ge=0, description="Stop at exactly so many accepted pairs; 0: play all tasks.")

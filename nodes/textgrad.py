@@ -49,7 +49,7 @@ class TextGrad:
         old = prompts.of(name)
         rewriter = Rewriter(self.model, self.settings)
         try:
-            await rewriter.step(old, _role(name), self._gradient(name, prompts, played))
+            await rewriter.step(old, _role(name, prompts.shared), self._gradient(name, prompts, played))
         except RunStopped:
             raise
         except AnypreferError as error:
@@ -75,9 +75,11 @@ class NoEngine:
         return prompts.of(name), "no engine rewrites prompts in this run"
 
 
-def _role(name: str) -> str:
+def _role(name: str, shared: bool) -> str:
     """What the prompt is for, as TextGrad's optimiser is told."""
     kind, _, tool = name.partition(".")
+    if shared and kind == "target":
+        return texts.text("role_instruction")
     return texts.fill(texts.text("role_tool"), tool=tool) if kind == "tools" else texts.text(f"role_{kind}")
 
 

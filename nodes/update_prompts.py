@@ -11,24 +11,50 @@ the round's feedback alone. Both cost the same calls; jointly up to three wait f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from anyprefer.graph.roles import Engine, Played
+from langchain_core.tools import BaseTool
+
+from anyprefer.graph.roles import Engine, Played, PromptPolicy
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import FRESH, GameState, Prompts, Update
+from anyprefer.graph.state import FRESH, GameState, Prompts, Round, Task, Update
+from anyprefer.nodes import prompts as texts
 from anyprefer.nodes.ask import all_done
 
 
-def update_prompts(engine: Engine, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node. Records on the closed round what became of every prompt it tried to rewrite."""
+def update_prompts(policy: PromptPolicy) -> Callable[[GameState], Awaitable[GameState]]:
+    """The node. Records on the closed round what became of every prompt that was to be rewritten."""
 
     async def run(state: GameState) -> GameState:
         last = state["rounds"][-1]
-        prompts, updates = await rewritten(engine, state["prompts"], [(state["task"], last)], settings)
+        prompts, updates = await policy.then(state["task"], last)
         closed = last.model_copy(update={"updates": tuple(updates)})
         return {**FRESH, "prompts": prompts, "rounds": [*state["rounds"][:-1], closed]}
 
     return run
+
+
+class TaskPrompts:
+    """Prompts in the scope of one task: p_t starts as x (§2.2) and a rewrite lives as long as the task."""
+
+    def __init__(self, engine: Engine, tools: Sequence[BaseTool], settings: Settings) -> None:
+        self.engine = engine
+        self.settings = settings
+        self._opening = opening(tools, settings)
+
+    def first(self, task: Task) -> Prompts:
+        """The opening prompts, with x as p_t."""
+        return self._opening.put("target", task.prompt)
+
+    async def then(self, task: Task, closed: Round) -> tuple[Prompts, list[Update]]:
+        """The round's prompts, rewritten from its feedback."""
+        return await rewritten(self.engine, closed.prompts, [(task, closed)], self.settings)
+
+
+def opening(tools: Sequence[BaseTool], settings: Settings) -> Prompts:
+    """p_j starts as Appendix D.1's prompt, a tool's instruction as its description; p_t is left empty."""
+    policy = texts.fill(texts.text("judge_policy"), task_field=settings.task_field)
+    return Prompts(target="", judge=policy, tools={tool.name: tool.description for tool in tools})
 
 
 async def rewritten(

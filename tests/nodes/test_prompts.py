@@ -14,6 +14,7 @@ SLOTS = {
     "judge_policy": {"task_field"},
     "reward": {"examples", "context", "query", "positive", "negative"},
     "reward_policy": {"task_field"},
+    "role_instruction": set(),
     "role_judge": set(),
     "role_target": set(),
     "role_tool": {"tool"},

@@ -173,11 +173,11 @@ async def test_jointly_each_step_sees_the_prompts_that_were_rewritten_before_it(
     model = looping(textgrad=by_player())
     await play(model, tools=[look])
     target, judge, instruction = (call.user for call in model.asked("textgrad"))
-    assert "fit together with: [Task] You are an expert" in target
-    assert "fit together with: new target {x}" in judge
+    assert "fit together with it: [Task] You are an expert" in target
+    assert "fit together with it: new target {x}" in judge
     assert "The judge's prompt" not in judge
-    assert "fit together with: new target {x}" in instruction
-    assert "fit together with: new judge" in instruction
+    assert "fit together with it: new target {x}" in instruction
+    assert "fit together with it: new judge" in instruction
 
 
 async def test_independently_all_are_rewritten_at_once_from_the_round_alone():
