@@ -88,7 +88,7 @@ class Settings(BaseModel):
     max_rounds: int = Field(3, ge=1, le=100, description="Rounds a task may take before it is rejected.")
     feedback: tuple[Player, ...] = Field(
         ("target", "judge", "tools"),
-        description="Whose prompts TextGrad rewrites between rounds (Eq. 2); empty: feedback off.",
+        description="Whose prompts the engine rewrites between rounds (Eq. 2); empty: feedback off.",
     )
     feedback_mode: Literal["joint", "independent"] = Field(
         "joint",

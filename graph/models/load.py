@@ -8,7 +8,7 @@
 | `smollm2` | the embedded default, SmolLM2-135M-Instruct |
 | `replay:FILE` | answers recorded by `record`; no model at all |
 
-`evidence` is a judge or reward by rules, not a model; see `nodes/evidence.py`.
+`evidence` is a judge, reward or engine by rules, not a model; see `nodes/evidence.py` and `nodes/evidence_engine.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = No
         return ReplayChat.from_file(rest, role)
     if kind == "openai" and rest:
         return _openai(rest, endpoints, api_key or os.environ.get("OPENAI_API_KEY", ""))
-    extra = " (`evidence` can judge and reward, it is no model)" if spec == "evidence" else ""
+    extra = " (`evidence` can judge, reward and rewrite prompts, it is no model)" if spec == "evidence" else ""
     raise ModelSetupError(f"unknown model {spec!r}{extra}; use {FORMS}")
 
 

@@ -158,7 +158,7 @@ def test_settings_given_as_an_object_are_overridden_by_values():
     ("values", "error", "words"),
     [
         ({"target": "gpt-4o"}, ModelSetupError, "unknown model 'gpt-4o'"),
-        ({"target": "evidence"}, ModelSetupError, "can judge and reward"),
+        ({"target": "evidence"}, ModelSetupError, "can judge, reward"),
         ({"tools": ["calculater"]}, ToolError, "did you mean 'calculator'"),
         ({"candidates": 1}, SettingsError, "greater than or equal to 2"),
         ({"candidate": 3}, SettingsError, "did you mean 'candidates'"),
