@@ -25,21 +25,20 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
 from anyprefer.graph.calls import current_account
+from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.listeners import unheard
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.players import Players, settle
-from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
+from anyprefer.graph.roles import Engine, Judge, PromptPolicy, RewardModel, Target
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import FRESH, RECORDS, GameState, Prompts, Task
-from anyprefer.nodes import prompts
+from anyprefer.graph.state import FRESH, RECORDS, GameState, Task
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
-from anyprefer.nodes.judge_forms import policy_of
 from anyprefer.nodes.pair import Builder, pair
 from anyprefer.nodes.reward import reward as reward_node
 from anyprefer.nodes.sample import sample
 from anyprefer.nodes.select_tools import select_tools
-from anyprefer.nodes.update_prompts import update_prompts
+from anyprefer.nodes.update_prompts import TaskPrompts, update_prompts
 from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
 
 Graph = CompiledStateGraph[GameState, None, GameState, GameState]
@@ -65,17 +64,23 @@ def build_graph(
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
     settings, players = settle(settings, roles, values, tools, build_pair)
+    if settings.prompt_scope == "dataset":
+        raise SettingsError("prompt_scope 'dataset' shares prompts among the tasks of a run; play it with synth()")
     return wire(players, settings, checkpointer)
 
 
-def wire(players: Players, settings: Settings, checkpointer: Checkpointer = None) -> Graph:
-    """One node a step, one conditional edge: the loop until R ≥ τ."""
+def wire(
+    players: Players, settings: Settings, checkpointer: Checkpointer = None, policy: PromptPolicy | None = None
+) -> Graph:
+    """One node a step, one conditional edge: the loop until R ≥ τ. `policy` hands out the prompts, by default
+    those of each task alone."""
+    policy = policy or TaskPrompts(players.engine, players.tools, settings)
     game = StateGraph(GameState)
 
     def add(name: str, node: Callable[[GameState], Awaitable[GameState]]) -> None:
         game.add_node(name, _Step(name, node))
 
-    add("start", start(players, settings))
+    add("start", start(policy, settings))
     add("select_tools", select_tools(players.judge, players.tools))
     add("sample", sample(players.target, settings))
     add("use_task_tools", use_task_tools(players.tools))
@@ -84,7 +89,7 @@ def wire(players: Players, settings: Settings, checkpointer: Checkpointer = None
     add("judge", judge_node(players.judge))
     add("pair", pair(players.build_pair, settings.min_margin))
     add("reward", reward_node(players.reward, settings))
-    add("update_prompts", update_prompts(players.engine, settings))
+    add("update_prompts", update_prompts(policy))
 
     game.add_edge(START, "start")
     game.add_edge("start", "select_tools")
@@ -105,17 +110,14 @@ def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
     return "update_prompts" if state["outcome"] == "again" else "__end__"
 
 
-def start(players: Players, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
-    """p_t starts as x (§2.2), p_j as Appendix D.1's prompt, a tool's instruction as its description."""
-    policy = prompts.fill(prompts.text(policy_of(settings.judge_form)), task_field=settings.task_field)
-    instructions = {tool.name: tool.description for tool in players.tools}
+def start(policy: PromptPolicy, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
+    """The node that begins a task with the prompts of its first round."""
 
     async def run(state: GameState) -> GameState:
         task = Task.model_validate(state["task"])
         if task.system is None and settings.system:
             task = task.model_copy(update={"system": settings.system})
-        first = Prompts(target=task.prompt, judge=policy, tools=instructions)
-        return {**FRESH, "task": task, "prompts": first, "rounds": []}
+        return {**FRESH, "task": task, "prompts": policy.first(task), "rounds": []}
 
     return run
 

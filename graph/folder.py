@@ -8,6 +8,7 @@
 | `judge_pairs.jsonl` | pairs of judgments in the same form, from a meta judge, of accepted and rejected rows |
 | `failed.jsonl` | failed rows in full; they are played again when the run is gone on with |
 | `ledger.db` | which tasks are done, answers of those that are not, what was spent (see `ledger.py`) |
+| `prompts.jsonl` | versions of prompts shared by all tasks, where `prompt_scope` says so (see `policy.py`) |
 | `run.json` | players, versions, seed, counts and cost; written when a run starts and when it ends |
 
 Row files may be sharded (see `shards.py`). A folder is opened with the same call whether it is new or

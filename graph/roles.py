@@ -12,7 +12,17 @@ from typing import Any, Protocol
 
 from langchain_core.tools import BaseTool
 
-from anyprefer.graph.state import GameState, Judgment, PreferencePair, Prompts, Reward, Round, Selection, Task
+from anyprefer.graph.state import (
+    GameState,
+    Judgment,
+    PreferencePair,
+    Prompts,
+    Reward,
+    Round,
+    Selection,
+    Task,
+    Update,
+)
 
 
 class Target(Protocol):
@@ -56,7 +66,7 @@ class RewardModel(Protocol):
 
 
 Played = Sequence[tuple[Task, Round]]
-"""Closed rounds with their tasks: what a rewrite learns from. One in the task scope of prompts."""
+"""Closed rounds with their tasks, at least one: what a rewrite learns from."""
 
 
 class Engine(Protocol):
@@ -70,4 +80,16 @@ class Engine(Protocol):
         `prompts` are all players' as they are now. An engine that fails keeps the old prompt and says
         so; only `RunStopped` leaves it.
         """
+        ...
+
+
+class PromptPolicy(Protocol):
+    """Which prompts a round is played with (`Settings.prompt_scope`)."""
+
+    def first(self, task: Task) -> Prompts:
+        """The prompts of a task's first round."""
+        ...
+
+    async def then(self, task: Task, closed: Round) -> tuple[Prompts, list[Update]]:
+        """The prompts of its next round, and what became of each that was to be rewritten after `closed`."""
         ...

@@ -25,6 +25,7 @@ from anyprefer.graph.inputs import BadRow, Source, read_tasks
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.models import model_name
 from anyprefer.graph.players import Players, assemble, settle
+from anyprefer.graph.policy import SharedPrompts, check_scope
 from anyprefer.graph.prices import Prices
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Outcome, Row, Task, Usage
@@ -50,6 +51,9 @@ class Synthesis:
         self.models = self.players.names()
         prices = Prices(settings.prices or None)
         self._check_prices(prices)
+        shared = settings.prompt_scope == "dataset"
+        if shared:
+            check_scope(self.players, settings)
         many = settings.workers > 1 or settings.ray
         self.cluster = Cluster(settings, self.players, prices) if many else None
         if settings.trace and folder is None:
@@ -60,7 +64,9 @@ class Synthesis:
         self.calls = self._calls(prices)
         """The run's model calls: what was spent, and why no more are made."""
         traced = Tracer(self.folder.path).task if settings.trace and self.folder else untraced
-        self.game = Game(wire(self.players, settings), settings, self.models, traced)
+        where = self.folder.path if self.folder else None
+        policy = SharedPrompts(self.players, settings, where) if shared else None
+        self.game = Game(wire(self.players, settings, policy=policy), settings, self.models, traced)
         self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0
         self._failed_in_a_row = 0
         self._ending = False

@@ -95,7 +95,20 @@ class Settings(BaseModel):
     max_rounds: int = Field(3, ge=1, le=100, description="Rounds a task may take before it is rejected.")
     feedback: tuple[Player, ...] = Field(
         ("target", "judge", "tools"),
-        description="Whose prompts TextGrad rewrites between rounds (Eq. 2); empty: feedback off.",
+        description="Whose prompts the engine rewrites between rounds (Eq. 2); empty: feedback off.",
+    )
+    feedback_mode: Literal["joint", "independent"] = Field(
+        "joint",
+        description="Rewrite players one after another, each seeing the other's new prompt, or all at once (Table 9).",
+    )
+
+    prompt_scope: Literal["task", "dataset"] = Field(
+        "task",
+        description="Rewritten prompts live for one task, or are versions shared by all tasks of the run.",
+    )
+    prompt_batch: int = Field(16, ge=1, description="Rejected rounds a shared version is rewritten from.")
+    prompt_holdout: int = Field(
+        8, ge=1, description="First tasks of the run, on which a new shared version must raise the mean reward."
     )
 
     seed: int = Field(0, ge=0, description="Seed of sampling and of every random order.")

@@ -147,11 +147,19 @@ class Prompts(_Record):
     target: str
     judge: str
     tools: dict[str, str]
+    shared: bool = False
+    """Whether `target` is an instruction for all tasks, put before x, and not x itself or what became of it."""
 
     @property
     def version(self) -> str:
         """Content hash, 12 hex digits; equal prompts have equal versions."""
-        return stable_hash(self.model_dump())[:12]
+        return stable_hash(self.model_dump(exclude=None if self.shared else {"shared"}))[:12]
+
+    def asked(self, task: Task) -> str:
+        """What the target is asked; x is data and stays as it is."""
+        if not self.shared:
+            return self.target
+        return f"{self.target}\n\n{task.prompt}" if self.target else task.prompt
 
     def of(self, name: str) -> str:
         """The prompt of `target`, `judge` or `tools.NAME`."""

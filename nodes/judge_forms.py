@@ -33,11 +33,6 @@ from anyprefer.nodes.use_tools import all_knowledge, knowledge_lines
 DIGITS = tuple("123456789")
 
 
-def policy_of(form: str) -> str:
-    """The prompt file p_j starts from."""
-    return "expected_policy" if form == "expected" else "judge_policy"
-
-
 class PointwiseJudge(ModelJudge):
     """One text scores one candidate; passes differ by their seed and are sampled when there are several."""
 

@@ -32,3 +32,8 @@ def fill(template: str, **slots: str) -> str:
 def numbered(answers: list[str]) -> str:
     """Answers under headings `Answer 1`, `Answer 2`, …"""
     return "\n\n".join(f"Answer {number}:\n{answer}" for number, answer in enumerate(answers, 1))
+
+
+def policy_of(judge_form: str) -> str:
+    """The name of the prompt p_j starts from."""
+    return "expected_policy" if judge_form == "expected" else "judge_policy"

@@ -83,7 +83,7 @@ def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitabl
                 break
             seeds = [derive_seed(settings.seed, task.id, number, drawn + i) for i in range(missing)]
             drawn += missing
-            contents = await target.sample(task, state["prompts"].target, seeds)
+            contents = await target.sample(task, state["prompts"].asked(task), seeds)
             if len(contents) != missing:
                 raise ModelError(f"target {target.name} returned {len(contents)} samples for {missing} seeds")
             for seed, content in zip(seeds, contents, strict=True):

@@ -49,7 +49,7 @@ class TextGrad:
         old = prompts.of(name)
         rewriter = Rewriter(self.model, self.settings)
         try:
-            await rewriter.step(old, _role(name), "\n\n".join(feedback_text(*one) for one in played))
+            await rewriter.step(old, _role(name, prompts.shared), self._gradient(name, prompts, played))
         except RunStopped:
             raise
         except AnypreferError as error:
@@ -57,6 +57,12 @@ class TextGrad:
         except IndexError:
             return old, _untagged(rewriter.answer)
         return usable(rewriter.answer, old)
+
+    def _gradient(self, name: str, prompts: Prompts, played: Played) -> str:
+        """The rounds' feedback; when players are optimised jointly, also the other's prompt as it now is."""
+        others = [other for other in ("target", "judge") if other != name and self.settings.feedback_mode == "joint"]
+        told = [texts.fill(texts.text("feedback_other"), player=one, prompt=prompts.of(one)) for one in others]
+        return "\n\n".join([*(feedback_text(*one) for one in played), *told])
 
 
 class NoEngine:
@@ -69,9 +75,11 @@ class NoEngine:
         return prompts.of(name), "no engine rewrites prompts in this run"
 
 
-def _role(name: str) -> str:
+def _role(name: str, shared: bool) -> str:
     """What the prompt is for, as TextGrad's optimiser is told."""
     kind, _, tool = name.partition(".")
+    if shared and kind == "target":
+        return texts.text("role_instruction")
     return texts.fill(texts.text("role_tool"), tool=tool) if kind == "tools" else texts.text(f"role_{kind}")
 
 

@@ -33,7 +33,15 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "resamples", "server_n"),
     "Tools": ("tools", "tool_options", "tool_timeout"),
     "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
-    "Rounds": ("threshold", "max_rounds", "feedback"),
+    "Rounds": (
+        "threshold",
+        "max_rounds",
+        "feedback",
+        "feedback_mode",
+        "prompt_scope",
+        "prompt_batch",
+        "prompt_holdout",
+    ),
     "Run": ("seed", "concurrency", "accept", "failures_in_a_row", "workers", "ray", "samples", "record", "trace"),
     "Output": ("shard_rows", "format"),
     "Servers": (

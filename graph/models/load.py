@@ -25,7 +25,7 @@ from anyprefer.graph.models.openai_chat import CompatibleChat, OpenAIChat, Poste
 from anyprefer.graph.models.replay import ReplayChat
 
 FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE"
-OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "accept"), "engine": ("target",)}
+OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "accept"), "engine": ("evidence", "target")}
 """What a role may be beside a model, for the message about an unknown one."""
 
 

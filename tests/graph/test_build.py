@@ -159,7 +159,7 @@ def test_settings_given_as_an_object_are_overridden_by_values():
     ("values", "error", "words"),
     [
         ({"target": "gpt-4o"}, ModelSetupError, "unknown model 'gpt-4o'"),
-        ({"target": "evidence"}, ModelSetupError, "only as judge and reward"),
+        ({"target": "evidence"}, ModelSetupError, "only as judge and reward and engine"),
         ({"tools": ["calculater"]}, ToolError, "did you mean 'calculator'"),
         ({"candidates": 1}, SettingsError, "greater than or equal to 2"),
         ({"candidate": 3}, SettingsError, "did you mean 'candidates'"),

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from anyprefer.nodes.textgrad import usable
@@ -165,6 +167,39 @@ def sided(candidate: object) -> object:
     from anyprefer.tools import Finding
 
     return Finding("", verdict=(len(candidate.text) % 7 + candidate.index) / 10)
+
+
+async def test_jointly_each_step_sees_the_prompts_that_were_rewritten_before_it():
+    model = looping(textgrad=by_player())
+    await play(model, tools=[look])
+    target, judge, instruction = (call.user for call in model.asked("textgrad"))
+    assert "fit together with it: [Task] You are an expert" in target
+    assert "fit together with it: new target {x}" in judge
+    assert "The judge's prompt" not in judge
+    assert "fit together with it: new target {x}" in instruction
+    assert "fit together with it: new judge" in instruction
+
+
+async def test_independently_all_are_rewritten_at_once_from_the_round_alone():
+    at_work, most = 0, 0
+
+    async def slow(call):
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.05)
+        at_work -= 1
+        return by_player()(call)
+
+    model = looping(textgrad=slow)
+    row = await play(model, tools=[look], feedback_mode="independent")
+    assert most == len(model.asked("textgrad")) == 3
+    assert all("fit together with" not in call.user for call in model.asked("textgrad"))
+    assert all(update.changed for update in row.rounds[0].updates)
+
+    most = 0
+    await play(looping(textgrad=slow), tools=[look], feedback_mode="joint")
+    assert most == 1
 
 
 HOSTILE = 'Given {"a": {"b": [1, {2}]}} and {answers} {query} {0} {}, what is {x}? \\1 %s'

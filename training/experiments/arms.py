@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.errors import SettingsError, near
 
 _ONE_ROUND: dict[str, Any] = {"tools": (), "feedback": (), "max_rounds": 1, "reward": "accept", "engine": ""}
 

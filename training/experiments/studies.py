@@ -118,9 +118,7 @@ def table6(results: Results) -> Parts:
     """Iterations of Anyprefer (Figure 3 draws them)."""
     lines = _iterations(results)
     steps = [line.title for line in lines]
-    series = {
-        name: [point for line in lines for point in points(line, [name])] for name in results.benchmarks
-    }
+    series = {name: [point for line in lines for point in points(line, [name])] for name in results.benchmarks}
     return [
         accuracies("table6", "Table 6: iterations", lines, results.benchmarks, _adopted(results)),
         differences("table6-differences", "The last iteration against each", lines[-1], lines[:-1], results.benchmarks),
