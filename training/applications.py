@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from anyprefer.graph.errors import InputError, SettingsError, ToolError, near
+from anyprefer.graph.errors import InputError, SettingsError, ToolError, TrainingError, near
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.graph.state import Task
@@ -181,7 +181,7 @@ def load_application(name_or_path: str | Path) -> Application:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise SettingsError(f"{file}: {where}: {first['msg']} (got {first['input']!r:.200})") from None
-    except (SettingsError, ToolError, InputError) as error:
+    except (SettingsError, ToolError, InputError, TrainingError) as error:
         raise type(error)(f"{file}: {error}") from error
 
 
