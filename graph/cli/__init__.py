@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from anyprefer.graph.cli.analyse import analyse
 from anyprefer.graph.cli.config import config
 from anyprefer.graph.cli.console import Commands
 from anyprefer.graph.cli.evaluate import evaluate
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (synth, train, evaluate, iterate, demo, tools, graph, config):
+for command in (synth, train, evaluate, analyse, iterate, demo, tools, graph, config):
     app.command()(command)
 
 
