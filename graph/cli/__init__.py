@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from anyprefer.graph.cli.analyse import analyse
 from anyprefer.graph.cli.apps import apps
 from anyprefer.graph.cli.benchmarks import benchmarks
 from anyprefer.graph.cli.config import config
@@ -33,7 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (synth, train, evaluate, judge_eval, iterate, demo, apps, benchmarks, tools, graph, config):
+COMMANDS = (
+    synth, train, evaluate, judge_eval, iterate, analyse, demo, apps, benchmarks, tools, graph, config
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 
