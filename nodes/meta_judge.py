@@ -12,6 +12,7 @@ Elo with a control for length; here the best judgment gives the score, 1..10, an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -66,15 +67,16 @@ class MetaJudge(PointwiseJudge):
 
         Raises the last `AnswerError` when there is none.
         """
-        passes = range(self.settings.judge_passes)
-        drawn = await all_done(self._judgment(asked, self.seed(state, candidate.index, number)) for number in passes)
-        read = dict(one for one in drawn if not isinstance(one, AnswerError))
-        if not read:
-            raise next(one for one in reversed(drawn) if isinstance(one, AnswerError))
-        return read
+        seeds = [self.seed(state, candidate.index, number) for number in range(self.settings.judge_passes)]
+        drawn = await asyncio.gather(*(self._judgment(asked, seed) for seed in seeds), return_exceptions=True)
+        failed = [one for one in drawn if isinstance(one, BaseException)]
+        fatal = [error for error in failed if not isinstance(error, AnswerError)]
+        if fatal or len(failed) == len(drawn):
+            raise (fatal or failed)[-1]
+        return dict(one for one in drawn if not isinstance(one, BaseException))
 
-    async def _judgment(self, asked: list[Any], seed: int) -> tuple[str, float] | AnswerError:
-        """One judgment as text and its score, or why it cannot be read."""
+    async def _judgment(self, asked: list[Any], seed: int) -> tuple[str, float]:
+        """One judgment as text and its score. Raises `AnswerError` when it cannot be read."""
         written = await call(
             self.model,
             asked,
@@ -85,12 +87,9 @@ class MetaJudge(PointwiseJudge):
         )
         analysis = str(written.text).partition(MARK)[0].strip()
         if not analysis:
-            return AnswerError("a judgment without an analysis", str(written.text))
+            raise AnswerError("a judgment without an analysis", str(written.text))
         question = [*asked, AIMessage(analysis), user(prompts.text("meta_score"))]
-        try:
-            shares = await option_probabilities(self.model, question, DIGITS, "judge", seed)
-        except AnswerError as error:
-            return error
+        shares = await option_probabilities(self.model, question, DIGITS, "judge", seed)
         return f"{analysis}\n{MARK} {max(shares, key=shares.__getitem__)}", expected_score(shares)
 
     async def _wins(self, state: GameState, candidate: Candidate, texts: Sequence[str]) -> dict[str, float]:

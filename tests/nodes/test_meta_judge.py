@@ -60,7 +60,10 @@ async def test_a_meta_judge_that_likes_a_place_alone_prefers_none():
 
 
 async def test_judgments_that_cannot_be_read_are_left_out():
-    model = Weigher(judge=lambda call: judged(call) if "options" in call.settings or call.seed % 2 else "Score: 9")
+    model = Weigher(
+        judge=lambda call: judged(call) if "options" in call.settings or call.seed % 2 else "Score: 9",
+        meta_judge=likes_careful,
+    )
     row = await play(model, seed=1, **{**META, "judge_passes": 6})
     assert row.outcome != "failed"
     assert all("careful" in judgment.analysis for judgment in row.rounds[0].judgments)
