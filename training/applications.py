@@ -54,6 +54,8 @@ class Scale(_Data):
     base: str = ""
     """What is trained where the target is behind a URL."""
     judge: str
+    judge_without_tools: str = ""
+    """Judge of experiments that take the tools away; empty: the judge. One of rules over tools needs another."""
     reward: str = ""
     """Empty: the judge's."""
     engine: str = ""
@@ -143,8 +145,16 @@ class Application(_Data):
 
     def with_iterations(self, scale: str, count: int) -> Application:
         """The same with another number of iterations, each of as many tasks as before."""
+        return self._with(scale, iterations=count)
+
+    def with_tasks(self, scale: str, count: int) -> Application:
+        """The same with another number of tasks of each source in an iteration."""
+        sources = tuple(source.model_copy(update={"tasks": count}) for source in self.scale(scale).sources)
+        return self._with(scale, sources=sources)
+
+    def _with(self, scale: str, **changes: Any) -> Application:
         name = scale or next(iter(self.scales))
-        changed = self.scale(scale).model_copy(update={"iterations": count})
+        changed = self.scale(scale).model_copy(update=changes)
         return self.model_copy(update={"scales": {**self.scales, name: changed}})
 
 

@@ -21,6 +21,7 @@ from anyprefer.graph.cli.console import Commands
 from anyprefer.graph.cli.evaluate import evaluate
 from anyprefer.graph.cli.iterate import demo, iterate
 from anyprefer.graph.cli.judge_eval import judge_eval
+from anyprefer.graph.cli.reproduce import ablate, reproduce
 from anyprefer.graph.cli.show import graph, tools
 from anyprefer.graph.cli.synth import synth
 from anyprefer.graph.cli.train import train
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    synth, train, evaluate, judge_eval, iterate, analyse, demo, apps, benchmarks, tools, graph, config
+    synth, train, evaluate, judge_eval, iterate, analyse, reproduce, ablate, demo, apps, benchmarks, tools, graph, config
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

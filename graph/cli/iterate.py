@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,11 +25,8 @@ from anyprefer.graph.settings import Settings
 from anyprefer.training.settings import IterateSettings, TrainSettings, iterate_settings, train_settings
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
-
     from anyprefer.graph.inputs import BadRow
     from anyprefer.graph.state import Row, Task
-    from anyprefer.training.evaluate import EvalResult
     from anyprefer.training.iterate import Evaluate, Iteration, Plan
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")]
@@ -210,25 +207,9 @@ def _shares(source: str, columns: dict[str, str], limit: int | None, count: int)
 
 
 def _marked(heldout: Iterable[str], columns: dict[str, str], settings: Settings) -> Evaluate:
-    """Greedy answers to the held-out task sets, marked as `anyprefer evaluate` marks them, and benchmarks."""
-    asked_elsewhere = [name for name in heldout if is_asked_elsewhere(name)]
-    sets = {name: task_set(name, None, settings.seed, columns) for name in heldout if name not in asked_elsewhere}
+    """Task sets are marked as `anyprefer evaluate` marks them; benchmarks ask by themselves."""
+    from anyprefer.training.heldout import on_heldout
 
-    def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
-        from anyprefer.graph.loops import run_blocking
-        from anyprefer.graph.models.traits import model_string
-        from anyprefer.training.benchmarks import measure
-        from anyprefer.training.evaluate import evaluate as run
-        from anyprefer.training.iterate import unload
-
-        asked: dict[str, Any] = {
-            "system": settings.system,
-            "max_tokens": settings.max_new_tokens,
-            "seed": settings.seed,
-        }
-        results = {name: run_blocking(run(model, tasks, right, **asked)) for name, (tasks, right) in sets.items()}
-        unload(model)
-        spec = model_string(model)
-        return results | {name: measure(name, spec, None, settings.seed, home) for name in asked_elsewhere}
-
-    return evaluate
+    elsewhere = [name for name in heldout if is_asked_elsewhere(name)]
+    sets = {name: task_set(name, None, settings.seed, columns) for name in heldout if name not in elsewhere}
+    return on_heldout(sets, elsewhere, settings)

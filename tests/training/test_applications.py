@@ -139,7 +139,7 @@ def test_local_rows_are_read_where_they_are_and_the_source_elsewhere(tmp_path, d
     text = MINE.replace('"data:arc/easy_train.jsonl"', '"nowhere.jsonl"\nlocal = "data:arc/easy_train.jsonl"')
     assert len(load(tmp_path, text).tasks()) == 6
     (data / "arc" / "easy_train.jsonl").unlink()
-    with pytest.raises(InputError, match="nowhere.jsonl"):
+    with pytest.raises(InputError, match=r"nowhere\.jsonl"):
         load(tmp_path, text).tasks()
 
 

@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
@@ -30,10 +29,12 @@ from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
 from anyprefer.training.applications import Application
-from anyprefer.training.benchmarks import measure_model
+from anyprefer.training.benchmarks.families import TASKS
 from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.experiments.arms import Arm
-from anyprefer.training.iterate import Iteration, Plan, Steps, iterate
+from anyprefer.training.families import FAMILIES
+from anyprefer.training.heldout import on_heldout
+from anyprefer.training.iterate import Evaluate, Iteration, Plan, Steps, iterate
 from anyprefer.training.settings import IterateSettings
 
 HELDOUT_SEED = 0
@@ -72,7 +73,7 @@ class Lab:
     def run(self, arm: Arm, seed: int, iterations: int, steps: Steps | None = None) -> Outcome:
         """Plays, trains and evaluates what of it is not there yet."""
         home = self.folder / arm.name / f"seed-{seed}"
-        done = iterate(self.plan(arm, seed, iterations), home, self._evaluate(seed), steps)
+        done = iterate(self.plan(arm, seed, iterations), home, self._evaluate(), steps)
         return Outcome(arm, seed, done, home)
 
     def plan(self, arm: Arm, seed: int, iterations: int) -> Plan:
@@ -89,9 +90,11 @@ class Lab:
         )
 
     def settings(self, arm: Arm, seed: int) -> Settings:
-        """The application's settings with the arm's changes."""
+        """The application's settings with the arm's changes; an arm without tools may need another judge."""
         shared = {"seed": seed, "samples": str(self.folder / "samples.db")}
-        return self.app.settings(self.scale, **{**arm.settings, **shared})
+        bare = self.app.scale(self.scale).judge_without_tools
+        judge = {"judge": bare} if bare and arm.settings.get("tools") == () else {}
+        return self.app.settings(self.scale, **{**judge, **arm.settings, **shared})
 
     def tasks(self, iteration: int, seed: int) -> list[Task | BadRow]:
         """An iteration's tasks, shuffled: where `accept` ends a run early, every source has had its share."""
@@ -99,22 +102,25 @@ class Lab:
         random.Random(seed).shuffle(tasks)
         return tasks
 
-    def _evaluate(self, seed: int) -> Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]:
-        asked: dict[str, Any] = {"limit": self.heldout or None, "seed": HELDOUT_SEED}
+    def _evaluate(self) -> Evaluate:
+        """The application's benchmarks; what the target could before any training is measured once for all arms."""
+        settings = self.app.settings(self.scale, seed=HELDOUT_SEED)
+        names = self.app.measured(self.scale)
+        sets = {
+            name: (FAMILIES[name].make(self.heldout or TASKS, HELDOUT_SEED, "heldout"), FAMILIES[name].is_correct)
+            for name in names
+            if name in FAMILIES
+        }
+        ask = on_heldout(sets, [name for name in names if name not in sets], settings, self.heldout)
+        before = self.folder / "before" / f"{self.scale}.json"
 
         def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
-            file = self.folder / "before" / f"{self.scale}.json"
-            if iteration == 0 and file.exists():
-                saved = json.loads(file.read_text(encoding="utf-8"))
-                return {name: EvalResult.model_validate(result) for name, result in saved.items()}
-            settings = self.app.settings(self.scale)
-            results = {
-                name: measure_model(name, model, settings, folder=home, **asked)
-                for name in self.app.measured(self.scale)
-            }
-            if iteration == 0:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_json(file, {name: result.model_dump(mode="json") for name, result in results.items()})
-            return results
+            if iteration:
+                return ask(model, iteration, home)
+            if not before.exists():
+                found = ask(model, iteration, before.parent)
+                write_json(before, {name: result.model_dump(mode="json") for name, result in found.items()})
+            saved = json.loads(before.read_text(encoding="utf-8"))
+            return {name: EvalResult.model_validate(result) for name, result in saved.items()}
 
         return evaluate

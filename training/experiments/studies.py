@@ -21,6 +21,7 @@ from anyprefer.training.analysis.report import Cell, Figure, Note, Table
 from anyprefer.training.analysis.samples import Sample, draw, read_samples
 from anyprefer.training.analysis.statistics import correlate, mean_over_seeds
 from anyprefer.training.evaluate import wilson
+from anyprefer.training.experiments.arms import ARMS
 from anyprefer.training.experiments.lab import Lab, Outcome
 from anyprefer.training.experiments.tables import Line, accuracies, differences, points
 from anyprefer.training.families import FAMILIES
@@ -193,6 +194,20 @@ def figure7(results: Results) -> Parts:
         tables.append(Table(f"figure7-{title}", f"Figure 7: {title} of the pairs", ("arm", *known), rows))
         panels[title] = {name: {level: k / n for level, (k, n) in levels.items() if n} for name, levels in counts.items()}  # fmt: skip
     return [*tables, Figure("figure7", "Figure 7: quality of pairs by marks", lambda path: plots.levels(path, panels))]
+
+
+def ablation(results: Results, arms: Sequence[str], iteration: int) -> Parts:
+    """Any arms side by side; differences are the first minus each other."""
+    lines = [results.line(name, ARMS[name].title, iteration) for name in arms]
+    return [
+        accuracies("ablation", f"After iteration {iteration}", lines, results.benchmarks, _measured(results)),
+        *(
+            [differences("ablation-differences", lines[0].title, lines[0], lines[1:], results.benchmarks)]
+            if len(lines) > 1 and lines[0].outcomes
+            else []
+        ),
+        _bars("ablation", "Held-out accuracy", [line for line in lines if line.outcomes], results),
+    ]
 
 
 def _rated(sample: Sample) -> Rating:

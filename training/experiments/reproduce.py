@@ -1,0 +1,97 @@
+"""Plays what studies need and writes their report; arms that are complete are not played again.
+
+reproduce(["table4"], load_application("natural-language"), "embedded", Path("runs/reproduce"), seeds=(0, 1, 2))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from anyprefer.graph.errors import RunStopped, SettingsError, TrainingError, near
+from anyprefer.training.analysis.report import Report, write_report
+from anyprefer.training.applications import Application
+from anyprefer.training.experiments.arms import arm
+from anyprefer.training.experiments.lab import Lab, Outcome
+from anyprefer.training.experiments.studies import STUDIES, Results, Study, ablation
+from anyprefer.training.iterate import Steps
+
+
+class Watch(Steps):
+    """`Steps` that are told which arm and seed begins and which one has no outcome."""
+
+    def arm(self, name: str, seed: int) -> None:
+        """An arm begins."""
+
+    def failed(self, name: str, seed: int, reason: str) -> None:
+        """An arm came to nothing; the others go on."""
+
+
+def reproduce(
+    names: Sequence[str],
+    lab: Lab,
+    seeds: Sequence[int],
+    against: Mapping[str, Path] | None = None,
+    watch: Watch | None = None,
+) -> Path:
+    """The report of the named studies (`STUDIES`); returns the path of its REPORT.md.
+
+    Raises `SettingsError` for an unknown name. An arm that fails is a row that says why.
+    """
+    for name in names:
+        if name not in STUDIES:
+            raise SettingsError(f"unknown table or figure {name!r}; {near(name, STUDIES)}")
+    chosen = [STUDIES[name] for name in names]
+    results = _played(lab, _wanted(chosen, seeds), against or {}, watch or Watch())
+    report = Report(", ".join(study.title for study in chosen), _about(lab, seeds))
+    for study in chosen:
+        report.add(*study.make(results))
+    return write_report(report, lab.folder / "report")
+
+
+def ablate(arms: Sequence[str], lab: Lab, seeds: Sequence[int], iterations: int, watch: Watch | None = None) -> Path:
+    """The named arms side by side, the first being what the others are held against; returns REPORT.md's path."""
+    wanted = {arm(name).name: (iterations, seeds) for name in arms}
+    results = _played(lab, wanted, {}, watch or Watch())
+    report = Report(f"Ablation: {', '.join(wanted)}", _about(lab, seeds))
+    report.add(*ablation(results, list(wanted), iterations))
+    return write_report(report, lab.folder / "ablation")
+
+
+def _wanted(studies: Sequence[Study], seeds: Sequence[int]) -> dict[str, tuple[int, Sequence[int]]]:
+    """Each arm's iterations and seeds, the most that any of the studies needs."""
+    wanted: dict[str, tuple[int, Sequence[int]]] = {}
+    for study in studies:
+        for name, iterations in study.arms.items():
+            few, many = (seeds[:1] if name in study.one_seed else seeds), wanted.get(name, (0, ()))
+            wanted[name] = (max(iterations, many[0]), max(few, many[1], key=len))
+    return wanted
+
+
+def _played(
+    lab: Lab, wanted: Mapping[str, tuple[int, Sequence[int]]], against: Mapping[str, Path], watch: Watch
+) -> Results:
+    outcomes: dict[str, list[Outcome]] = {}
+    failures: dict[str, str] = {}
+    for name, (iterations, seeds) in wanted.items():
+        for seed in seeds:
+            watch.arm(name, seed)
+            try:
+                outcomes.setdefault(name, []).append(lab.run(arm(name), seed, iterations, watch))
+            except RunStopped:
+                raise
+            except (TrainingError, SettingsError) as error:
+                failures[name] = f"seed {seed}: {error}"
+                watch.failed(name, seed, str(error))
+    return Results(lab, {name: some for name, some in outcomes.items() if some}, failures, against)
+
+
+def _about(lab: Lab, seeds: Sequence[int]) -> str:
+    app: Application = lab.app
+    scale = app.scale(lab.scale)
+    sources = ", ".join(f"{source.tasks} of {source.family or source.name}" for source in scale.sources)
+    return (
+        f"{app.title}, {lab.scale} scale: target {scale.target}, judge {scale.judge}; tasks of an iteration: {sources}; "
+        f"seeds {', '.join(map(str, seeds))}. Intervals are 95%; held-out tasks are the same for every arm and seed and "
+        "share no entity with trained ones."
+    )
