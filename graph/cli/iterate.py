@@ -209,7 +209,7 @@ def _marked(heldout: Iterable[str], columns: dict[str, str], settings: Settings)
 
     def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
         from anyprefer.graph.loops import run_blocking
-        from anyprefer.graph.models.traits import model_string
+        from anyprefer.graph.models import model_string
         from anyprefer.training.benchmarks import measure
         from anyprefer.training.evaluate import evaluate as run
         from anyprefer.training.iterate import unload

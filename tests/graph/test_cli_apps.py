@@ -168,7 +168,9 @@ def test_benchmarks_are_listed_and_lm_evals_command_is_printed(tiny):
     told = run("benchmarks", "--print-command", "gsm8k", "--model", f"hf:{tiny}", "--limit", 5).output
     for words in (f"pretrained={tiny}", "--tasks anyprefer_gsm8k", "--apply_chat_template", "--limit 5"):
         assert words in told
-    assert "--apply_chat_template" not in run("benchmarks", "--print-command", "arc_easy", "--model", f"hf:{tiny}").output
+    assert (
+        "--apply_chat_template" not in run("benchmarks", "--print-command", "arc_easy", "--model", f"hf:{tiny}").output
+    )
     served = run("benchmarks", "--print-command", "gsm8k", "--model", "openai:m@http://x/v1").output
     assert "base_url=http://x/v1/chat/completions" in served
     assert "not measured by lm-eval" in refused(run("benchmarks", "--print-command", "sums"))
