@@ -19,11 +19,10 @@ from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
 from anyprefer.training.applications import load_application
+from anyprefer.training.benchmarks.families import MAX_TOKENS
 from anyprefer.training.evaluate import EvalResult, evaluate
 from anyprefer.training.families import FAMILIES
 from anyprefer.training.iterate import Iteration, Plan
-
-MAX_TOKENS = 24
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 
 from anyprefer.graph.loops import run_blocking
-from anyprefer.graph.models.traits import model_string
+from anyprefer.graph.models import model_string
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
 from anyprefer.training.benchmarks import measure

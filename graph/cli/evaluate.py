@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from anyprefer.graph.state import Task
     from anyprefer.training.evaluate import EvalResult, IsCorrect
 
-FAMILY_TASKS = 200
+FILE_TOKENS = 64
+"""Longest answer to a file's task, where nothing else is said."""
 
 
 def evaluate(
@@ -40,10 +41,15 @@ def evaluate(
     column: Column = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help=f"Tasks to ask; sums and facts: {FAMILY_TASKS} by default, others: all."),
+        typer.Option(min=1, metavar="N", help="Tasks to ask; sums and facts: 200 by default, others: all."),
     ] = None,
     system: Annotated[str, typer.Option(metavar="TEXT", help="System message for tasks that bring none.")] = "",
-    max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer, in tokens.")] = 64,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; sums and facts 24"
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(min=0, metavar="X", help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the drawn tasks and of sampling.")] = 0,
     judge: Annotated[
@@ -72,7 +78,7 @@ def evaluate(
     )
     console, errors, notes, marked = out(), dict[str, None](), list[str](), 0
     models = _loaded(model)
-    asked = {"system": system, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    asked = {"system": system, "temperature": temperature, "seed": seed}
     for spec, chat in models.items():
         for name, tasks in sets.items():
             with at_work("nothing was kept of the evaluation"), console.status(f"{spec} on {name}"):
@@ -80,7 +86,8 @@ def evaluate(
                     kept = answers / _plain(f"{name}-{spec}") if answers else None
                     result: EvalResult = _measured(name, spec, limit, seed, kept, judge, notes)
                 else:
-                    result = _evaluated(chat, *tasks, _answer_file(answers, spec, name), asked)
+                    longest = {"max_tokens": max_tokens or _longest(name)}
+                    result = _evaluated(chat, *tasks, _answer_file(answers, spec, name), asked | longest)
             shown.add_row(*_cells(name, spec, result))
             errors.update({f"{spec} on {name}: {result.first_error}": None} if result.first_error else {})
             marked += result.n
@@ -124,10 +131,11 @@ def task_set(name: str, limit: int | None, seed: int, columns: dict[str, str]) -
     from anyprefer.graph.inputs import BadRow, read_tasks
     from anyprefer.graph.state import as_text
     from anyprefer.tools.reference import agrees
+    from anyprefer.training.benchmarks.families import TASKS
     from anyprefer.training.families import FAMILIES
 
     if name in FAMILIES:
-        return FAMILIES[name].make(limit or FAMILY_TASKS, seed, "heldout"), FAMILIES[name].is_correct
+        return FAMILIES[name].make(limit or TASKS, seed, "heldout"), FAMILIES[name].is_correct
     tasks = []
     for task in islice(read_tasks(name, columns), limit):
         if isinstance(task, BadRow):
@@ -138,6 +146,13 @@ def task_set(name: str, limit: int | None, seed: int, columns: dict[str, str]) -
             )
         tasks.append(task)
     return tasks, lambda task, answer: agrees(answer, as_text(task.reference))
+
+
+def _longest(name: str) -> int:
+    from anyprefer.training.benchmarks.families import MAX_TOKENS
+    from anyprefer.training.families import FAMILIES
+
+    return MAX_TOKENS if name in FAMILIES else FILE_TOKENS
 
 
 def _loaded(specs: Sequence[str]) -> dict[str, BaseChatModel]:

@@ -5,9 +5,19 @@ from anyprefer.graph.models.traits import (
     Traits,
     accepted_settings,
     model_name,
+    model_string,
     redact,
     traits_of,
     who_and_where,
 )
 
-__all__ = ["Traits", "accepted_settings", "load_model", "model_name", "redact", "traits_of", "who_and_where"]
+__all__ = [
+    "Traits",
+    "accepted_settings",
+    "load_model",
+    "model_name",
+    "model_string",
+    "redact",
+    "traits_of",
+    "who_and_where",
+]

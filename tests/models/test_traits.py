@@ -1,7 +1,7 @@
 import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
-from anyprefer.graph.models import Traits, accepted_settings, model_name, redact, traits_of
+from anyprefer.graph.models import Traits, accepted_settings, load_model, model_name, model_string, redact, traits_of
 from tests.scripted import Scripted, ScriptedWithTools
 
 WANTED = {"seed": 1, "temperature": 0.5, "top_p": 0.9, "max_tokens": 8, "response_format": {}}
@@ -56,3 +56,11 @@ def test_secrets_are_taken_out(monkeypatch, text, clean):
     monkeypatch.setenv("MY_API_KEY", "very-secret-value")
     monkeypatch.setenv("A_TOKEN", "short")
     assert redact(text) == clean
+
+
+@pytest.mark.parametrize(
+    "spec", ["smollm2", "hf:models/first", "openai:gpt-4o", "openai:my-7b@http://127.0.0.1:8000/v1"]
+)
+def test_a_models_string_is_the_one_it_was_made_of(monkeypatch, spec):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-any-key-there-is")
+    assert model_string(load_model(spec)) == spec
