@@ -16,7 +16,8 @@ View = Literal["pair", "prompt", "chosen"]
 
 def analyse(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, files of pairs, or hub:ID.")
+        list[str],
+        typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, folders of iterate, files of pairs, or hub:ID."),
     ],
     to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where REPORT.md, CSV and PNG files go.")],
     against: Annotated[
@@ -46,6 +47,7 @@ def analyse(
 
     Diversity: t-SNE and condition number of text embeddings. Quality:
     difficulty and satisfaction by references, and by a judge with --judge.
+    Of a folder of iterate also how R goes with held-out accuracy.
 
     [bold]anyprefer analyse runs/math --against hh.jsonl --out runs/math/analysis[/]
     """

@@ -33,6 +33,7 @@ from anyprefer.training.analysis.quality import (
     shares,
 )
 from anyprefer.training.analysis.report import Cell, Figure, Note, Report, Table, write_report
+from anyprefer.training.analysis.rounds import is_loop, iterations, read_rounds, round_parts
 from anyprefer.training.analysis.samples import Sample, draw, read_samples
 from anyprefer.training.analysis.statistics import mean_over_seeds
 from anyprefer.training.evaluate import wilson
@@ -59,10 +60,13 @@ def analyse(
 ) -> Path:
     """Reads all data sets, measures them and writes the report; returns the path of its REPORT.md.
 
+    A folder of `iterate` among `runs` is its iterations, each a data set, and how R goes with accuracy (`rounds.py`).
     `judge` rates what has no references and scores pairs; `settings` are its. Raises `InputError` for data that
     cannot be read or is too little, `ModelSetupError` for an encoder or judge that cannot be used.
     """
-    data = {name: read_samples(source) for name, source in named([*runs, *against]).items()}
+    loops = [run for run in runs if is_loop(run)]
+    played = [home for run in runs for home in ([one / "pairs" for one in iterations(run)] if is_loop(run) else [run])]
+    data = {name: read_samples(source) for name, source in named([*played, *against]).items()}
     encode = load_encoder(encoder) if isinstance(encoder, str) else encoder
     spreads = compare(data, encode, samples, seed, components, view)
     report = Report(f"Analysis of {', '.join(data)}", f"Samples are drawn with seed {seed}, without replacement.")
@@ -71,6 +75,8 @@ def analyse(
     if judge is not None:
         rated, scored = run_blocking(_judged(data, judge, settings or Settings(), seed))
         report.add(*_levels(rated, model_name(judge), "judged", seed), *_scores(scored, model_name(judge), seed))
+    for number, loop in enumerate(loops, 1):
+        report.add(*round_parts(read_rounds(loop), f"rounds-{number}"))
     return write_report(report, out)
 
 
