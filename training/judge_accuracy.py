@@ -31,8 +31,11 @@ from anyprefer.graph.state import Round, Row, Task
 from anyprefer.nodes.judge import ChatJudge, ModelJudge
 from anyprefer.training.gold import Gold
 
+MOST = 64
+"""Answers of one task."""
 EVAL: dict[str, Any] = {
-    "reward": "accept", "max_rounds": 1, "feedback": ("judge", "tools"), "resamples": 0, "failures_in_a_row": 0
+    "reward": "accept", "max_rounds": 1, "feedback": ("judge", "tools"), "candidates": MOST, "resamples": 0,
+    "failures_in_a_row": 0,
 }  # fmt: skip
 """What an evaluation sets where nothing else is said: one round, so no feedback; a task a judge cannot score is counted."""
 DRAWS = 2000
@@ -107,16 +110,15 @@ def judge_accuracy(
     `objects` (judge, reward, engine, tools) play instead of the settings' ones, see `assemble`.
 
     A task the judge cannot score is `unscored`. Raises what stops a run, and `InputError` for a task of over
-    64 answers or when no task has right and wrong ones.
+    `MOST` answers or when no task has right and wrong ones.
     """
     begun = time.perf_counter()
     telling = [one for one in gold if one.tells]
     most = max((len(one.right) for one in telling), default=0)
-    if not 2 <= most <= 64:
+    if not 2 <= most <= MOST:
         raise InputError(
-            f"the largest task has {most} answers with right and wrong ones among them; 2 to 64 can be judged"
+            f"the largest task has {most} answers with right and wrong ones among them; 2 to {MOST} can be judged"
         )
-    settings = settings.model_copy(update={"candidates": most})
     folder = Path(folder)
     form, rows = _played(telling, settings, folder / "rows", objects, False, on_row)
     verdicts = [_verdict(one, rows.get(one.task.id)) for one in telling]

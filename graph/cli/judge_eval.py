@@ -62,10 +62,13 @@ def judge_eval(
     [bold]anyprefer judge-eval pairs.jsonl --judge openai:gpt-4o --tools ""[/]
     [bold]anyprefer judge-eval test.jsonl --judge smollm2 --judge-form expected --tools calculator[/]
     """
+    from anyprefer.graph.players import assemble
     from anyprefer.training.gold import read_gold
-    from anyprefer.training.judge_accuracy import eval_settings
+    from anyprefer.training.judge_accuracy import GivenAnswers, eval_settings
 
     chosen = [eval_settings(config, **{**values, "judge": name}) for name in judge]
+    for settings in chosen:
+        assemble(settings, target=GivenAnswers())  # an unknown judge shows before the first is asked
     gold = read_gold(source, limit, chosen[0].seed)
     folder, console, results = to or default_folder(source), out(), []
     for settings in chosen:
@@ -83,8 +86,7 @@ def judge_eval(
 def _measured(gold: list[Gold], settings: Settings, home: Path, both_orders: bool) -> JudgeAccuracy:
     from anyprefer.training.judge_accuracy import judge_accuracy
 
-    console = out()
-    with progress(console, sum(one.tells for one in gold)) as on_row:
+    with progress(out(), None) as on_row:
         result = judge_accuracy(gold, settings, home, both_orders=both_orders, on_row=on_row)
     text = json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (home / "result.json").write_text(text + "\n", encoding="utf-8")

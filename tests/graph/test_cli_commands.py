@@ -206,3 +206,44 @@ def test_reasons_that_differ_in_numbers_are_one():
     assert re.search(r"^ +3 +other reasons", text, re.MULTILINE)
     assert "said" not in text
     assert Counter(text.split())["broke"] == 5
+
+
+def test_judge_eval_compares_judges_and_goes_on():
+    rows = [
+        {"id": str(n), "prompt": f"What is {n} + {n}?", "candidates": [f"It is {2 * n}", f"It is {2 * n + 1}"],
+         "correct": [True, False]}
+        for n in range(20, 26)
+    ]  # fmt: skip
+    write("gold.jsonl", rows)
+    with OpenAIServer() as server:
+        judges = ("--judge", f"openai:any@{server.url}", "--judge", "evidence", "--tools", "calculator")
+        result = run("judge-eval", "gold.jsonl", *judges, "--out", "eval", "--limit", 5)
+        assert result.exit_code == 0, result.output
+        assert server.calls["judge"] == 10
+        run("judge-eval", "gold.jsonl", *judges, "--out", "eval")
+        assert server.calls["judge"] == 12
+    kept = [json.loads(file.read_text()) for file in Path("eval").glob("*/result.json")]
+    assert {one["judge_form"]: (one["n"], one["pairs"], one["accuracy"], one["consistency"]) for one in kept} == {
+        "listwise": (6, 6, 1, 1),
+        "": (6, 6, 1, None),
+    }
+    assert "any listwise" in result.stdout
+    [verdicts] = Path("eval").glob("evidence*/verdicts.jsonl")
+    assert len(verdicts.read_text().splitlines()) == 6
+
+
+def test_judge_eval_says_what_was_not_scored(model):
+    write("gold.jsonl", [{"prompt": "Why?", "chosen": "Because.", "rejected": "No."}])
+    result = run("judge-eval", "gold.jsonl", "--judge", "evidence", "--tools", "calculator", "--out", "eval")
+    assert result.exit_code == 1
+    assert "unscored by evidence" in result.stdout
+    assert "no tool took a side" in result.stdout
+
+
+def test_judge_eval_refuses_what_it_cannot_judge(model):
+    write("gold.jsonl", [{"prompt": "Why?"}])
+    write("good.jsonl", [{"prompt": "Why?", "chosen": "Because.", "rejected": "No."}])
+    assert "gold.jsonl, line 1: no prompt with answers" in refused(run("judge-eval", "gold.jsonl", "--judge", model))
+    assert "unknown model 'evidnce'; did you mean 'evidence'" in refused(
+        run("judge-eval", "good.jsonl", "--judge", "evidnce")
+    )

@@ -31,6 +31,7 @@ OTHER = {
     "tools": ("calculator", "reference"),
     "tool_timeout": 1.5,
     "tool_options": {"knowledge_search": {"corpus": "my facts.jsonl", "k": 2}},
+    "judge_form": "pointwise",
     "judge_passes": 3,
     "judge_max_new_tokens": 99,
     "reasks": 2,
@@ -214,7 +215,7 @@ def test_the_panels_name_every_field_once():
 
 def test_help_teaches():
     start = run("--help").stdout
-    for command in ("synth", "train", "evaluate", "tools", "graph", "config"):
+    for command in ("synth", "train", "evaluate", "judge-eval", "tools", "graph", "config"):
         assert f" {command} " in start
         text = run(command, "--help").stdout
         assert f"anyprefer {command}" in text, "no example"
