@@ -20,7 +20,6 @@ from anyprefer.graph.roles import Played
 from anyprefer.graph.state import Knowledge, Prompts
 from anyprefer.nodes import prompts as texts
 
-LEAD = "What is known: "
 MOST_WORDS = 60
 """What a model of 135M parameters can still use."""
 
@@ -40,7 +39,7 @@ class EvidenceEngine:
         if not (known or form):
             return old, "the tools found nothing that would help the target"
         new = texts.fill(
-            texts.text("evidence_hint"), query=task.prompt, known=f"{LEAD}{known}" if known else "", form=form
+            texts.text("evidence_hint"), query=task.prompt, known=f"What is known: {known}" if known else "", form=form
         )
         return (new, "") if new != old else (old, "the rewrite is the same text")
 
