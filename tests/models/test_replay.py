@@ -1,6 +1,6 @@
 import json
-from collections.abc import Sequence
 import time
+from collections.abc import Sequence
 
 import pytest
 
