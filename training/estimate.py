@@ -39,7 +39,7 @@ CHARACTERS = 4
 """Of one token of English text; an assumption."""
 _LLAMA_2_7B = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "intermediate_size": 11008,
                "vocab_size": 32000, "max_position_embeddings": 4096}  # fmt: skip
-KNOWN = {f"meta-llama/Llama-2-7b{chat}-hf": _LLAMA_2_7B for chat in ("", "-chat")}
+KNOWN: dict[str, dict[str, Any]] = {f"meta-llama/Llama-2-7b{chat}-hf": _LLAMA_2_7B for chat in ("", "-chat")}
 """The paper's target, whose files the hub gives to those alone who signed its licence."""
 
 
@@ -111,9 +111,10 @@ def read_shape(base: str, settings: TrainSettings) -> Shape:
 
     under = adapter_base(base)
     config = _config(under or base)
+    auto: Any = AutoModelForCausalLM  # its from_config has no annotations
     try:
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model = auto.from_config(config)
     except ValueError as error:
         raise ModelSetupError(f"{base!r} is no text model, so its size cannot be estimated: {error}") from error
     parameters = sum(weight.numel() for weight in model.parameters())
@@ -179,7 +180,8 @@ def _reference_bytes(shape: Shape, settings: TrainSettings, weights: float) -> f
 
 def _forward_flops(shape: Shape, length: float) -> float:
     """2N + 2 · layers · length · width for each token (Kaplan et al. 2020, arXiv 2001.08361, table 1)."""
-    return 2 * shape.multiplied + 2 * shape.config.num_hidden_layers * length * shape.config.hidden_size
+    attention: float = 2 * shape.config.num_hidden_layers * length * shape.config.hidden_size
+    return 2 * shape.multiplied + attention
 
 
 def _step_flops(shape: Shape, length: float, checkpointing: bool) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -80,7 +80,7 @@ def _estimate(pairs: list[str] | None, base: str, settings: TrainSettings, plann
         from anyprefer.training.estimate import mean_tokens
         from anyprefer.training.pairs import load_pairs
 
-        rows = load_pairs(*pairs) if pairs else None
+        rows: Any = load_pairs(*pairs) if pairs else []
     lengths = mean_tokens(rows) if rows else None
     show_estimate(console, base, settings, gpu_settings(**gpu), planned or len(rows), lengths)
 
