@@ -43,14 +43,16 @@ class Game:
             return self.failed(task.id, task.error)
         final: GameState | None = None
         failure = ""
+        begin: GameState = {"task": task}
         config: Any = {"run_name": "game", "metadata": {"task_id": task.id}}
         with self._traced(task) as finish, accounted(account):
             try:
-                final = await self.graph.ainvoke({"task": task}, config, output_keys=FINAL)  # type: ignore[assignment]
+                async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
+                    final = state
             except STOPS_THE_RUN:
                 raise
             except Exception as error:
-                failure = redact(f"{type(error).__name__}: {error}")
+                final, failure = None, redact(f"{type(error).__name__}: {error}")
             row = self._row(task, final or account.state or {}, failure, account)
             finish(row)
         return row

@@ -18,6 +18,7 @@ from typing import Any
 from anyprefer.graph.build import wire
 from anyprefer.graph.calls import Account, Budget, Calls
 from anyprefer.graph.cluster import Cluster
+from anyprefer.graph.collector import rarely_collecting
 from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, InputError, RunStopped, SettingsError
 from anyprefer.graph.folder import RunFolder
 from anyprefer.graph.game import Game
@@ -81,22 +82,23 @@ class Synthesis:
         playing: set[asyncio.Task[Row | None]] = set()
         feed = self._unfinished(tasks)
         self._stop_when_enough()
-        try:
-            if self.cluster:
-                await self.cluster.start(self.calls)
-            while True:
-                while len(playing) < self.settings.concurrency and not self._ending and (task := next(feed, None)):
-                    one = asyncio.create_task(self._finish(task))
-                    one.add_done_callback(finished.put_nowait)
-                    playing.add(one)
-                if not playing:
-                    break
-                one = await finished.get()
-                playing.discard(one)
-                if row := one.result():
-                    yield row
-        finally:
-            await self._close(playing)
+        with rarely_collecting():
+            try:
+                if self.cluster:
+                    await self.cluster.start(self.calls)
+                while True:
+                    while len(playing) < self.settings.concurrency and not self._ending and (task := next(feed, None)):
+                        one = asyncio.create_task(self._finish(task))
+                        one.add_done_callback(finished.put_nowait)
+                        playing.add(one)
+                    if not playing:
+                        break
+                    one = await finished.get()
+                    playing.discard(one)
+                    if row := one.result():
+                        yield row
+            finally:
+                await self._close(playing)
         if self.calls.stopped and not isinstance(self.calls.stopped, PLANNED):
             raise self.calls.stopped
 

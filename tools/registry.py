@@ -67,11 +67,9 @@ def available_tools() -> dict[str, KnowledgeTool]:
     Raises `ToolError` when two tools share a name, or a file or an entry point cannot be loaded.
     """
     found: dict[str, KnowledgeTool] = {}
-    for module in pkgutil.iter_modules(here.__path__):
-        if module.name not in _OURS and not module.ispkg:
-            for value in vars(_imported(module.name)).values():
-                if isinstance(value, KnowledgeTool):
-                    _add(found, value, f"tools/{module.name}.py")
+    for name in _files():
+        for tool in _tools_of(name):
+            _add(found, tool, f"tools/{name}.py")
     for point in entry_points(group="anyprefer.tools"):
         try:
             loaded = point.load()
@@ -79,6 +77,22 @@ def available_tools() -> dict[str, KnowledgeTool]:
             raise ToolError(f"tool entry point {point.name} ({point.value}) cannot be loaded: {error}") from error
         _add(found, as_knowledge_tool(loaded), point.value)
     return found
+
+
+def _files() -> list[str]:
+    found = pkgutil.iter_modules(here.__path__)
+    return [module.name for module in found if module.name not in _OURS and not module.ispkg]
+
+
+def _tools_of(file: str) -> list[KnowledgeTool]:
+    return [value for value in vars(_imported(file)).values() if isinstance(value, KnowledgeTool)]
+
+
+def _known_among(names: set[str]) -> dict[str, KnowledgeTool]:
+    """The named tools, imported alone where each is in the file of its name; every tool otherwise, since
+    importing them all costs half a second."""
+    own = {name: tool for name in names.intersection(_files()) for tool in _tools_of(name) if tool.name == name}
+    return own if own.keys() == names else available_tools()
 
 
 def _imported(name: str) -> ModuleType:
@@ -102,7 +116,7 @@ def load_tools(
     Raises `ToolError` for an unknown name (suggesting the near one), a name given twice, or options
     for a tool that is not chosen.
     """
-    known = available_tools() if any(isinstance(item, str) for item in chosen) or options else {}
+    known = _known_among({item for item in chosen if isinstance(item, str)})
     options = options or {}
     tools: dict[str, KnowledgeTool] = {}
     for item in chosen:

@@ -4,12 +4,12 @@
 
 Transports, all behind the same graph: `ours` is the model string a user writes; `chatopenai` is the
 LangChain object as it comes, `chatopenai-aiohttp` the same over aiohttp with enough connections.
+All run on the event loop that `synth` and the command line have (uvloop where it is installed).
 An accepted one-round task is 5 samples, select, aggregate, judge and reward: 9 calls.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections import Counter
@@ -91,10 +91,14 @@ def main() -> None:
     )
     values = settings(chosen)
     import anyprefer.graph.runner  # noqa: F401  (its import is no part of the work)
+    from anyprefer.graph.loops import run_blocking
+    from anyprefer.graph.models import load_model
+
+    load_model(f"openai:any@{chosen.url}")  # imports what the first object of ChatOpenAI does, in every arm
 
     given = model(chosen.transport, chosen.url, chosen.connections or 5 * chosen.concurrency)
     with Clock() as clock:
-        counted = asyncio.run(play(chosen, given, values))
+        counted = run_blocking(play(chosen, given, values))
     unknown = sorted(set(json.loads(chosen.settings)) - set(values))
     clock.report("anyprefer", "langgraph", "langchain-openai", "openai", "aiohttp", **counted, left_out=unknown)
 

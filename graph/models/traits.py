@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -48,22 +48,22 @@ def traits_of(model: BaseChatModel) -> Traits:
 
 
 def _shown(model: BaseChatModel) -> Traits:
-    fields, tools = _of_class(type(model))
+    where = str(getattr(model, "openai_api_base", None) or "")
+    return _of_class(type(model), _name(model), where, model._llm_type == "anyprefer-local")
+
+
+@lru_cache(maxsize=1024)
+def _of_class(kind: type[BaseChatModel], name: str, where: str, in_process: bool) -> Traits:
+    """Asked for with every call, so each is made once."""
     return Traits(
-        name=_name(model),
-        fields=fields,
-        tools=tools,
-        shapes=isinstance(model, BaseChatOpenAI),
-        where=str(getattr(model, "openai_api_base", None) or ""),
-        in_process=model._llm_type == "anyprefer-local",
-        weighs=model._llm_type == "anyprefer-local",
+        name=name,
+        fields=tuple(field for field in SAMPLING if field in kind.model_fields),
+        tools=kind.bind_tools is not BaseChatModel.bind_tools,
+        shapes=issubclass(kind, BaseChatOpenAI),
+        where=where,
+        in_process=in_process,
+        weighs=in_process,
     )
-
-
-@cache
-def _of_class(kind: type[BaseChatModel]) -> tuple[tuple[str, ...], bool]:
-    fields = tuple(name for name in SAMPLING if name in kind.model_fields)
-    return fields, kind.bind_tools is not BaseChatModel.bind_tools
 
 
 def accepted_settings(model: BaseChatModel, wanted: Mapping[str, Any]) -> dict[str, Any]:

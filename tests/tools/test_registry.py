@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -81,6 +83,19 @@ def test_candidates_alone_are_the_judges_argument() -> None:
 
     one = as_knowledge_tool(elect)
     assert (one.wants, one.looks_at, set(one.args)) == ((), "task", {"candidates"})
+
+
+def test_a_named_tool_is_imported_alone() -> None:
+    program = "import sys; from anyprefer.tools import load_tools; load_tools(['answer_form']); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "anyprefer.tools.answer_form" in loaded
+    assert "anyprefer.tools.knowledge_search" not in loaded
+
+
+def test_a_tool_is_found_in_a_file_of_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "__path__", [*here.__path__, str(tmp_path)])
+    (tmp_path / "dropped_four.py").write_text(SOURCE.format("of_another_name"))
+    assert [one.name for one in load_tools(["of_another_name", "answer_form"])] == ["of_another_name", "answer_form"]
 
 
 def test_loading_refuses_what_it_cannot_mean() -> None:
