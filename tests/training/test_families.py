@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from anyprefer.graph.errors import InputError
@@ -5,8 +7,10 @@ from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.calculator import calculator
 from anyprefer.tools.fact_check import fact_check
 from anyprefer.training.families import FAMILIES, Family, facts, sums
+from tests import sample_data
 
-ALL = {"sums": (2018, 2077), "facts": (267, 293)}
+ALL = {"sums": (2018, 2077), "facts": (267, 293), "geography": (252, 241)}
+SHIPPED = [FAMILIES[name] for name in ALL]
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +18,7 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path_factory.getbasetemp() / "families"))
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+@pytest.mark.parametrize("family", SHIPPED, ids=lambda family: family.name)
 def test_splits_share_no_entity_and_do_not_depend_on_the_seed(family: Family) -> None:
     train, heldout = (family.make(n, 0, split) for n, split in zip(ALL[family.name], ("train", "heldout"), strict=True))
     entities = [{"+".join(sorted(t.meta["entity"].split("+"))) for t in tasks} for tasks in (train, heldout)]
@@ -38,11 +42,19 @@ def test_too_many_and_unknown_splits_are_refused() -> None:
 
 def test_every_gold_answer_is_right_and_supported_by_the_tools() -> None:
     tools = {"sums": calculator, "facts": fact_check}
-    for name, family in FAMILIES.items():
+    for name in tools:
+        family = FAMILIES[name]
         for task in [*family.make(200, 0, "train"), *family.make(200, 0, "heldout")]:
             assert family.is_correct(task, task.reference)
             found = tools[name].function(task, Candidate(index=0, content=task.reference, seed=0))
             assert found.verdict == 1.0, task.prompt
+
+
+def test_geographys_gold_answers_are_supported_but_where_no_passage_is_found() -> None:
+    tasks = [*FAMILIES["geography"].make(252, 0, "train"), *FAMILIES["geography"].make(241, 0, "heldout")]
+    verdicts = [fact_check.function(task, Candidate(index=0, content=task.reference, seed=0)).verdict for task in tasks]
+    assert all(FAMILIES["geography"].is_correct(task, task.reference) for task in tasks)
+    assert verdicts.count(1.0) > 0.9 * len(tasks)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +75,17 @@ def test_every_gold_answer_is_right_and_supported_by_the_tools() -> None:
 )
 def test_what_counts_as_right(family: str, prompt: str, gold: str, answer: str, right: bool) -> None:
     assert FAMILIES[family].is_correct(Task(id="1", prompt=prompt, reference=gold), answer) is right
+
+
+def test_science_is_arcs_questions_with_their_choices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANYPREFER_DATA", str(sample_data.make(tmp_path)))
+    science = FAMILIES["science"]
+    tasks = {task.reference: task for task in science.make(6, 0, "heldout")}
+    task = tasks["heat"]
+    assert task.prompt == "What melts ice?\n- heat\n- cold\n- dark\n- sound\nAnswer with one of these choices only."
+    assert {answer: science.is_correct(task, answer) for answer in ("Heat.", "heat", "cold", "The answer is heat")} == {
+        "Heat.": True, "heat": True, "cold": False, "The answer is heat": False
+    }  # fmt: skip
+    assert {t.meta["entity"] for t in science.make(12, 0, "train")}.isdisjoint(t.meta["entity"] for t in tasks.values())
+    with pytest.raises(InputError, match="1 to 6 heldout tasks"):
+        science.make(7, 0, "heldout")

@@ -90,11 +90,16 @@ class Lab:
         )
 
     def settings(self, arm: Arm, seed: int) -> Settings:
-        """The application's settings with the arm's changes; an arm without tools may need another judge."""
+        """The application's settings with the arm's changes; an arm without tools may need another judge, and
+        options are only of tools that are there."""
         shared = {"seed": seed, "samples": str(self.folder / "samples.db")}
         bare = self.app.scale(self.scale).judge_without_tools
         judge = {"judge": bare} if bare and arm.settings.get("tools") == () else {}
-        return self.app.settings(self.scale, **{**judge, **arm.settings, **shared})
+        settings = self.app.settings(self.scale, **{**judge, **arm.settings, **shared, "tool_options": {}})
+        options = self.app.values(self.scale)["tool_options"]
+        return settings.model_copy(
+            update={"tool_options": {name: given for name, given in options.items() if name in settings.tools}}
+        )
 
     def tasks(self, iteration: int, seed: int) -> list[Task | BadRow]:
         """An iteration's tasks, shuffled: where `accept` ends a run early, every source has had its share."""

@@ -42,7 +42,7 @@ def reproduce(
         if name not in STUDIES:
             raise SettingsError(f"unknown table or figure {name!r}; {near(name, STUDIES)}")
     chosen = [STUDIES[name] for name in names]
-    results = _played(lab, _wanted(chosen, seeds), against or {}, watch or Watch())
+    results = _played(lab, _wanted(chosen, seeds, lab.app.scale(lab.scale).iterations), against or {}, watch or Watch())
     report = Report(", ".join(study.title for study in chosen), _about(lab, seeds))
     for study in chosen:
         report.add(*study.make(results))
@@ -58,13 +58,13 @@ def ablate(arms: Sequence[str], lab: Lab, seeds: Sequence[int], iterations: int,
     return write_report(report, lab.folder / "ablation")
 
 
-def _wanted(studies: Sequence[Study], seeds: Sequence[int]) -> dict[str, tuple[int, Sequence[int]]]:
+def _wanted(studies: Sequence[Study], seeds: Sequence[int], most: int) -> dict[str, tuple[int, Sequence[int]]]:
     """Each arm's iterations and seeds, the most that any of the studies needs."""
     wanted: dict[str, tuple[int, Sequence[int]]] = {}
     for study in studies:
         for name, iterations in study.arms.items():
             few, many = (seeds[:1] if name in study.one_seed else seeds), wanted.get(name, (0, ()))
-            wanted[name] = (max(iterations, many[0]), max(few, many[1], key=len))
+            wanted[name] = (max(iterations or most, many[0]), max(few, many[1], key=len))
     return wanted
 
 

@@ -27,8 +27,8 @@ from anyprefer.training.experiments.tables import Line, accuracies, differences,
 from anyprefer.training.families import FAMILIES
 
 Parts = Sequence[Table | Figure | Note]
-ITERATIONS = 3
-"""§3.4 plays three."""
+ALL = 0
+"""As many iterations as the scale has (§3.4: three)."""
 RATED = 800
 """Pairs rated for Figure 7."""
 
@@ -76,7 +76,7 @@ class Study:
     title: str
     make: Callable[[Results], Parts]
     arms: Mapping[str, int]
-    """Arms it needs, with how many iterations."""
+    """Arms it needs, with how many iterations; `ALL`: the scale's."""
     one_seed: Sequence[str] = ()
     """Arms that are played with the first seed only."""
 
@@ -252,7 +252,9 @@ def read_pairs(outcome: Outcome) -> list[str]:
 
 def _bars(name: str, caption: str, lines: Sequence[Line], results: Results) -> Figure:
     series = {line.title: points(line, results.benchmarks) for line in lines}
-    return Figure(name, caption, lambda path: plots.bars(path, results.benchmarks, series, "held-out accuracy"))
+    return Figure(
+        f"{name}-bars", caption, lambda path: plots.bars(path, results.benchmarks, series, "held-out accuracy")
+    )
 
 
 def _stated(table: PaperTable) -> Table:
@@ -274,8 +276,8 @@ STUDIES = {
         one_seed=("self-rewarding-gold", "meta-rewarding"),
     ),
     "table5": Study("Tools and feedback (Tables 2 and 5)", table5, {"no-tools": 1, "tools": 1, "anyprefer": 1}),
-    "table6": Study("Iterations (Table 6, Figure 3)", table6, {"anyprefer": ITERATIONS}),
-    "figure5": Study("Reward and accuracy (Figure 5)", figure5, {"anyprefer": ITERATIONS}),
+    "table6": Study("Iterations (Table 6, Figure 3)", table6, {"anyprefer": ALL}),
+    "figure5": Study("Reward and accuracy (Figure 5)", figure5, {"anyprefer": ALL}),
     "table16": Study("Diversity (Table 16, Figure 6)", table16, {"anyprefer": 1}),
     "figure7": Study("Quality (Figure 7)", figure7, {"self-rewarding": 1, "anyprefer": 1}),
 }

@@ -1,0 +1,145 @@
+"""Arms of an application played, resumed and reported, with a tiny random model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from anyprefer.graph.errors import SettingsError
+from anyprefer.tools import Finding, registry, tool
+from anyprefer.training.applications import Application
+from anyprefer.training.experiments.arms import ARMS, arm
+from anyprefer.training.experiments.lab import Lab
+from anyprefer.training.experiments.reproduce import Watch, ablate, reproduce
+
+
+@tool
+def answer_length(candidate, *, most: int = 40) -> Finding:
+    """Prefers short answers."""
+    return Finding("length", verdict=max(0.0, 1 - len(candidate.text) / most))
+
+
+class Log(Watch):
+    def __init__(self):
+        self.steps, self.rows, self.reasons = [], [], {}
+
+    def arm(self, name, seed):
+        self.now = (name, seed)
+
+    def step(self, iteration, name):
+        self.steps.append((*self.now, iteration, name))
+
+    def row(self, iteration, row):
+        self.rows.append((*self.now, row.id))
+
+    def failed(self, name, seed, reason):
+        self.reasons[name] = reason
+
+
+@pytest.fixture
+def app(tiny, monkeypatch):
+    monkeypatch.setattr(registry, "available_tools", lambda: {"answer_length": answer_length})
+    training = {"epochs": 1, "batch_size": 2, "lora_r": 2, "max_length": 96, "learning_rate": 1e-3}
+    settings = {"candidates": 3, "max_new_tokens": 6, "threshold": 1, "max_rounds": 1, "judge_form": "expected"}
+    scale = {
+        "target": f"hf:{tiny}", "judge": "evidence", "judge_without_tools": f"hf:{tiny}", "iterations": 2,
+        "preset": "embedded", "settings": settings, "training": training, "sources": [{"family": "sums", "tasks": 4}],
+    }  # fmt: skip
+    return Application(
+        name="sums", title="Sums", tools=("answer_length",), benchmarks=("sums",), scales={"tiny": scale}
+    )
+
+
+@pytest.fixture
+def lab(app, tmp_path):
+    return Lab(app, "tiny", tmp_path, heldout=5)
+
+
+def test_arms_share_tasks_and_candidates_and_each_trains_its_own(lab):
+    ours, theirs = (lab.run(arm(name), 0, 1) for name in ("anyprefer", "self-rewarding"))
+    assert [it.number for it in ours.iterations] == [0, 1]
+    rows = [
+        {row["id"]: row for row in map(json.loads, (one.pairs(1) / "rows.jsonl").read_text().splitlines())}
+        for one in (ours, theirs)
+    ]
+    assert rows[0].keys() == rows[1].keys()
+    for name in rows[0]:
+        first, second = (row[name]["rounds"][0] for row in rows)
+        assert first["candidates"] == second["candidates"]
+        assert first["judgments"] != second["judgments"]
+    assert "sample" not in json.loads((theirs.pairs(1) / "run.json").read_text())["usage"]
+    assert ours.marks("sums", 0) == theirs.marks("sums", 0)
+    assert len(ours.marks("sums", 1)) == 5
+
+
+def test_what_is_complete_is_not_played_again_and_further_iterations_go_on(lab):
+    lab.run(arm("anyprefer"), 0, 1)
+    log = Log()
+    log.arm("anyprefer", 0)
+    again = lab.run(arm("anyprefer"), 0, 2, log)
+    assert len(again.iterations) == 3
+    played = {identifier for *_, identifier in log.rows}
+    assert played.isdisjoint(task.id for task in lab.tasks(1, 0))
+    assert played <= {task.id for task in lab.tasks(2, 0)}
+
+
+def test_seeds_play_other_tasks_and_keep_the_heldout_ones(lab):
+    zero, one = (lab.run(arm("anyprefer"), seed, 1) for seed in (0, 1))
+    assert {task.id: task.prompt for task in lab.tasks(1, 0)} != {task.id: task.prompt for task in lab.tasks(1, 1)}
+    assert zero.marks("sums", 1).keys() == one.marks("sums", 1).keys()
+
+
+def test_an_arm_without_tools_takes_the_scales_other_judge(lab, tiny):
+    assert lab.settings(arm("no-tools"), 0).judge == f"hf:{tiny}"
+    assert lab.settings(arm("anyprefer"), 0).judge == "evidence"
+    assert lab.settings(arm("self-rewarding"), 0).judge == "target"
+
+
+def test_table4_has_every_arm_differences_and_the_papers_numbers(lab, tmp_path):
+    report = reproduce(["table4"], lab, (0,))
+    text = report.read_text()
+    for title in ("Before", "Self-rewarding", "Self-rewarding*", "Meta-rewarding", "Anyprefer"):
+        assert f"| {title} |" in text
+    assert "Anyprefer minus Self-rewarding" in text
+    assert "38.14" in text
+    assert {"table4.csv", "table4-differences.csv", "table4-bars.png"} <= {
+        file.name for file in report.parent.iterdir()
+    }
+    log = Log()
+    assert reproduce(["table4"], lab, (0,), watch=log).read_text() == text
+    assert log.rows == []
+
+
+def test_iterations_reward_and_quality_are_reported(lab):
+    text = reproduce(["table6", "figure5", "figure7", "table16"], lab, (0,)).read_text()
+    assert "| iteration 2 |" in text
+    assert "mean R of its pairs" in text
+    assert "satisfaction of the pairs" in text
+    assert "give --against FILE" in text
+
+
+def test_an_arm_that_comes_to_nothing_is_a_row_that_says_why(lab):
+    log = Log()
+    text = ablate(["anyprefer", "tools", "ranks-1-3", "dataset-prompts"], lab, (0,), 1, log).read_text()
+    assert "ranks(1,3)" not in log.reasons.get("ranks-1-3", "")
+    assert "prompt_scope" in log.reasons["dataset-prompts"]
+    assert "prompt_scope" in text
+    assert "Tools, no feedback" in text
+
+
+def test_unknown_names_are_refused_with_the_near_one(lab):
+    with pytest.raises(SettingsError, match="did you mean 'self-rewarding'"):
+        arm("self-rewardin")
+    with pytest.raises(SettingsError, match="did you mean 'table4'"):
+        reproduce(["tabel4"], lab, (0,))
+    assert all(name == one.name for name, one in ARMS.items())
+
+
+def test_every_arm_is_valid_at_the_papers_scale(tmp_path):
+    from anyprefer.training.applications import load_application
+
+    paper = Lab(load_application("natural-language"), "paper", tmp_path)
+    for one in ARMS.values():
+        settings = paper.settings(one, 0)
+        assert settings.target == "hf:meta-llama/Llama-2-7b-chat-hf"
+        assert settings.samples == str(Path(tmp_path) / "samples.db")
