@@ -185,19 +185,26 @@ def _answers(last: Round, gold: Gold) -> list[dict[str, Any]]:
     return listed
 
 
-def _counted(verdicts: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
-    scored = [verdict["scores"] for verdict in verdicts if verdict["scores"]]
+def pair_accuracy(scored: Sequence[Sequence[tuple[float, bool]]], seed: int) -> dict[str, Any]:
+    """n tasks, pairs, ties, accuracy and its interval, as in `JudgeAccuracy`, from each task's (score, right) answers."""
     compared = [
         [(right > wrong) + (right == wrong) / 2 for right in _of(s, True) for wrong in _of(s, False)] for s in scored
     ]
     pairs, wins = np.array([len(one) for one in compared]), np.array([sum(one) for one in compared])
-    errors = [verdict["error"] for verdict in verdicts if verdict["error"]]
     return {
         "n": len(scored),
         "pairs": int(pairs.sum()),
         "ties": sum(one.count(0.5) for one in compared),
         "accuracy": float(wins.sum() / pairs.sum()) if scored else float("nan"),
         "interval": clustered(wins, pairs, seed),
+    }
+
+
+def _counted(verdicts: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
+    scored = [verdict["scores"] for verdict in verdicts if verdict["scores"]]
+    errors = [verdict["error"] for verdict in verdicts if verdict["error"]]
+    return {
+        **pair_accuracy(scored, seed),
         "top1": _mean([_right_among_best(scores) for scores in scored]),
         "top1_chance": _mean([len(_of(scores, True)) / len(scores) for scores in scored]),
         "unscored": len(errors),

@@ -13,7 +13,9 @@ from anyprefer.training.analysis.report import Report, write_report
 from anyprefer.training.applications import Application
 from anyprefer.training.experiments.arms import arm
 from anyprefer.training.experiments.lab import Lab, Outcome
-from anyprefer.training.experiments.studies import STUDIES, Results, Study, ablation
+from anyprefer.training.experiments.results import Results
+from anyprefer.training.experiments.scores import ablation
+from anyprefer.training.experiments.studies import STUDIES, Study
 from anyprefer.training.iterate import Steps
 
 

@@ -1,0 +1,137 @@
+"""Figures 4, 5, 6 and 7 and Table 16: the judge, the reward, and the pairs themselves."""
+
+from __future__ import annotations
+
+from anyprefer.graph.folder import read_rows
+from anyprefer.graph.state import Task
+from anyprefer.training.analysis import plots
+from anyprefer.training.analysis.diversity import SAMPLES, compare
+from anyprefer.training.analysis.embed import load_encoder
+from anyprefer.training.analysis.paper import paper
+from anyprefer.training.analysis.quality import DIFFICULTIES, SATISFACTIONS, Rating, by_marks, shares
+from anyprefer.training.analysis.report import Cell, Figure, Note, Table
+from anyprefer.training.analysis.samples import Sample, draw, read_samples
+from anyprefer.training.analysis.statistics import correlate, mean_over_seeds
+from anyprefer.training.evaluate import wilson
+from anyprefer.training.experiments.lab import Outcome
+from anyprefer.training.experiments.results import Parts, Results, stated
+from anyprefer.training.experiments.tables import points
+from anyprefer.training.families import FAMILIES, Family
+from anyprefer.training.judge_accuracy import pair_accuracy
+
+RATED = 800
+"""Pairs rated for Figure 7 (§3.7)."""
+
+
+def figure4(results: Results) -> Parts:
+    """How often the judge puts a right candidate above a wrong one, on the candidates of the arms' own tasks."""
+    judges = [
+        ("No tools: the target as judge", "self-rewarding", 0),
+        ("Tools", "anyprefer", 0),
+        ("Tools + feedback", "anyprefer", -1),
+    ]
+    rows: list[list[str | Cell]] = []
+    series: dict[str, list[plots.Point | None]] = {}
+    for title, name, number in judges:
+        outcomes = results.outcomes.get(name, ())
+        found = pair_accuracy([scores for outcome in outcomes for scores in _judged(outcome, number)], 0)
+        cell = Cell(None, text="nothing to compare")
+        if found["pairs"]:
+            cell = Cell(found["accuracy"], found["n"], tuple(o.seed for o in outcomes), *found["interval"], form=".1%")
+            series[title] = [plots.Point(found["accuracy"], *found["interval"])]
+        rows.append([title, cell, str(found["pairs"]), str(found["ties"])])
+    note = (
+        "Tasks whose candidates are right and wrong ones, marked by the families' rules, which the judge never sees. "
+        "The first two rows are of the same candidates of round 1; the third is of each task's last round. Ties count "
+        "half; chance is 50%. "
+    ) + " ".join(f"The paper: {fact.what}, {fact.value} ({fact.source})." for fact in paper().figure(4))
+    return [
+        Table("figure4", "Figure 4: accuracy of the judge", ("judge", "pairs in the right order", "pairs", "ties"), rows, note),
+        Figure("figure4-bars", "Figure 4: accuracy of the judge", lambda path: plots.bars(path, ["all families"], series, "pairs in the right order")),
+    ]  # fmt: skip
+
+
+def _judged(outcome: Outcome, number: int) -> list[list[tuple[float, bool]]]:
+    """(score, right) of the candidates of each task's round `number` (-1: the last), where there are both kinds."""
+    found = []
+    for row in read_rows(outcome.pairs(1)):
+        if row.task is None or not row.rounds:
+            continue
+        played, is_correct = row.rounds[number], _family(row.task).is_correct
+        scores = {judgment.candidate: judgment.score for judgment in played.judgments}
+        marked = [(scores[c.index], is_correct(row.task, c.text)) for c in played.candidates if c.index in scores]
+        if len({right for _, right in marked}) == 2:
+            found.append(marked)
+    return found
+
+
+def figure5(results: Results) -> Parts:
+    """The mean surrogate reward of each iteration's pairs beside the accuracy of the target trained on them."""
+    lines = results.over_iterations("anyprefer")[1:]
+    rewards = [
+        mean_over_seeds([s.reward for s in results.samples("anyprefer", line.iteration) if s.reward is not None])
+        for line in lines
+    ]
+    means = [sum(p.value for p in points(line, results.benchmarks) if p) / len(results.benchmarks) for line in lines]
+    rows: list[list[str | Cell]] = [
+        [line.title, Cell(reward.mean, reward.n, line.seeds, reward.low, reward.high), Cell(mean, form=".1%")]
+        for line, reward, mean in zip(lines, rewards, means, strict=True)
+    ]
+    said = correlate([reward.mean for reward in rewards], means).words if len(lines) >= 3 else "fewer than 3 iterations"
+    steps, bands = [line.title for line in lines], [plots.Point(r.mean, r.low, r.high) for r in rewards]
+    scores = {name: [p for line in lines for p in points(line, [name])] for name in results.benchmarks}
+    return [
+        Table("figure5", "Figure 5: surrogate reward and accuracy", ("iteration", "mean R of its pairs", "mean accuracy"), rows, f"Correlation: {said}."),
+        Figure("figure5", "Figure 5", lambda path: plots.reward_and_score(path, steps, bands, scores)),
+    ]  # fmt: skip
+
+
+def table16(results: Results) -> Parts:
+    """Condition numbers (Table 16) and t-SNE (Figure 6) of Anyprefer's pairs and others."""
+    data = {"Anyprefer": results.samples("anyprefer")}
+    data |= {name: read_samples(path) for name, path in results.against.items()}
+    if len(data) == 1:
+        return [Note("Table 16 and Figure 6 need other pairs to compare with: give --against FILE.")]
+    seed = results.outcomes["anyprefer"][0].seed
+    spreads = compare(data, load_encoder(), SAMPLES, seed)
+    rows: list[list[str | Cell]] = [
+        [s.name, Cell(s.condition, s.n, (seed,), text="" if s.condition else "too few samples"), Cell(s.condition_top, s.n, (seed,))]
+        for s in spreads
+    ]  # fmt: skip
+    clouds = {s.name: s.points for s in spreads}
+    return [
+        Table("table16", "Table 16: diversity", ("data set", "condition number", f"over {spreads[0].top} components"), rows, "Covariance of all-MiniLM-L6-v2 embeddings; smaller is more evenly spread."),
+        Figure("figure6", "Figure 6: t-SNE of pairs", lambda path: plots.scatter(path, clouds)),
+        stated(paper().table("16")),
+    ]  # fmt: skip
+
+
+def figure7(results: Results) -> Parts:
+    """Difficulty and satisfaction of the pairs by marks (Appendix D.3), arm by arm."""
+    rated = {
+        name: [_rated(sample) for sample in draw(results.samples(name, 1), RATED, 0)]
+        for name in ("self-rewarding", "anyprefer")
+        if results.outcomes.get(name)
+    }
+    panels: dict[str, dict[str, dict[str, float]]] = {}
+    tables = []
+    for title, known, of in (
+        ("satisfaction", SATISFACTIONS, lambda rating: rating.satisfaction),
+        ("difficulty", DIFFICULTIES, lambda rating: rating.difficulty),
+    ):
+        counts = {name: shares(map(of, some), known) for name, some in rated.items()}
+        rows: list[list[str | Cell]] = [
+            [name, *(Cell(k / n if n else None, n, (), *wilson(k, n), form=".1%") for k, n in (levels[level] for level in known))]
+            for name, levels in counts.items()
+        ]  # fmt: skip
+        tables.append(Table(f"figure7-{title}", f"Figure 7: {title} of the pairs", ("arm", *known), rows))
+        panels[title] = {name: {level: k / n for level, (k, n) in levels.items() if n} for name, levels in counts.items()}  # fmt: skip
+    return [*tables, Figure("figure7", "Figure 7: quality of pairs by marks", lambda path: plots.levels(path, panels))]
+
+
+def _rated(sample: Sample) -> Rating:
+    return by_marks(sample, _family(sample.task).is_correct)
+
+
+def _family(task: Task) -> Family:
+    return FAMILIES[task.id.split("-")[0]]
