@@ -21,8 +21,10 @@ from anyprefer.graph.state import Task
 from anyprefer.training.applications import load_application
 from anyprefer.training.benchmarks.families import MAX_TOKENS
 from anyprefer.training.evaluate import EvalResult, evaluate
-from anyprefer.training.families import FAMILIES
+from anyprefer.training.families import FAMILIES, Family
 from anyprefer.training.iterate import Iteration, Plan
+
+APPLICATION, SCALE = "natural-language", "demo"
 
 
 @dataclass(frozen=True)
@@ -37,35 +39,40 @@ class Demo:
     seed: int = 0
 
     def plan(self) -> Plan:
-        """What `iterate` plays."""
-        app = load_application("natural-language")
-        settings = app.settings("embedded", seed=self.seed)
-        return Plan(settings, app.training("embedded", seed=self.seed), self.iterations, self.train_tasks)
+        """What `iterate` plays: the application's scale `demo`."""
+        app = load_application(APPLICATION)
+        settings = app.settings(SCALE, seed=self.seed)
+        return Plan(settings, app.training(SCALE, seed=self.seed), self.iterations, self.train_tasks)
 
     def train_tasks(self, iteration: int) -> list[Task]:
         """The iteration's own share of each family's training split."""
         start = (iteration - 1) * self.tasks
         return [
             task
-            for family in FAMILIES.values()
+            for family in self.families()
             for task in family.make(self.tasks * self.iterations, self.seed, "train")[start : start + self.tasks]
         ]
 
     def evaluate(self, model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
         """Greedy answers to the held-out tasks of every family, kept in `home`."""
         return {
-            name: run_blocking(
+            family.name: run_blocking(
                 evaluate(
                     model,
                     family.make(self.heldout, self.seed, "heldout"),
                     family.is_correct,
                     max_tokens=MAX_TOKENS,
                     seed=self.seed,
-                    answers=home / f"heldout-{name}.jsonl",
+                    answers=home / f"heldout-{family.name}.jsonl",
                 )
             )
-            for name, family in FAMILIES.items()
+            for family in self.families()
         }
+
+    @staticmethod
+    def families() -> list[Family]:
+        """What is played and measured: families that come with the package."""
+        return [FAMILIES[source.family] for source in load_application(APPLICATION).scale(SCALE).sources]
 
 
 def table(iterations: Sequence[Iteration]) -> list[list[str]]:

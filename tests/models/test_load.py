@@ -18,7 +18,7 @@ def test_an_unknown_form_names_the_known_ones(spec):
 
 
 def test_evidence_is_explained():
-    with pytest.raises(ModelSetupError, match="can judge, reward and rewrite prompts, it is no model"):
+    with pytest.raises(ModelSetupError, match="only as judge and reward and engine"):
         load_model("evidence")
 
 
