@@ -78,13 +78,13 @@ def test_the_papers_natural_language_is_appendix_a2_and_table_3():
     assert all(source.source.startswith("hub:") and "train" in source.source for source in app.scale("paper").sources)
 
 
-def test_the_demonstration_is_the_embedded_scale():
+def test_the_demonstration_is_the_demo_scale():
     app = load_application("natural-language")
     plan = Demo(seed=4).plan()
-    assert plan.settings == app.settings("embedded", seed=4)
-    assert plan.training == app.training("embedded", seed=4)
+    assert plan.settings == app.settings("demo", seed=4)
+    assert plan.training == app.training("demo", seed=4)
     for iteration in (1, 2):
-        assert app.tasks("embedded", iteration, seed=4) == plan.tasks(iteration)
+        assert app.tasks("demo", iteration, seed=4) == plan.tasks(iteration)
 
 
 def test_an_application_of_python_and_one_of_toml_are_equal(tmp_path):

@@ -12,7 +12,6 @@ from anyprefer.tools import Finding, tool
 from anyprefer.training.demo import Demo, change, markdown, table
 from anyprefer.training.dpo import REPORT
 from anyprefer.training.evaluate import EvalResult
-from anyprefer.training.families import FAMILIES
 from anyprefer.training.iterate import Iteration, Plan, Steps, iterate
 from anyprefer.training.settings import iterate_settings, train_settings
 
@@ -215,7 +214,7 @@ def test_a_target_that_cannot_be_trained_is_refused(tmp_path):
 def test_the_demonstration_trains_on_no_held_out_entity_and_on_no_task_twice():
     demo = Demo(tasks=100, heldout=200, iterations=2)
     first, second = demo.train_tasks(1), demo.train_tasks(2)
-    heldout = [task for family in FAMILIES.values() for task in family.make(200, 0, "heldout")]
+    heldout = [task for family in demo.families() for task in family.make(200, 0, "heldout")]
     assert len(first) == len(second) == 200
     assert not {task.prompt for task in first} & {task.prompt for task in second}
     assert not {task.meta["entity"] for task in [*first, *second]} & {task.meta["entity"] for task in heldout}
