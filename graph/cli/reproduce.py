@@ -44,6 +44,9 @@ def reproduce(
         list[str] | None,
         typer.Option(metavar="FILE", help="Pairs that Table 16 and Figure 6 compare with; repeat for several."),
     ] = None,
+    play: Annotated[
+        bool, typer.Option("--play/--no-play", help="Play what is missing, or report what is complete.")
+    ] = True,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Print what training each arm takes on one GPU, and play nothing.")
     ] = False,
@@ -67,7 +70,7 @@ def reproduce(
 
     others = {Path(file).stem: Path(file) for file in against or ()}
     with at_work(f"finished steps are safe in {to}; the same command goes on"):
-        report = run(wanted, lab, _seeds(seeds), others, _watch(console))
+        report = run(wanted, lab, _seeds(seeds), others, _watch(console), play)
     console.print(Text.assemble("report: ", (str(report), "bold")), soft_wrap=True)
 
 

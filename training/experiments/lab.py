@@ -72,9 +72,19 @@ class Lab:
 
     def run(self, arm: Arm, seed: int, iterations: int, steps: Steps | None = None) -> Outcome:
         """Plays, trains and evaluates what of it is not there yet."""
-        home = self.folder / arm.name / f"seed-{seed}"
+        home = self._home(arm, seed)
         done = iterate(self.plan(arm, seed, iterations), home, self._evaluate(), steps)
         return Outcome(arm, seed, done, home)
+
+    def finished(self, arm: Arm, seed: int) -> int:
+        """How many iterations are complete."""
+        home, number = self._home(arm, seed), 0
+        while (home / f"iteration-{number + 1}" / "evaluation.json").exists():
+            number += 1
+        return number
+
+    def _home(self, arm: Arm, seed: int) -> Path:
+        return self.folder / arm.name / f"seed-{seed}"
 
     def plan(self, arm: Arm, seed: int, iterations: int) -> Plan:
         """What `iterate` plays for an arm."""

@@ -35,17 +35,20 @@ def reproduce(
     seeds: Sequence[int],
     against: Mapping[str, Path] | None = None,
     watch: Watch | None = None,
+    play: bool = True,
 ) -> Path:
     """The report of the named studies (`STUDIES`); returns the path of its REPORT.md.
 
-    Raises `SettingsError` for an unknown name. An arm that fails is a row that says why.
+    Without `play` it is made from what is complete. Raises `SettingsError` for an unknown name. An arm that fails is a row that says why.
     """
     for name in names:
         if name not in STUDIES:
             raise SettingsError(f"unknown table or figure {name!r}; {near(name, STUDIES)}")
     chosen = [STUDIES[name] for name in names]
-    results = _played(lab, _wanted(chosen, seeds, lab.app.scale(lab.scale).iterations), against or {}, watch or Watch())
-    report = Report(", ".join(study.title for study in chosen), _about(lab, seeds))
+    results = _played(
+        lab, _wanted(chosen, seeds, lab.app.scale(lab.scale).iterations), against or {}, watch or Watch(), play
+    )
+    report = Report(", ".join(study.title for study in chosen), _about(lab))
     for study in chosen:
         report.add(*study.make(results))
     return write_report(report, lab.folder / "report")
@@ -54,8 +57,8 @@ def reproduce(
 def ablate(arms: Sequence[str], lab: Lab, seeds: Sequence[int], iterations: int, watch: Watch | None = None) -> Path:
     """The named arms side by side, the first being what the others are held against; returns REPORT.md's path."""
     wanted = {arm(name).name: (iterations, seeds) for name in arms}
-    results = _played(lab, wanted, {}, watch or Watch())
-    report = Report(f"Ablation: {', '.join(wanted)}", _about(lab, seeds))
+    results = _played(lab, wanted, {}, watch or Watch(), play=True)
+    report = Report(f"Ablation: {', '.join(wanted)}", _about(lab))
     report.add(*ablation(results, list(wanted), iterations))
     return write_report(report, lab.folder / "ablation")
 
@@ -71,15 +74,19 @@ def _wanted(studies: Sequence[Study], seeds: Sequence[int], most: int) -> dict[s
 
 
 def _played(
-    lab: Lab, wanted: Mapping[str, tuple[int, Sequence[int]]], against: Mapping[str, Path], watch: Watch
+    lab: Lab, wanted: Mapping[str, tuple[int, Sequence[int]]], against: Mapping[str, Path], watch: Watch, play: bool
 ) -> Results:
     outcomes: dict[str, list[Outcome]] = {}
     failures: dict[str, str] = {}
     for name, (iterations, seeds) in wanted.items():
         for seed in seeds:
+            count = iterations if play else min(iterations, lab.finished(arm(name), seed))
+            if not count:
+                failures[name] = "not played yet"
+                continue
             watch.arm(name, seed)
             try:
-                outcomes.setdefault(name, []).append(lab.run(arm(name), seed, iterations, watch))
+                outcomes.setdefault(name, []).append(lab.run(arm(name), seed, count, watch))
             except RunStopped:
                 raise
             except (TrainingError, SettingsError) as error:
@@ -88,12 +95,11 @@ def _played(
     return Results(lab, {name: some for name, some in outcomes.items() if some}, failures, against)
 
 
-def _about(lab: Lab, seeds: Sequence[int]) -> str:
+def _about(lab: Lab) -> str:
     app: Application = lab.app
     scale = app.scale(lab.scale)
     sources = ", ".join(f"{source.tasks} of {source.family or source.name}" for source in scale.sources)
     return (
-        f"{app.title}, {lab.scale} scale: target {scale.target}, judge {scale.judge}; tasks of an iteration: {sources}; "
-        f"seeds {', '.join(map(str, seeds))}. Intervals are 95%; held-out tasks are the same for every arm and seed and "
-        "share no entity with trained ones."
+        f"{app.title}, {lab.scale} scale: target {scale.target}, judge {scale.judge}; tasks of an iteration: {sources}. "
+        "Intervals are 95%; held-out tasks are the same for every arm and seed and share no entity with trained ones."
     )

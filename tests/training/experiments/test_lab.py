@@ -118,6 +118,18 @@ def test_iterations_reward_and_quality_are_reported(lab):
     assert "give --against FILE" in text
 
 
+def test_a_report_of_what_is_complete_plays_nothing(lab):
+    lab.run(arm("anyprefer"), 0, 1)
+    log = Log()
+    text = reproduce(["table4", "table6"], lab, (0, 1), watch=log, play=False).read_text()
+    assert log.rows == []
+    assert "not played yet" in text
+    assert "seed 0" in text
+    assert "seeds 0, 1" not in text
+    assert "| iteration 2 |" not in text
+    assert (lab.finished(arm("anyprefer"), 0), lab.finished(arm("anyprefer"), 1)) == (1, 0)
+
+
 def test_an_arm_that_comes_to_nothing_is_a_row_that_says_why(lab):
     log = Log()
     text = ablate(["anyprefer", "tools", "ranks-1-3", "dataset-prompts"], lab, (0,), 1, log).read_text()
