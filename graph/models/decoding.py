@@ -70,6 +70,18 @@ class Stepper:
             self._ids = torch.cat([self._ids, column], dim=1)
         self.logits = self._forward(self._ids if self._cache is None else column)
 
+    def extend(self, further: Sequence[list[int]], pad: int) -> bool:
+        """Append tokens to each row, one or more, and compute the next logits; False, and nothing done, without a
+        cache of keys and values, which alone can leave out the padding between."""
+        if self._cache is None or self._cache_name != "past_key_values":
+            return False
+        width = max(len(tokens) for tokens in further)
+        ids = [[pad] * (width - len(tokens)) + tokens for tokens in further]
+        mask = [[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in further]
+        self._mask = torch.cat([self._mask, torch.tensor(mask, device=self._mask.device)], dim=1)
+        self.logits = self._forward(torch.tensor(ids, device=self._ids.device))
+        return True
+
     def _forward(self, ids: torch.Tensor) -> torch.Tensor:
         """ids: (B, S) → logits after the last (B, V)."""
         inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": self._mask}

@@ -139,7 +139,7 @@ class LocalChat(BaseChatModel):
             for (ids, _, future), answer in zip(batch, drawn, strict=True):
                 ending = {"finish_reason": "stop" if answer.finished else "length"}
                 future.set_result(self._result(answer.text, len(ids), answer.tokens, ending))
-        for options in _batches(weighed, self.batch_size):
+        for options in _batches(weighed, self.batch_size, by_beginning=True):
             masses = weigh(weights, [ids for ids, _, _ in options], [tokens for _, tokens, _ in options])
             for (ids, _, future), logprobs in zip(options, masses, strict=True):
                 said = {"finish_reason": "stop", "option_logprobs": logprobs}
@@ -168,9 +168,9 @@ _How = TypeVar("_How")
 _Ready = tuple[list[int], _How, Future[ChatResult]]
 
 
-def _batches(ready: Sequence[_Ready[_How]], size: int) -> Iterator[Sequence[_Ready[_How]]]:
-    """Slices of at most `size`, shortest prompts first, so that little is padding; equal prompts stay together."""
-    ordered = sorted(ready, key=lambda job: (len(job[0]), job[0]))
+def _batches(ready: Sequence[_Ready[_How]], size: int, by_beginning: bool = False) -> Iterator[Sequence[_Ready[_How]]]:
+    """Slices of at most `size`: shortest prompts first, so that little is padding, or those together that begin alike."""
+    ordered = sorted(ready, key=lambda job: (0 if by_beginning else len(job[0]), job[0]))
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
 
