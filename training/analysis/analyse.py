@@ -146,7 +146,9 @@ def _levels(ratings: Ratings, who: str, name: str, seed: int) -> list[Table | Fi
         counts = {key: shares(map(of, some), known) for key, some in there.items()}
         counts = {key: levels for key, levels in counts.items() if levels[known[0]][1]}
         if counts:
-            rows = [[key, *(_share(*levels[level], seed) for level in known)] for key, levels in counts.items()]
+            rows: list[list[str | Cell]] = [
+                [key, *(_share(*levels[level], seed) for level in known)] for key, levels in counts.items()
+            ]
             heading = f"{title.capitalize()} by {who}"
             parts.append(Table(f"{name}-{title}", heading, ("data set", *known), rows, _unrated(there)))
             panels[title] = {key: {level: k / n for level, (k, n) in levels.items()} for key, levels in counts.items()}

@@ -23,7 +23,7 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X")
 LEVELS = ("#CFE1F2", "#8FBFE0", "#4292C6", "#084594")
 """For ordered levels, light to dark."""
 _GREY = "#555555"
-_STYLE: Any = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,

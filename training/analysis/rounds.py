@@ -68,7 +68,7 @@ def round_parts(rounds: Sequence[PlayedRound], name: str) -> list[Table | Figure
     """Table, figure and what may be said, for a report."""
     sets = list(rounds[0].results)
     steps = ["before", *(f"iteration {one.number}" for one in rounds[1:])]
-    rows = [
+    rows: list[list[str | Cell]] = [
         [step, _reward(one.reward), *(_accuracy(one, tasks) for tasks in sets)]
         for step, one in zip(steps, rounds, strict=True)
     ]

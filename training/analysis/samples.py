@@ -88,13 +88,12 @@ def _of_file(where: str, row: Any) -> Sample:
         prompt, chosen, rejected = _texts(row)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{where}: no pair in a known form (see training/analysis/samples.py): {error!r}") from error
-    scores = [row.get("chosen_score"), row.get("rejected_score")]
-    known = all(isinstance(score, int | float) for score in scores)
+    best, worst = row.get("chosen_score"), row.get("rejected_score")
     return Sample(
         task=Task(id=str(row.get("id") or where), prompt=prompt, reference=row.get("reference")),
         chosen=chosen,
         rejected=rejected,
-        margin=float(scores[0]) - float(scores[1]) if known else None,  # type: ignore[arg-type]
+        margin=best - worst if isinstance(best, int | float) and isinstance(worst, int | float) else None,
         reward=row.get("reward"),
     )
 
