@@ -122,8 +122,10 @@ async def evaluate(
     rows = await asyncio.gather(*(ask(task) for task in tasks))
     if answers is not None:
         _write(rows, answers)
+    name, adapter = _who(model)
     return EvalResult(
-        **_who(model),
+        model=name,
+        adapter=adapter,
         marks={row.id: row.correct for row in rows if row.correct is not None},
         versions=versions(),
         n=sum(row.correct is not None for row in rows),
@@ -136,14 +138,14 @@ async def evaluate(
     )
 
 
-def _who(model: BaseChatModel) -> dict[str, str]:
-    """`model` and `adapter` of the result."""
+def _who(model: BaseChatModel) -> tuple[str, str]:
+    """Name of the model (of an adapter: its base) and the adapter's folder, or an empty string."""
     name = model_name(model)
     if not (traits_of(model).in_process and (Path(name) / "adapter_config.json").is_file()):
-        return {"model": name}
+        return name, ""
     from anyprefer.graph.models.weights import adapter_base  # torch is loaded where such a model answers
 
-    return {"model": adapter_base(name) or "", "adapter": name}
+    return adapter_base(name) or "", name
 
 
 def _messages(task: Task, system: str) -> list[tuple[str, str]]:

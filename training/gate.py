@@ -58,7 +58,7 @@ def judged(before: Mapping[str, EvalResult], after: Mapping[str, EvalResult]) ->
 
 def at_least(heads: int, tosses: int) -> float:
     """Probability of so many heads or more in tosses of a fair coin."""
-    return sum(comb(tosses, count) for count in range(heads, tosses + 1)) / 2**tosses
+    return sum(comb(tosses, count) for count in range(heads, tosses + 1)) / (1 << tosses)
 
 
 def _marks(results: Mapping[str, EvalResult]) -> dict[tuple[str, str], bool]:
