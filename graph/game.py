@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 from anyprefer.graph.build import Graph
 from anyprefer.graph.calls import Account, accounted
@@ -48,7 +48,7 @@ class Game:
         with self._traced(task) as finish, accounted(account):
             try:
                 async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
-                    final = state
+                    final = cast("GameState", state)
             except STOPS_THE_RUN:
                 raise
             except Exception as error:

@@ -30,6 +30,7 @@ from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.graph.state import Round, Row, Task
 from anyprefer.nodes.judge import ChatJudge, ModelJudge
 from anyprefer.training.gold import Gold
+from anyprefer.training.iterate import unload
 
 MOST = 64
 """Answers of one task."""
@@ -147,9 +148,8 @@ def _played(
     players = assemble(settings, target=GivenAnswers(reverse), **objects)
     run = Synthesis(settings, folder, players)
     run.play([one.task for one in gold], on_row)
-    model = getattr(players.judge, "model", None)
-    if hasattr(model, "unload"):
-        model.unload()
+    for model in players.chats().values():
+        unload(model)
     wanted = {one.task.id for one in gold}
     return type(players.judge), {row.id: row for row in read_rows(folder) if row.id in wanted}
 

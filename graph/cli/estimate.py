@@ -12,8 +12,7 @@ from anyprefer.graph.cli.console import table
 from anyprefer.graph.cli.forecast import duration
 
 if TYPE_CHECKING:
-    from anyprefer.training.estimate import Gpu
-    from anyprefer.training.settings import TrainSettings
+    from anyprefer.training.settings import Gpu, TrainSettings
 
 _GIB = 2**30
 

@@ -37,8 +37,9 @@ def figure4(results: Results) -> Parts:
         found = pair_accuracy([scores for outcome in outcomes for scores in _judged(outcome, number)], 0)
         cell = Cell(None, text="nothing to compare")
         if found["pairs"]:
-            cell = Cell(found["accuracy"], found["n"], tuple(o.seed for o in outcomes), *found["interval"], form=".1%")
-            series[title] = [plots.Point(found["accuracy"], *found["interval"])]
+            low, high = found["interval"]
+            cell = Cell(found["accuracy"], found["n"], tuple(o.seed for o in outcomes), low, high, form=".1%")
+            series[title] = [plots.Point(found["accuracy"], low, high)]
         rows.append([title, cell, str(found["pairs"]), str(found["ties"])])
     note = (
         "Tasks whose candidates are right and wrong ones, marked by the families' rules, which the judge never sees. "
@@ -121,12 +122,16 @@ def figure7(results: Results) -> Parts:
     ):
         counts = {name: shares(map(of, some), known) for name, some in rated.items()}
         rows: list[list[str | Cell]] = [
-            [name, *(Cell(k / n if n else None, n, (), *wilson(k, n), form=".1%") for k, n in (levels[level] for level in known))]
-            for name, levels in counts.items()
-        ]  # fmt: skip
+            [name, *(_share(*levels[level]) for level in known)] for name, levels in counts.items()
+        ]
         tables.append(Table(f"figure7-{title}", f"Figure 7: {title} of the pairs", ("arm", *known), rows))
         panels[title] = {name: {level: k / n for level, (k, n) in levels.items() if n} for name, levels in counts.items()}  # fmt: skip
     return [*tables, Figure("figure7", "Figure 7: quality of pairs by marks", lambda path: plots.levels(path, panels))]
+
+
+def _share(count: int, n: int) -> Cell:
+    low, high = wilson(count, n)
+    return Cell(count / n if n else None, n, (), low, high, form=".1%")
 
 
 def _rated(sample: Sample) -> Rating:
