@@ -10,12 +10,11 @@ from anyprefer.training.analysis.embed import load_encoder
 from anyprefer.training.analysis.paper import paper
 from anyprefer.training.analysis.quality import DIFFICULTIES, SATISFACTIONS, Rating, by_marks, shares
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table
+from anyprefer.training.analysis.rounds import read_rounds, round_parts
 from anyprefer.training.analysis.samples import Sample, draw, read_samples
-from anyprefer.training.analysis.statistics import correlate, mean_over_seeds
 from anyprefer.training.evaluate import wilson
 from anyprefer.training.experiments.lab import Outcome
 from anyprefer.training.experiments.results import Parts, Results, stated
-from anyprefer.training.experiments.tables import points
 from anyprefer.training.families import FAMILIES, Family
 from anyprefer.training.judge_accuracy import pair_accuracy
 
@@ -67,24 +66,12 @@ def _judged(outcome: Outcome, number: int) -> list[list[tuple[float, bool]]]:
 
 
 def figure5(results: Results) -> Parts:
-    """The mean surrogate reward of each iteration's pairs beside the accuracy of the target trained on them."""
-    lines = results.over_iterations("anyprefer")[1:]
-    rewards = [
-        mean_over_seeds([s.reward for s in results.samples("anyprefer", line.iteration) if s.reward is not None])
-        for line in lines
-    ]
-    means = [sum(p.value for p in points(line, results.benchmarks) if p) / len(results.benchmarks) for line in lines]
-    rows: list[list[str | Cell]] = [
-        [line.title, Cell(reward.mean, reward.n, line.seeds, reward.low, reward.high), Cell(mean, form=".1%")]
-        for line, reward, mean in zip(lines, rewards, means, strict=True)
-    ]
-    said = correlate([reward.mean for reward in rewards], means).words if len(lines) >= 3 else "fewer than 3 iterations"
-    steps, bands = [line.title for line in lines], [plots.Point(r.mean, r.low, r.high) for r in rewards]
-    scores = {name: [p for line in lines for p in points(line, [name])] for name in results.benchmarks}
+    """The mean surrogate reward of each iteration's pairs beside the accuracy of the target trained on them, a seed each."""
     return [
-        Table("figure5", "Figure 5: surrogate reward and accuracy", ("iteration", "mean R of its pairs", "mean accuracy"), rows, f"Correlation: {said}."),
-        Figure("figure5", "Figure 5", lambda path: plots.reward_and_score(path, steps, bands, scores)),
-    ]  # fmt: skip
+        part
+        for outcome in results.outcomes.get("anyprefer", ())
+        for part in round_parts(read_rounds(outcome.folder), f"figure5-seed-{outcome.seed}")
+    ]
 
 
 def table16(results: Results) -> Parts:
