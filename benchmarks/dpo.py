@@ -69,7 +69,7 @@ def stock(rows: Any, base: str, settings: TrainSettings, folder: Path, autocast:
         args=arguments,
         train_dataset=rows,
         processing_class=weights.tokenizer,
-        peft_config=dpo._lora(settings, weights),
+        peft_config=dpo.lora_config(settings),
     )
 
 

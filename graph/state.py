@@ -1,9 +1,7 @@
 """The vocabulary of the game: what a task is, what players produce, what one round leaves behind.
 
-Symbols follow the paper (arXiv 2504.19276, §2). Nothing here assumes text: a candidate's content
-is any JSON value (an answer, a list of waypoints), a task may carry images and a start state, and
-a tool may return boxes, masks or points beside its text. All models are frozen; nodes return new
-values and never mutate.
+Symbols follow the paper (arXiv 2504.19276, §2). Nothing here assumes text: a candidate's content is any JSON value,
+a task may carry images and a start state, a tool may return boxes or masks. All models are frozen.
 """
 
 from __future__ import annotations
@@ -79,13 +77,12 @@ class Knowledge(_Record):
 
 
 class JudgmentPair(_Record):
-    """Two judgments of one candidate, the better one first: what a judge can be trained on (arXiv 2407.19594)."""
+    """Two different judgments of one candidate, the better one first: what a judge can be trained on (arXiv 2407.19594)."""
 
     prompt: tuple[Message, ...]
     """What both answer: text messages of the protocol's form."""
     chosen: str
     rejected: str
-    """Never equal to `chosen`."""
     margin: float = Field(gt=0, le=1)
     """Difference of their shares of won comparisons."""
 
@@ -246,18 +243,8 @@ class Row(_Record):
 
 
 RECORDS = (
-    Task,
-    Candidate,
-    Knowledge,
-    JudgmentPair,
-    Judgment,
-    Selection,
-    Reward,
-    PreferencePair,
-    Prompts,
-    Update,
-    Round,
-)
+    Task, Candidate, Knowledge, JudgmentPair, Judgment, Selection, Reward, PreferencePair, Prompts, Update, Round
+)  # fmt: skip
 """The types a `GameState` holds."""
 
 

@@ -11,6 +11,7 @@ from anyprefer.graph import Settings, Task, build_graph, load_settings
 from anyprefer.graph.build import accept, knowing_records
 from anyprefer.graph.errors import ModelSetupError, SettingsError, ToolError
 from anyprefer.graph.players import assemble
+from anyprefer.nodes.textgrad import NoEngine
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task
 
@@ -179,7 +180,7 @@ def test_what_cannot_play_is_refused_before_anything_runs(values, error, words):
 async def test_the_target_can_judge_itself():
     model = Scripted()
     players = assemble(load_settings(judge="target", tools=())[0], target=model)
-    assert players.judge.model is players.reward.model is players.engine is players.target.model is model
+    assert players.judge.model is players.reward.model is players.engine.model is players.target.model is model
 
 
 def test_a_judge_that_is_the_target_follows_the_targets_string():
@@ -189,8 +190,8 @@ def test_a_judge_that_is_the_target_follows_the_targets_string():
 
 def test_an_expected_judge_brings_no_engine_but_takes_one():
     model, settings = Scripted(), {"judge": "target", "judge_form": "expected", "tools": ()}
-    assert assemble(load_settings(**settings)[0], target=model).engine is None
-    assert assemble(load_settings(**settings, engine="target")[0], target=model).engine is model
+    assert isinstance(assemble(load_settings(**settings)[0], target=model).engine, NoEngine)
+    assert assemble(load_settings(**settings, engine="target")[0], target=model).engine.model is model
 
 
 def test_a_target_that_is_no_model_cannot_judge():

@@ -32,6 +32,7 @@ OTHER = {
     "tool_timeout": 1.5,
     "tool_options": {"knowledge_search": {"corpus": "my facts.jsonl", "k": 2}},
     "judge_form": "pointwise",
+    "samples": "runs/samples.db",
     "judge_passes": 3,
     "judge_max_new_tokens": 99,
     "reasks": 2,

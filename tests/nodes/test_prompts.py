@@ -8,6 +8,13 @@ from anyprefer.nodes import prompts
 SLOTS = {
     "aggregate": {"knowledge", "previous", "query", "answers"},
     "evidence_hint": {"query", "known", "form"},
+    "expected": {"answer", "context", "examples", "query"},
+    "expected_policy": {"task_field"},
+    "meta_analysis": {"answer", "context", "examples", "number", "query"},
+    "meta_judge": {"answer", "first", "query", "second"},
+    "meta_policy": {"task_field"},
+    "meta_score": set(),
+    "pointwise": {"answer", "context", "examples", "number", "query"},
     "feedback": {"query", "positive", "negative", "score", "analysis"},
     "feedback_other": {"player", "prompt"},
     "judge": {"examples", "context", "query", "answers", "count"},

@@ -55,7 +55,7 @@ def stock(rows, base, settings, folder):
         args=arguments,
         train_dataset=rows,
         processing_class=weights.tokenizer,
-        peft_config=dpo._lora(settings, weights),
+        peft_config=dpo.lora_config(settings),
     )
 
 

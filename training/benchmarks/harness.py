@@ -55,7 +55,10 @@ class Harness(Benchmark):
         if asked.folder:
             _keep(samples, asked.folder / f"{self.name}.jsonl")
         others = {name: sum(float(s[name]) for s in samples) / len(samples) for name in self._others(samples[0])}
-        return self.result(asked, n=len(scores), correct=round(sum(scores)), max_tokens=self.max_tokens, figures=others)
+        marks = {str(sample["doc_id"]): score == 1 for sample, score in zip(samples, scores, strict=True)}
+        return self.result(
+            asked, n=len(scores), correct=sum(marks.values()), marks=marks, max_tokens=self.max_tokens, figures=others
+        )
 
     def command(self, model: str, limit: int | None = None) -> str:
         """The `lm_eval` command that measures the same."""
