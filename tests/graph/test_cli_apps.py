@@ -133,9 +133,11 @@ def measured(monkeypatch):
     def measure(name, model, limit=None, seed=0, folder=None, judge=""):
         asked.append((name, model, limit, seed, folder, judge))
         values = {"benchmark": name, "model": model, "seed": seed, "temperature": 0.0, "max_tokens": 1}
-        return BenchmarkResult(n=10, correct=5, figures={"acc_norm": 0.25}, judge=judge, **values)
+        marks = {str(number): number < 5 for number in range(10)}
+        return BenchmarkResult(n=10, correct=5, marks=marks, figures={"acc_norm": 0.25}, judge=judge, **values)
 
-    monkeypatch.setattr("anyprefer.training.benchmarks.measure", measure)
+    for place in ("benchmarks", "heldout"):
+        monkeypatch.setattr(f"anyprefer.training.{place}.measure", measure)
     return asked
 
 
