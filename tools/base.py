@@ -15,11 +15,13 @@ It returns text, or a `Finding` when it has a verdict or structured data. It may
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
 import json
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, overload
@@ -32,6 +34,9 @@ from anyprefer.graph.errors import ToolError
 from anyprefer.graph.listeners import unheard
 from anyprefer.graph.state import as_text
 
+THREADS = 64
+"""Tool uses that run in threads at once."""
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 _INJECTED = ("task", "candidate", "candidates")
 
 
@@ -215,21 +220,35 @@ def injected(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
-    """The same tool, given up on after `seconds`; what it does afterwards is nobody's concern."""
+    """The same tool, given up on after `seconds`; what it does afterwards is nobody's concern.
+
+    At most `THREADS` uses run in threads at once; one that waits for its turn is not running out of time.
+    """
     if tool.quick:
         return tool
+    waits = not inspect.iscoroutinefunction(tool.function)
 
     async def function(**inputs: Any) -> Any:
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit:
-                return await tool._arun(**inputs)
-        except TimeoutError:
-            if limit.expired():
-                raise ToolFailure(f"no answer within {seconds:g} s") from None
-            raise  # the tool's own time limit
+        async with _turn() if waits else contextlib.nullcontext():
+            return await _within(tool, seconds, inputs)
 
     return tool.model_copy(update={"function": function})
+
+
+async def _within(tool: KnowledgeTool, seconds: float, inputs: dict[str, Any]) -> Any:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await tool._arun(**inputs)
+    except TimeoutError:
+        if limit.expired():
+            raise ToolFailure(f"no answer within {seconds:g} s") from None
+        raise  # the tool's own time limit
+
+
+def _turn() -> asyncio.Semaphore:
+    """The turns of this event loop's tools that run in threads."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(THREADS))
 
 
 def as_finding(result: Any) -> Finding:

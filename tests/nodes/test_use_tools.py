@@ -108,6 +108,19 @@ print(row.outcome)
 """
 
 
+async def test_waiting_for_a_turn_is_not_running_out_of_time(monkeypatch):
+    monkeypatch.setattr("anyprefer.tools.base.THREADS", 1)
+
+    @tool
+    def slow(candidate) -> str:
+        """Takes its time."""
+        time.sleep(0.3)
+        return "done"
+
+    row = await play(Scripted(select_tools='["slow"]'), tools=[slow], candidates=5, tool_timeout=1.0)
+    assert [item.error for item in row.rounds[0].knowledge] == [None] * 5
+
+
 def test_a_hanging_tool_does_not_keep_the_process_alive():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", LEAVES], cwd=root, capture_output=True, text=True, timeout=300)
