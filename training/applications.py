@@ -55,7 +55,8 @@ class Scale(_Data):
     """What is trained where the target is behind a URL."""
     judge: str
     judge_without_tools: str = ""
-    """Judge of experiments that take the tools away; empty: the judge. One of rules over tools needs another."""
+    """Judge of experiments that take the tools away, with every pair accepted; empty: the judge and the reward.
+    Rules over tools need another one."""
     reward: str = ""
     """Empty: the judge's."""
     engine: str = ""

@@ -100,11 +100,11 @@ class Lab:
         )
 
     def settings(self, arm: Arm, seed: int) -> Settings:
-        """The application's settings with the arm's changes; an arm without tools may need another judge, and
+        """The application's settings with the arm's changes; an arm without tools may need another judge (which rates no pairs), and
         options are only of tools that are there."""
         shared = {"seed": seed, "samples": str(self.folder / "samples.db")}
         bare = self.app.scale(self.scale).judge_without_tools
-        judge = {"judge": bare} if bare and arm.settings.get("tools") == () else {}
+        judge = {"judge": bare, "reward": "accept"} if bare and arm.settings.get("tools") == () else {}
         settings = self.app.settings(self.scale, **{**judge, **arm.settings, **shared, "tool_options": {}})
         options = self.app.values(self.scale)["tool_options"]
         return settings.model_copy(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anyprefer.graph.errors import RunStopped, SettingsError, TrainingError, near
-from anyprefer.training.analysis.report import Report, write_report
+from anyprefer.graph.errors import InputError, RunStopped, SettingsError, TrainingError, near
+from anyprefer.training.analysis.report import Note, Report, write_report
 from anyprefer.training.applications import Application
 from anyprefer.training.experiments.arms import arm
 from anyprefer.training.experiments.lab import Lab, Outcome
@@ -50,7 +50,10 @@ def reproduce(
     )
     report = Report(", ".join(study.title for study in chosen), _about(lab))
     for study in chosen:
-        report.add(*study.make(results))
+        try:
+            report.add(*study.make(results))
+        except InputError as error:
+            report.add(Note(f"{study.title} could not be made: {error}."))
     return write_report(report, lab.folder / "report")
 
 
