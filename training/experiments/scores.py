@@ -75,7 +75,7 @@ def ablation(results: Results, arms: Sequence[str], iteration: int) -> Parts:
             if len(lines) > 1 and lines[0].outcomes
             else []
         ),
-        _bars("ablation", "Held-out accuracy", [line for line in lines if line.outcomes], results),
+        _bars("ablation", "Held-out accuracy", lines, results),
     ]
 
 
@@ -101,7 +101,7 @@ def read_pairs(outcome: Outcome) -> list[str]:
 
 
 def _bars(name: str, caption: str, lines: Sequence[Line], results: Results) -> Figure:
-    series = {line.title: points(line, results.benchmarks) for line in lines}
+    series = {line.title: points(line, results.benchmarks) for line in lines if line.outcomes}
     return Figure(
         f"{name}-bars", caption, lambda path: plots.bars(path, results.benchmarks, series, "held-out accuracy")
     )
