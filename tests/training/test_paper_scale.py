@@ -16,7 +16,7 @@ from anyprefer.graph import Settings, Task
 from anyprefer.graph.state import Row
 from anyprefer.training.dpo import TrainReport
 from anyprefer.training.iterate import Plan, Steps, iterate
-from anyprefer.training.settings import train_settings
+from anyprefer.training.settings import iterate_settings, train_settings
 from tests.server import OpenAIServer
 from tests.stand_ins import FakeEngine, save_llama_2, save_reward_model
 
@@ -58,7 +58,8 @@ def played(tmp_path_factory):
             max_new_tokens=12,
         )
         tasks = [Task(id=str(n), prompt=f"What is {n} + {2 * n}?") for n in range(8)]
-        plan = Plan(settings, TRAINING, iterations=2, tasks=lambda number: tasks[(number - 1) * 4 :][:4])
+        ungated = iterate_settings(gate=False)  # nothing is measured here
+        plan = Plan(settings, TRAINING, 2, lambda number: tasks[(number - 1) * 4 :][:4], loop=ungated)
         done = iterate(plan, home / "loop", evaluate, Log())
         calls = Counter(server.calls)
     return SimpleNamespace(home=home, target=target, done=done, rows=rows, calls=calls, search=search, answers=answers)
