@@ -100,8 +100,10 @@ class Lab:
         )
 
     def settings(self, arm: Arm, seed: int) -> Settings:
-        """The application's settings with the arm's changes; an arm without tools may need another judge (which rates no pairs), and
-        options are only of tools that are there."""
+        """The application's settings with the arm's changes.
+
+        An arm without tools may need another judge, which then rates no pairs; options are of tools that are there.
+        """
         shared = {"seed": seed, "samples": str(self.folder / "samples.db")}
         bare = self.app.scale(self.scale).judge_without_tools
         judge = {"judge": bare, "reward": "accept"} if bare and arm.settings.get("tools") == () else {}
@@ -127,7 +129,7 @@ class Lab:
             if name in FAMILIES
         }
         ask = on_heldout(sets, [name for name in names if name not in sets], settings, self.heldout)
-        before = self.folder / "before" / f"{self.scale}.json"
+        before = self.folder / "before" / f"{self.scale}{f'-{self.heldout}' if self.heldout else ''}.json"
 
         def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
             if iteration:
