@@ -24,26 +24,36 @@ RATED = 800
 
 def figure4(results: Results) -> Parts:
     """How often the judge puts a right candidate above a wrong one, on the candidates of the arms' own tasks."""
-    judges = [
-        ("No tools: the target as judge", "self-rewarding", 0),
-        ("Tools", "anyprefer", 0),
-        ("Tools + feedback", "anyprefer", -1),
-    ]
+    bare, tools, last = (
+        {
+            (outcome.seed, task): scores
+            for outcome in results.outcomes.get(name, ())
+            for task, scores in _judged(outcome, number).items()
+        }
+        for name, number in (("self-rewarding", 0), ("anyprefer", 0), ("anyprefer", -1))
+    )
+    both = bare.keys() & tools.keys()
+    judges = {
+        "No tools: the target as judge": {key: bare[key] for key in both},
+        "Tools": {key: tools[key] for key in both},
+        "Tools, all tasks": tools,
+        "Tools + feedback, all tasks": last,
+    }
     rows: list[list[str | Cell]] = []
     series: dict[str, list[plots.Point | None]] = {}
-    for title, name, number in judges:
-        outcomes = results.outcomes.get(name, ())
-        found = pair_accuracy([scores for outcome in outcomes for scores in _judged(outcome, number)], 0)
+    for title, judged in judges.items():
+        found = pair_accuracy([judged[key] for key in sorted(judged)], 0)
+        seeds = tuple(sorted({seed for seed, _ in judged}))
         cell = Cell(None, text="nothing to compare")
         if found["pairs"]:
             low, high = found["interval"]
-            cell = Cell(found["accuracy"], found["n"], tuple(o.seed for o in outcomes), low, high, form=".1%")
+            cell = Cell(found["accuracy"], found["n"], seeds, low, high, form=".1%")
             series[title] = [plots.Point(found["accuracy"], low, high)]
         rows.append([title, cell, str(found["pairs"]), str(found["ties"])])
     note = (
         "Tasks whose candidates are right and wrong ones, marked by the families' rules, which the judge never sees. "
-        "The first two rows are of the same candidates of round 1; the third is of each task's last round. Ties count "
-        "half; chance is 50%. "
+        "The first two rows are of the same candidates of round 1, of the tasks both arms played; the last is of each "
+        "task's last round. Ties count half; chance is 50%. "
     ) + " ".join(f"The paper: {fact.what}, {fact.value} ({fact.source})." for fact in paper().figure(4))
     return [
         Table("figure4", "Figure 4: accuracy of the judge", ("judge", "pairs in the right order", "pairs", "ties"), rows, note),
@@ -51,9 +61,9 @@ def figure4(results: Results) -> Parts:
     ]  # fmt: skip
 
 
-def _judged(outcome: Outcome, number: int) -> list[list[tuple[float, bool]]]:
-    """(score, right) of the candidates of each task's round `number` (-1: the last), where there are both kinds."""
-    found = []
+def _judged(outcome: Outcome, number: int) -> dict[str, list[tuple[float, bool]]]:
+    """By task, (score, right) of the candidates of round `number` (-1: the last), where there are both kinds."""
+    found = {}
     for row in read_rows(outcome.pairs(1)):
         if row.task is None or not row.rounds:
             continue
@@ -61,7 +71,7 @@ def _judged(outcome: Outcome, number: int) -> list[list[tuple[float, bool]]]:
         scores = {judgment.candidate: judgment.score for judgment in played.judgments}
         marked = [(scores[c.index], is_correct(row.task, c.text)) for c in played.candidates if c.index in scores]
         if len({right for _, right in marked}) == 2:
-            found.append(marked)
+            found[row.id] = marked
     return found
 
 

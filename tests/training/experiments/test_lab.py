@@ -111,10 +111,11 @@ def test_table4_has_every_arm_differences_and_the_papers_numbers(lab, tmp_path):
 
 
 def test_iterations_reward_and_quality_are_reported(lab):
-    text = reproduce(["table6", "figure5", "figure7", "table16"], lab, (0,)).read_text()
+    text = reproduce(["table6", "figure4", "figure5", "figure7", "table16"], lab, (0,)).read_text()
     assert "| iteration 2 |" in text
     assert "| mean R |" in text
     assert "satisfaction of the pairs" in text
+    assert "| Tools + feedback, all tasks |" in text
     assert "give --against FILE" in text
 
 
