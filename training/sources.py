@@ -26,7 +26,7 @@ class TaskSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: str = ""
-    """An embedded family's training split: sums or facts."""
+    """The training split of a family of `training/families.py`."""
     name: str = ""
     """Begins the ids of a source's tasks, so that two sources can be mixed."""
     source: str = ""
@@ -51,7 +51,7 @@ class TaskSource(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> TaskSource:
         if bool(self.family) == bool(self.source):
-            raise SettingsError("a source has either a family (sums, facts) or a source (a file, data:FILE, hub:ID)")
+            raise SettingsError("a source has either a family (such as sums) or a source (a file, data:FILE, hub:ID)")
         if self.family and self.family not in FAMILIES:
             raise SettingsError(f"unknown family {self.family!r}; {near(self.family, FAMILIES)}")
         if self.source and not self.name:

@@ -41,14 +41,12 @@ def evaluate(
     column: Column = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Tasks to ask; sums and facts: 200 by default, others: all."),
+        typer.Option(min=1, metavar="N", help="Tasks to ask; families: 200 by default, others: all."),
     ] = None,
     system: Annotated[str, typer.Option(metavar="TEXT", help="System message for tasks that bring none.")] = "",
     max_tokens: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; sums and facts 24"
-        ),
+        typer.Option(min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; families 24"),
     ] = None,
     temperature: Annotated[float, typer.Option(min=0, metavar="X", help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the drawn tasks and of sampling.")] = 0,
