@@ -25,6 +25,7 @@ from anyprefer.graph.state import Task
 from anyprefer.nodes.pair import pair_builder
 from anyprefer.tools import load_tools
 from anyprefer.training.benchmarks import benchmark
+from anyprefer.training.experiments.arms import arm
 from anyprefer.training.settings import TrainSettings, train_settings
 from anyprefer.training.sources import TaskSource
 
@@ -63,6 +64,8 @@ class Scale(_Data):
     """Empty: the judge's."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Further values of `Settings`."""
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Values of `Settings` that an experiment's arm needs at this scale, by the arm's name."""
     preset: str = "paper"
     training: dict[str, Any] = Field(default_factory=dict)
     """Changes to the preset."""
@@ -94,6 +97,8 @@ class Application(_Data):
             load_tools(settings.tools, settings.tool_options)
             pair_builder(settings.pair, settings.candidates)
             self.training(name)
+            for experiment, changes in self.scales[name].arms.items():
+                self.settings(name, **{**arm(experiment).settings, **changes})
             for measured in self.measured(name):
                 benchmark(measured)
         return self

@@ -100,14 +100,16 @@ class Lab:
         )
 
     def settings(self, arm: Arm, seed: int) -> Settings:
-        """The application's settings with the arm's changes.
+        """The application's settings with the arm's changes, and the scale's for that arm.
 
         An arm without tools may need another judge, which then rates no pairs; options are of tools that are there.
         """
-        shared = {"seed": seed, "samples": str(self.folder / "samples.db")}
-        bare = self.app.scale(self.scale).judge_without_tools
+        shared = {"seed": seed, "samples": str(self.folder / "samples.db"), "tool_options": {}}
+        scale = self.app.scale(self.scale)
+        bare = scale.judge_without_tools
         judge = {"judge": bare, "reward": "accept"} if bare and arm.settings.get("tools") == () else {}
-        settings = self.app.settings(self.scale, **{**judge, **arm.settings, **shared, "tool_options": {}})
+        changes = {**judge, **arm.settings, **scale.arms.get(arm.name, {}), **shared}
+        settings = self.app.settings(self.scale, **changes)
         options = self.app.values(self.scale)["tool_options"]
         return settings.model_copy(
             update={"tool_options": {name: given for name, given in options.items() if name in settings.tools}}

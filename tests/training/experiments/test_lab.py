@@ -72,6 +72,13 @@ def test_arms_share_tasks_and_candidates_and_each_trains_its_own(lab):
     assert len(ours.marks("sums", 1)) == 5
 
 
+def test_a_scale_adapts_one_arm_and_leaves_the_others(lab):
+    scale = lab.app.scales["tiny"].model_copy(update={"arms": {"self-rewarding": {"judge_max_new_tokens": 32}}})
+    lab.app = lab.app.model_copy(update={"scales": {"tiny": scale}})
+    ours, theirs = (lab.settings(arm(name), 0) for name in ("self-rewarding", "no-tools"))
+    assert (ours.judge_max_new_tokens, theirs.judge_max_new_tokens) == (32, 2048)
+
+
 def test_what_is_complete_is_not_played_again_and_further_iterations_go_on(lab):
     lab.run(arm("anyprefer"), 0, 1)
     log = Log()
