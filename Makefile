@@ -32,7 +32,7 @@ bench: $(VENV)/.ready
 		$(BIN)/python -m benchmarks.run game single peers faults limits kill million
 	$(BIN)/python -m benchmarks.cluster --json runs/benchmarks/cluster.json
 	$(BIN)/python -m benchmarks.local_sampling --json runs/benchmarks/local_sampling.json
-	$(BIN)/python -m benchmarks.dpo --json runs/benchmarks/dpo.json
+	$(BIN)/python -m benchmarks.dpo
 	$(BIN)/python -m benchmarks.report runs/benchmarks --out docs/benchmarks.md
 
 # torch first: left to the other packages' ranges it brings its newest build and gigabytes of CUDA

@@ -1,11 +1,13 @@
 """How fast DPO trains a LoRA adapter: ours beside TRL's DPOTrainer with its default settings, on the same pairs.
 
-    python benchmarks/dpo.py runs/first --seeds 0 1 2 --json dpo.json
-    python benchmarks/dpo.py runs/first --base hf:ORG/MODEL --preset paper --seeds 0 --heldout 40
+    python -m benchmarks.dpo --json runs/benchmarks/dpo.json
+    python -m benchmarks.dpo runs/first --base hf:ORG/MODEL --preset paper --seeds 0 --heldout 40
 
 Both get the same base, pairs, LoRA shape, loss, learning rate, schedule, batch size, length limit and seeds.
 The stock run leaves everything else as TRL has it: weights in float32 under bfloat16 autocast, gradient
-checkpointing, the reference computed in every step, pairs in random order; `--float32` adds one without autocast.
+checkpointing, the reference computed in every step, pairs in random order. `--float32` takes the autocast away,
+which a processor without bfloat16 instructions needs to be compared at all: there it makes TRL several times slower.
+Without run folders the pairs are questions of `geography`, with the right answer over another question's.
 Seconds include the reference pass and not the loading of the model. On a CPU that others use too,
 `--threads 1` and the column of pairs a CPU second are the steadier measure.
 
@@ -17,8 +19,9 @@ loss in float32 against the base, on the same batches of the training pairs and 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -27,17 +30,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset
+from scipy.stats import sem, t
 from torch.nn.functional import logsigmoid
 from transformers import AutoModelForCausalLM, PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from anyprefer.graph.models.weights import load_weights, use_threads
+from anyprefer.graph.state import Task
 from anyprefer.training import dpo
+from anyprefer.training.families import geography
 from anyprefer.training.launch import on_cpu
 from anyprefer.training.pairs import load_pairs
 from anyprefer.training.settings import TrainSettings, train_settings
+from benchmarks.report import FOLDER, save
 
 STOCK = "TRL's defaults"
+MADE = 56
+"""Pairs where no run is given."""
 REFERENCE: dict[str, tuple[Any, Any]] = {}
 Runs = dict[str, list[dict[str, float]]]
 
@@ -152,39 +162,55 @@ class _Clock:
             DPOTrainer._precompute_ref_logps = real
 
 
-def speed_table(runs: Runs) -> str:
+def made_pairs() -> Dataset:
+    """Questions about countries, the right answer over the next question's that has another."""
+    neighbours = itertools.pairwise(geography(2 * MADE, 0, "train"))
+    different = (_pair(task, other) for task, other in neighbours if task.reference != other.reference)
+    return Dataset.from_list(list(itertools.islice(different, MADE)))
+
+
+def _pair(task: Task, other: Task) -> dict[str, Any]:
+    chosen, rejected = ([{"role": "assistant", "content": str(one.reference)}] for one in (task, other))
+    return {"prompt": [{"role": "user", "content": task.prompt}], "chosen": chosen, "rejected": rejected}
+
+
+def speed_table(runs: Runs) -> dict[str, Any]:
     """Medians with their range, and the median of the seed-by-seed speed ratios to the stock run."""
-    lines = [
-        "| trainer | pairs/s median [min, max] | times the first | pairs a CPU second | times the first |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for name, values in runs.items():
         cells = [name]
         for measure in ("pairs_per_second", "pairs_per_cpu_second"):
             speeds = [run[measure] for run in values]
             ratios = [run[measure] / base[measure] for run, base in zip(values, runs[STOCK], strict=True)]
-            cells.append(f"{statistics.median(speeds):.2f} [{min(speeds):.2f}, {max(speeds):.2f}]")
-            cells.append(f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            cells.append(f"{statistics.median(speeds):.2f} ({min(speeds):.2f} to {max(speeds):.2f})")
+            cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        rows.append(cells)
+    return {"columns": ["trainer", "pairs/s", "first = 1", "pairs a CPU second", "first = 1"], "rows": rows}
 
 
-def loss_table(runs: Runs) -> str:
-    """Losses after training by seed, and the mean and standard deviation of the seed-by-seed differences to the stock run."""
-    lines = ["| pairs, loss | trainer | after training, by seed | less the first: mean (SD) |", "|---|---|---|---|"]
+def loss_table(runs: Runs) -> dict[str, Any]:
+    """Losses after training by seed, and the seed-by-seed differences to the stock run with their 95% t interval."""
+    rows = []
     for measure in [name for name in runs[STOCK][0] if not name.startswith("pairs_per")]:
         for name, values in runs.items():
             losses = [run[measure] for run in values]
             differences = [run[measure] - base[measure] for run, base in zip(values, runs[STOCK], strict=True)]
-            spread = f" ({statistics.stdev(differences):.4f})" if len(differences) > 1 else ""
-            shown = "" if name == STOCK else f"{statistics.mean(differences):+.4f}{spread}"
-            lines.append(f"| {measure} | {name} | {' '.join(f'{loss:.4f}' for loss in losses)} | {shown} |")
-    return "\n".join(lines)
+            shown = "" if name == STOCK else _with_interval(differences)
+            rows.append([measure, name, " ".join(f"{loss:.4f}" for loss in losses), shown])
+    return {"columns": ["pairs, loss", "trainer", "after training, by seed", "less the first [95% t]"], "rows": rows}
+
+
+def _with_interval(values: list[float]) -> str:
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{mean:+.4f}"
+    low, high = t.interval(0.95, len(values) - 1, mean, sem(values))
+    return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pairs", nargs="+", help="run folders or files of pairs")
+    parser.add_argument("pairs", nargs="*", help=f"run folders or files of pairs; none: {MADE} that are made here")
     parser.add_argument("--base", default="smollm2", help="smollm2 or hf:ID-or-folder")
     parser.add_argument("--preset", default="embedded")
     parser.add_argument("--epochs", type=float)
@@ -192,21 +218,17 @@ def main() -> None:
     parser.add_argument("--loss", nargs="+", help="loss types of weight 1; default: the preset's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--heldout", type=int, default=0, help="so many pairs, the last, are kept apart from training")
-    parser.add_argument("--float32", action="store_true", help="also TRL's defaults without autocast")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--heldout", type=int, default=16, help="so many pairs, the last, are kept apart from training")
+    parser.add_argument("--float32", action="store_true", help="TRL's defaults, but without autocast")
+    parser.add_argument("--json", type=Path, default=FOLDER / "dpo.json")
     given = parser.parse_args()
 
     loss = {"loss_type": tuple(given.loss), "loss_weights": (1.0,) * len(given.loss)} if given.loss else {}
-    rows = load_pairs(*given.pairs)
+    rows = load_pairs(*given.pairs) if given.pairs else made_pairs()
     split = len(rows) - given.heldout
     sets = {"training": rows.select(range(split))}
-    sets |= {"heldout": rows.select(range(split, len(rows)))} if given.heldout else {}
-    arms = {
-        STOCK: stock,
-        **({"TRL's in float32": partial(stock, autocast=False)} if given.float32 else {}),
-        "ours": ours,
-    }
+    sets |= {"held-out": rows.select(range(split, len(rows)))} if given.heldout else {}
+    arms = {STOCK: partial(stock, autocast=False if given.float32 else None), "ours": ours}
     runs: Runs = {name: [] for name in arms}
     use_threads(given.threads)
     for seed in given.seeds:
@@ -215,13 +237,15 @@ def main() -> None:
         for name, build in arms.items():
             runs[name].append(one_run(build, sets, given.base.removeprefix("hf:"), settings))
             print(f"# seed {seed}: {name} {runs[name][-1]}", flush=True)
-    kind = "cpu" if on_cpu() else torch.cuda.get_device_name()
-    machine = f"{kind}, {torch.get_num_threads()} threads of torch {torch.__version__}"
-    counts = ", ".join(f"{len(pairs)} {name} pairs" for name, pairs in sets.items())
-    print(f"\n{counts}, {settings.epochs:g} epochs, batch {settings.batch_size}, {machine}")
-    print(f"\n{speed_table(runs)}\n\n{loss_table(runs)}")
-    if given.json:
-        given.json.write_text(json.dumps({"machine": machine, "runs": runs}, indent=2) + "\n", encoding="utf-8")
+    kind = "CPU" if on_cpu() else torch.cuda.get_device_name()
+    counts = " and ".join(f"{len(pairs)} {name} pairs" for name, pairs in sets.items())
+    notes = (
+        f"{given.base}, LoRA, {counts}, {settings.epochs:g} epochs, batch {settings.batch_size}, seeds "
+        f"{', '.join(map(str, given.seeds))} in turns; {kind}, {torch.get_num_threads()} threads of torch "
+        f"{torch.__version__}; TRL's defaults {'without' if given.float32 else 'with'} bfloat16 autocast."
+    )
+    command = "python -m benchmarks.dpo " + " ".join(sys.argv[1:])
+    save(given.json, "DPO", command, [speed_table(runs), loss_table(runs)], notes, runs)
 
 
 if __name__ == "__main__":
