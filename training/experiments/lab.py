@@ -5,6 +5,7 @@
 
 | path | holds |
 |---|---|
+| `lab.json` | what is played and measured; a folder of other tasks is refused |
 | `samples.db` | the target's answers, so that arms judge identical candidates (`graph/samples.py`) |
 | `before/SCALE.json` | the target before any training, evaluated once |
 | `ARM/seed-N/` | an `iterate` folder: pairs, adapters, evaluations |
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
+from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.folder import write_json
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.settings import Settings
@@ -71,7 +73,11 @@ class Lab:
         self.heldout = heldout
 
     def run(self, arm: Arm, seed: int, iterations: int, steps: Steps | None = None) -> Outcome:
-        """Plays, trains and evaluates what of it is not there yet."""
+        """Plays, trains and evaluates what of it is not there yet.
+
+        Raises `RunFolderError` when the folder's other arms had other tasks, and what `iterate` raises.
+        """
+        self._check()
         home = self._home(arm, seed)
         done = iterate(self.plan(arm, seed, iterations), home, self._evaluate(), steps)
         return Outcome(arm, seed, done, home)
@@ -82,6 +88,25 @@ class Lab:
         while (home / f"iteration-{number + 1}" / "evaluation.json").exists():
             number += 1
         return number
+
+    def _check(self) -> None:
+        note, scale = self.folder / "lab.json", self.app.scale(self.scale)
+        said = {
+            "application": self.app.name,
+            "scale": self.scale,
+            "sources": [source.model_dump(mode="json") for source in scale.sources],
+            "benchmarks": list(self.app.measured(self.scale)),
+            "heldout": self.heldout,
+        }
+        if note.exists():
+            before: dict[str, object] = json.loads(note.read_text(encoding="utf-8"))
+            if other := [key for key in said if before.get(key) != said[key]]:
+                raise RunFolderError(
+                    f"{self.folder} compares arms of other tasks: it was made with {other[0]} = {before.get(other[0])}, "
+                    f"not {said[other[0]]}; choose another folder or remove it"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(note, said)
 
     def _home(self, arm: Arm, seed: int) -> Path:
         return self.folder / arm.name / f"seed-{seed}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.errors import RunFolderError, SettingsError
 from anyprefer.tools import Finding, registry, tool
 from anyprefer.training.applications import Application
 from anyprefer.training.experiments.arms import ARMS, arm
@@ -70,6 +70,17 @@ def test_arms_share_tasks_and_candidates_and_each_trains_its_own(lab):
     assert "sample" not in json.loads((theirs.pairs(1) / "run.json").read_text())["usage"]
     assert ours.marks("sums", 0) == theirs.marks("sums", 0)
     assert len(ours.marks("sums", 1)) == 5
+
+
+def test_a_folder_of_other_tasks_is_refused_before_anything_is_played(lab):
+    lab.run(arm("anyprefer"), 0, 1)
+    for other, words in (
+        (Lab(lab.app, "tiny", lab.folder, tasks=3, heldout=5), "sources"),
+        (Lab(lab.app, "tiny", lab.folder), "heldout = 5, not 0"),
+    ):
+        with pytest.raises(RunFolderError, match=words):
+            other.run(arm("self-rewarding"), 0, 1)
+    assert not (lab.folder / "self-rewarding").exists()
 
 
 def test_a_scale_adapts_one_arm_and_leaves_the_others(lab):
