@@ -66,6 +66,8 @@ class Scale(_Data):
     """Further values of `Settings`."""
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Values of `Settings` that an experiment's arm needs at this scale, by the arm's name."""
+    fluency: TaskSource | None = None
+    """Answers, as the tasks' references, whose perplexity experiments watch; never trained on."""
     preset: str = "paper"
     training: dict[str, Any] = Field(default_factory=dict)
     """Changes to the preset."""

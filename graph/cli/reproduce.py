@@ -32,7 +32,10 @@ Heldout = Annotated[int, typer.Option(min=0, metavar="N", help="Held-out tasks o
 
 def reproduce(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="table4, table5, table6, figure5, table16, figure7, or all.")
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="table4, table5, table6, figure4, figure5, table16, figure7, fluency, or all."
+        ),
     ],
     app: App = "natural-language",
     scale: ScaleName = "embedded",

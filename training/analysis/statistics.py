@@ -105,6 +105,26 @@ def mean_over_tasks(marks: Sequence[Sequence[bool]], seed: int = 0, resamples: i
     return Estimate(mean, low, high, per_task.size)
 
 
+def exp_of_ratio(
+    numerators: Sequence[float], denominators: Sequence[float], seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """exp(Σ numerators / Σ denominators), such as a perplexity from the nats and tokens of texts.
+
+    The interval is the percentile bootstrap's over the pairs.
+    """
+    values = (np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float))
+
+    def of(above: Any, below: Any, axis: int = -1) -> Any:
+        return np.exp(above.sum(axis=axis) / below.sum(axis=axis))
+
+    value, n = float(of(*values)), values[0].size
+    if n < 2 or not values[0].any():
+        return Estimate(value, value, value, n)
+    rng = np.random.default_rng(seed)
+    found = stats.bootstrap(values, of, paired=True, n_resamples=resamples, method="percentile", rng=rng)
+    return Estimate(value, float(found.confidence_interval.low), float(found.confidence_interval.high), n)
+
+
 def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> McNemar:
     """McNemar's exact test of one seed's marks, task by task in the same order."""
     first, second = _marks([a]), _marks([b])

@@ -9,6 +9,7 @@
 | `samples.db` | the target's answers, so that arms judge identical candidates (`graph/samples.py`) |
 | `before/SCALE.json` | the target before any training, evaluated once |
 | `ARM/seed-N/` | an `iterate` folder: pairs, adapters, evaluations |
+| `fluency.json` | beside each evaluation: the perplexity of the scale's `fluency` texts, where it has some |
 
 Everything that is complete is skipped when it is asked for again, by whichever table or figure. A seed decides
 which tasks are played, how they are sampled and how training runs; held-out tasks are the same for all seeds.
@@ -28,6 +29,7 @@ from langchain_core.language_models import BaseChatModel
 from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.folder import write_json
 from anyprefer.graph.inputs import BadRow
+from anyprefer.graph.models.local import LocalChat
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
 from anyprefer.training.applications import Application
@@ -35,10 +37,12 @@ from anyprefer.training.benchmarks.families import TASKS
 from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.experiments.arms import Arm
 from anyprefer.training.families import FAMILIES
+from anyprefer.training.fluency import Fluency, fluency
 from anyprefer.training.heldout import on_heldout
 from anyprefer.training.iterate import Evaluate, Iteration, Plan, Steps, iterate
 from anyprefer.training.settings import IterateSettings
 
+FLUENCY = "fluency.json"
 HELDOUT_SEED = 0
 """Held-out tasks are drawn with this seed in every arm."""
 
@@ -88,6 +92,11 @@ class Lab:
         while (home / f"iteration-{number + 1}" / "evaluation.json").exists():
             number += 1
         return number
+
+    def fluency(self, outcome: Outcome, iteration: int) -> Fluency | None:
+        """The likelihood of the scale's fluency texts after an iteration; None where it was not measured."""
+        file = outcome.folder / f"iteration-{iteration}" / FLUENCY if iteration else self._fluency_before
+        return Fluency.model_validate_json(file.read_text(encoding="utf-8")) if file.exists() else None
 
     def _check(self) -> None:
         note, scale = self.folder / "lab.json", self.app.scale(self.scale)
@@ -159,6 +168,7 @@ class Lab:
         before = self.folder / "before" / f"{self.scale}{f'-{self.heldout}' if self.heldout else ''}.json"
 
         def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
+            self._measure_fluency(model, home / FLUENCY if iteration else self._fluency_before)
             if iteration:
                 return ask(model, iteration, home)
             if not before.exists():
@@ -168,3 +178,17 @@ class Lab:
             return {name: EvalResult.model_validate(result) for name, result in saved.items()}
 
         return evaluate
+
+    @property
+    def _fluency_before(self) -> Path:
+        return self.folder / "before" / f"{self.scale}-{FLUENCY}"
+
+    def _measure_fluency(self, model: BaseChatModel, file: Path) -> None:
+        """Of the scale's texts, if it has some, with a local model."""
+        texts = self.app.scale(self.scale).fluency
+        if not texts or not isinstance(model, LocalChat) or file.exists():
+            return
+        tasks = texts.tasks_of(1, 1, HELDOUT_SEED)[: self.heldout or None]
+        found = fluency(model.model, tasks, self.app.settings(self.scale).system)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, found.model_dump(mode="json"))

@@ -1,17 +1,20 @@
-"""Tables 2, 4, 5 and 6, Figure 3 and any ablation: held-out accuracy of arms and iterations."""
+"""Tables 2, 4, 5 and 6, Figure 3 and any ablation: held-out accuracy of arms and iterations; and their perplexity."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import mean
 
 from anyprefer.graph.folder import read_rows
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.paper import paper
-from anyprefer.training.analysis.report import Figure
+from anyprefer.training.analysis.report import Cell, Figure, Table
+from anyprefer.training.analysis.statistics import exp_of_ratio
 from anyprefer.training.experiments.arms import ARMS
 from anyprefer.training.experiments.lab import Outcome
 from anyprefer.training.experiments.results import Parts, Results, stated
 from anyprefer.training.experiments.tables import Line, accuracies, differences, points
+from anyprefer.training.fluency import Fluency
 
 
 def table4(results: Results) -> Parts:
@@ -63,6 +66,48 @@ def table6(results: Results) -> Parts:
         ),
         stated(paper().table("6")),
     ]
+
+
+def perplexities(results: Results) -> Parts:
+    """Does training leave other text as likely as it was? Each arm after each iteration."""
+    before = results.before("Before").outcomes[:1]
+    measured = [("Before", before, 0)] + [
+        (f"{ARMS[name].title}, iteration {line.iteration}", line.outcomes, line.iteration)
+        for name in results.outcomes
+        for line in results.over_iterations(name)[1:]
+    ]
+    first = _likelihoods(results, before, 0)
+    rows: list[list[str | Cell]] = []
+    for title, outcomes, iteration in measured:
+        found = _likelihoods(results, outcomes, iteration)
+        seeds = tuple(sorted(found)) if iteration else ()
+        rows.append([title, _perplexity(found, seeds), _perplexity(found, seeds, first)])
+    note = (
+        "exp of the mean nats a token of the scale's fluency texts, as answers in the chat template; seeds are pooled "
+        "within a text, intervals are the bootstrap's over texts. Lower is better; above 1 in the last column, training "
+        "cost fluency. The paper does not measure this."
+    )
+    return [Table("fluency", "Held-out perplexity", ("arm", "perplexity", "times before"), rows, note)]
+
+
+def _likelihoods(results: Results, outcomes: Sequence[Outcome], iteration: int) -> dict[int, Fluency]:
+    """By seed, where it was measured."""
+    found = {outcome.seed: results.lab.fluency(outcome, iteration) for outcome in outcomes}
+    return {seed: one for seed, one in found.items() if one}
+
+
+def _perplexity(
+    found: Mapping[int, Fluency], seeds: tuple[int, ...], before: Mapping[int, Fluency] | None = None
+) -> Cell:
+    """The perplexity, or how many times that before it is: then what counts is the nats that a text gained."""
+    if not found or before == {}:
+        return Cell(None)
+    tokens = next(iter(found.values())).tokens
+    nats = [one.nats for one in found.values()]
+    base = next(iter(before.values())).nats if before else [0.0] * len(tokens)
+    gained = [mean(several) - less for *several, less in zip(*nats, base, strict=True)]
+    ratio = exp_of_ratio(gained, tokens)
+    return Cell(ratio.mean, ratio.n, seeds, ratio.low, ratio.high, form=".3f" if before else ".2f")
 
 
 def ablation(results: Results, arms: Sequence[str], iteration: int) -> Parts:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from anyprefer.training.experiments.pairs import figure4, figure5, figure7, table16
 from anyprefer.training.experiments.results import Parts, Results
-from anyprefer.training.experiments.scores import table4, table5, table6
+from anyprefer.training.experiments.scores import perplexities, table4, table5, table6
 
 ALL = 0
 """As many iterations as the scale has (§3.4: three)."""
@@ -40,6 +40,7 @@ STUDIES = {
     "figure4": Study("The judge (Figure 4)", figure4, {"self-rewarding": 1, "anyprefer": 1}),
     "figure5": Study("Reward and accuracy (Figure 5)", figure5, {"anyprefer": ALL}),
     "table16": Study("Diversity (Table 16, Figure 6)", table16, {"anyprefer": 1}),
+    "fluency": Study("Held-out perplexity", perplexities, {"self-rewarding": 1, "anyprefer": ALL}),
     "figure7": Study("Quality (Figure 7)", figure7, {"self-rewarding": 1, "anyprefer": 1}),
 }
 """By the name that `anyprefer reproduce` takes."""

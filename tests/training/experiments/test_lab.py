@@ -11,6 +11,7 @@ from anyprefer.training.applications import Application
 from anyprefer.training.experiments.arms import ARMS, arm
 from anyprefer.training.experiments.lab import Lab
 from anyprefer.training.experiments.reproduce import Watch, ablate, reproduce
+from anyprefer.training.sources import TaskSource
 
 
 @tool
@@ -135,6 +136,23 @@ def test_iterations_reward_and_quality_are_reported(lab):
     assert "satisfaction of the pairs" in text
     assert "| Tools + feedback, all tasks |" in text
     assert "give --against FILE" in text
+
+
+def test_perplexity_is_measured_beside_each_evaluation(lab, tmp_path):
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("".join(json.dumps({"prompt": f"Say {n}.", "reference": f"{n} it is."}) + "\n" for n in range(6)))
+    source = TaskSource(name="texts", source=str(texts), tasks=6)
+    lab.app = lab.app.model_copy(
+        update={"scales": {"tiny": lab.app.scales["tiny"].model_copy(update={"fluency": source})}}
+    )
+    outcome = lab.run(arm("anyprefer"), 0, 1)
+    before, after = (lab.fluency(outcome, number) for number in (0, 1))
+    assert len(before.nats) == len(after.nats) == 5
+    assert before.nats != after.nats
+    text = reproduce(["fluency"], lab, (0,), play=False).read_text()
+    assert f"| {before.perplexity:.2f} [" in text
+    assert f"| {after.perplexity / before.perplexity:.3f} [" in text
+    assert "| Before |" in text
 
 
 def test_a_report_of_what_is_complete_plays_nothing(lab):
