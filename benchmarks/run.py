@@ -70,7 +70,7 @@ def peers() -> list[Engine]:
 def faults() -> list[Engine]:
     patient = ("--settings", '{"read_timeout": 10}')
     faulty = [game(transport, 500, *patient, server=("--faults",)) for transport in ("ours", "chatopenai-aiohttp")]
-    away = game("ours", 500, name="ours, server away for 5 s", server=("--die-at", "1", "--dead-for", "5"))
+    away = game("ours", 500, name="ours, server away for 20 s", server=("--die-at", "1", "--dead-for", "20"))
     refused = game("ours", 500, name="ours, key refused", server=("--unauthorized",))
     return [*faulty, away, refused]
 

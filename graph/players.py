@@ -25,7 +25,7 @@ from anyprefer.nodes.judge import ChatJudge, ModelJudge
 from anyprefer.nodes.judge_forms import ExpectedJudge, PointwiseJudge
 from anyprefer.nodes.meta_judge import MetaJudge
 from anyprefer.nodes.pair import Builder, pair_builder
-from anyprefer.nodes.reward import AcceptReward, ChatReward
+from anyprefer.nodes.reward import AcceptReward, ChatReward, ExpectedReward
 from anyprefer.nodes.sample import ChatTarget
 from anyprefer.nodes.textgrad import NoEngine, TextGrad
 from anyprefer.tools import KnowledgeTool, limited, load_tools
@@ -74,8 +74,8 @@ def assemble(
 ) -> Players:
     """Players from the settings, with objects given here taking their role instead.
 
-    Reward and engine default to the judge's model; with a judge that writes nothing nobody rewrites prompts. A
-    role that is `target` is played by the target's model.
+    Reward and engine default to the judge's model; where it judges without writing it rates pairs without writing
+    too, and nobody rewrites prompts. A role that is `target` is played by the target's model.
     """
     objects = {
         "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair
@@ -90,7 +90,7 @@ def assemble(
     return Players(
         target=loader.target(target_given),
         judge=judging,
-        reward=loader.reward(reward_given),
+        reward=loader.reward(reward_given, ExpectedReward if silent and reward_given == judge_given else ChatReward),
         engine=loader.engine(engine_given, None if silent else judge_given),
         tools=loader.tools(settings.tools if tools is None else tools),
         build_pair=build_pair or pair_builder(settings.pair, settings.candidates),
@@ -150,13 +150,13 @@ class _Loader:
             return FORMS[self.settings.judge_form](self.chat(given, "judge"), self.settings)
         return _able(given, "judge", "select", "aggregate", "score")  # type: ignore[no-any-return]
 
-    def reward(self, given: Any) -> RewardModel:
+    def reward(self, given: Any, form: type[ChatReward] = ChatReward) -> RewardModel:
         if given == EVIDENCE or isinstance(given, EvidenceJudge):
             return EvidenceReward()
         if given == ACCEPT:
             return AcceptReward()
         if isinstance(given, str | BaseChatModel):
-            return ChatReward(self.chat(given, "reward"), self.settings)
+            return form(self.chat(given, "reward"), self.settings)
         if isinstance(given, Judge):
             raise SettingsError(f"judge {given.name!r} is no model, so it cannot also rate pairs; give a reward")
         return _able(given, "reward", "rate")  # type: ignore[no-any-return]

@@ -34,7 +34,7 @@ class Settings(BaseModel):
     )
     reward: str = Field(
         "",
-        description="Model that rates pairs, R; empty: the judge's; `accept` is no model and takes every pair.",
+        description="Model that rates pairs, R; empty: the judge's, which with judge_form expected rates by probabilities too; `accept` is no model and takes every pair.",
     )
     engine: str = Field(
         "",

@@ -27,10 +27,8 @@ from anyprefer.nodes import prompts
 from anyprefer.nodes.answers import last_out_of_ten
 from anyprefer.nodes.ask import all_done, ask, system, user
 from anyprefer.nodes.judge import ModelJudge, averaged
-from anyprefer.nodes.probabilities import option_probabilities
+from anyprefer.nodes.probabilities import DIGITS, expected_score, option_probabilities, read_from
 from anyprefer.nodes.use_tools import all_knowledge, knowledge_lines
-
-DIGITS = tuple("123456789")
 
 
 class PointwiseJudge(ModelJudge):
@@ -113,15 +111,4 @@ class ExpectedJudge(ModelJudge):
         )
         messages = [system(state["prompts"].judge), user(body, task.images)]
         shares = await option_probabilities(self.model, messages, DIGITS, "judge", self.seed(state, candidate.index))
-        likeliest = max(shares, key=shares.__getitem__)
-        return Judgment(
-            candidate=candidate.index,
-            score=expected_score(shares),
-            analysis=f"No analysis, the score is read from probabilities; likeliest {likeliest} ({shares[likeliest]:.0%}).",
-        )
-
-
-def expected_score(shares: dict[str, float]) -> float:
-    """The mean digit under the probabilities of 1..9, mapped linearly to 1..10."""
-    mean = sum(int(digit) * share for digit, share in shares.items())
-    return round(1 + 9 * (mean - 1) / 8, 6)
+        return Judgment(candidate=candidate.index, score=expected_score(shares), analysis=read_from(shares))

@@ -25,8 +25,8 @@ from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Candidate, GameState, Judgment, JudgmentPair
 from anyprefer.nodes import prompts
 from anyprefer.nodes.ask import all_done, call, system, user
-from anyprefer.nodes.judge_forms import DIGITS, PointwiseJudge, expected_score
-from anyprefer.nodes.probabilities import option_probabilities
+from anyprefer.nodes.judge_forms import PointwiseJudge
+from anyprefer.nodes.probabilities import DIGITS, expected_score, option_probabilities
 
 MARK = "Score:"
 """Where a written judgment's score begins."""

@@ -18,6 +18,7 @@ from anyprefer.graph.errors import AnswerError
 from anyprefer.graph.models import traits_of
 from anyprefer.nodes.ask import call
 
+DIGITS = tuple("123456789")
 TOP = 20
 """Likeliest tokens a server is asked for; OpenAI tells no more."""
 WORD = 8
@@ -45,6 +46,18 @@ async def option_probabilities(
     if not sum(masses):
         raise AnswerError(f"the answer is none of {', '.join(options)}", str(answer.text))
     return {option: mass / sum(masses) for option, mass in zip(options, masses, strict=True)}
+
+
+def expected_score(shares: Mapping[str, float]) -> float:
+    """The mean digit under the probabilities of 1..9, mapped linearly to 1..10."""
+    mean = sum(int(digit) * share for digit, share in shares.items())
+    return round(1 + 9 * (mean - 1) / 8, 6)
+
+
+def read_from(shares: Mapping[str, float]) -> str:
+    """What stands where a model that writes would have given its analysis."""
+    likeliest = max(shares, key=shares.__getitem__)
+    return f"No analysis, the score is read from probabilities; likeliest {likeliest} ({shares[likeliest]:.0%})."
 
 
 def option_logprobs(answer: AIMessage, options: Sequence[str]) -> dict[str, float | None]:

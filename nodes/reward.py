@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.graph.models import model_name
 from anyprefer.graph.roles import RewardModel
@@ -15,6 +15,7 @@ from anyprefer.graph.state import GameState, PreferencePair, Reward, Round, as_t
 from anyprefer.nodes import prompts
 from anyprefer.nodes.answers import last_out_of_ten
 from anyprefer.nodes.ask import ask, system, user
+from anyprefer.nodes.probabilities import DIGITS, expected_score, option_probabilities, read_from
 
 
 def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
@@ -84,6 +85,18 @@ class ChatReward:
 
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
         """R in 1..10. Raises `AnswerError` when the answer holds no score."""
+        return await ask(
+            self.model,
+            self._question(state, pair, "reward_policy"),
+            "reward",
+            parse=parse_reward,
+            reasks=self.settings.reasks,
+            seed=self._seed(state),
+            temperature=0.0,
+            max_tokens=self.settings.judge_max_new_tokens,
+        )
+
+    def _question(self, state: GameState, pair: PreferencePair, policy: str) -> list[BaseMessage]:
         task, settings = state["task"], self.settings
         body = prompts.fill(
             prompts.text("reward"),
@@ -93,14 +106,21 @@ class ChatReward:
             positive=as_text(pair.chosen),
             negative=as_text(pair.rejected),
         )
-        policy = prompts.fill(prompts.text("reward_policy"), task_field=settings.task_field)
-        return await ask(
-            self.model,
-            [system(policy), user(body, task.images)],
-            "reward",
-            parse=parse_reward,
-            reasks=settings.reasks,
-            seed=derive_seed(settings.seed, task.id, len(state["rounds"]), "reward"),
-            temperature=0.0,
-            max_tokens=settings.judge_max_new_tokens,
-        )
+        return [system(prompts.fill(prompts.text(policy), task_field=settings.task_field)), user(body, task.images)]
+
+    def _seed(self, state: GameState) -> int:
+        return derive_seed(self.settings.seed, state["task"].id, len(state["rounds"]), "reward")
+
+
+class ExpectedReward(ChatReward):
+    """R of a model that judges by `judge_form = "expected"`: the expected digit, read from probabilities.
+
+    A small model cannot hold to "score/10". Its digits are seldom sure, so R seldom comes near the ends of 1..10;
+    set τ by the rewards of a first run.
+    """
+
+    async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
+        """R in 1..10."""
+        messages = self._question(state, pair, "expected_reward_policy")
+        shares = await option_probabilities(self.model, messages, DIGITS, "reward", self._seed(state))
+        return Reward(score=expected_score(shares), analysis=read_from(shares))

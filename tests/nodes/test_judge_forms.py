@@ -8,7 +8,9 @@ from anyprefer.graph.errors import AnswerError, SettingsError
 from anyprefer.graph.models.traits import Traits
 from anyprefer.graph.players import assemble
 from anyprefer.graph.state import Candidate
-from anyprefer.nodes.judge_forms import DIGITS, expected_score, parse_score
+from anyprefer.nodes.judge_forms import parse_score
+from anyprefer.nodes.probabilities import DIGITS, expected_score
+from anyprefer.nodes.reward import ChatReward, ExpectedReward
 from anyprefer.tools import Finding, tool
 from tests.scripted import Scripted, a_task, play
 
@@ -113,6 +115,26 @@ async def test_without_evidence_there_is_no_context():
     assert "one digit" in model.asked("judge")[0].system
 
 
+async def test_an_expected_judge_rates_pairs_by_probabilities_too():
+    sure = LOGPROBS | {"9": 0.0}
+    scores = iter([sure, LOGPROBS, LOGPROBS])
+    model = Weigher(judge=lambda call: next(scores), reward=sure)
+    row = await play(model, judge_form="expected", max_rounds=1, tools=[])
+    assert row.outcome == "accepted"
+    assert row.reward == pytest.approx(10, abs=0.01)
+    assert "likeliest 9" in row.rounds[0].feedback
+    [asked] = model.asked("reward")
+    assert "one digit" in asked.system
+    assert "Positive response:" in asked.user
+
+
+def test_only_the_judges_own_model_rates_without_writing():
+    settings = load_settings(judge_form="expected", tools=())[0]
+    weigher, writer = Weigher(), Scripted()
+    assert type(assemble(settings, target=writer, judge=weigher).reward) is ExpectedReward
+    assert type(assemble(settings, target=writer, judge=weigher, reward=writer).reward) is ChatReward
+
+
 async def test_several_passes_of_an_expected_judge_are_refused():
     with pytest.raises(SettingsError, match="scores the same each time"):
         await play(Weigher(), judge_form="expected", judge_passes=2)
@@ -132,7 +154,7 @@ def test_an_expected_judge_is_played_again_from_the_folder(tmp_path):
 
     broken = Weigher(sample=["a", "b", "c"], judge=weigh, reward=OSError())
     run(broken).play([a_task()])
-    again = Weigher(sample=AssertionError(), judge=lambda call: AssertionError(), reward="Fine. 9/10")
+    again = Weigher(sample=AssertionError(), judge=lambda call: AssertionError(), reward=LOGPROBS | {"9": 0.0})
     rows = []
     run(again).play([a_task()], rows.append)
     assert rows[0].outcome == "accepted", rows[0].reason

@@ -5,7 +5,7 @@ import pytest
 
 from anyprefer.graph import read_tasks, synth
 from anyprefer.graph.errors import SettingsError
-from anyprefer.nodes.judge_forms import DIGITS
+from anyprefer.nodes.probabilities import DIGITS
 from anyprefer.training.pairs import load_pairs
 from tests.nodes.test_judge_forms import Weigher
 from tests.scripted import a_task, play
