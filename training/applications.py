@@ -57,7 +57,7 @@ class Scale(_Data):
     judge: str
     judge_without_tools: str = ""
     """Judge of experiments that take the tools away, with every pair accepted; empty: the judge and the reward.
-    Rules over tools need another one."""
+    Rules over tools need another one, such as `target`: the target judges itself."""
     reward: str = ""
     """Empty: the judge's."""
     engine: str = ""

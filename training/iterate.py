@@ -48,6 +48,9 @@ Evaluate = Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]
 first); the folder is for what should be kept of it."""
 
 
+PLAN = "plan.json"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is played and how it is trained."""
@@ -139,17 +142,25 @@ def _check(plan: Plan, folder: Path) -> None:
         raise SettingsError(
             "a server takes adapters, not merged models; leave adapter at chain for a target behind a URL"
         )
-    note = folder / "plan.json"
+    if (folder / PLAN).exists() and not plays(plan, folder):
+        raise RunFolderError(f"{folder} was made with other settings; choose another folder or remove it")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / PLAN, _said(plan))
+
+
+def plays(plan: Plan, folder: Path) -> bool:
+    """Whether the folder is of this plan; the number of iterations may differ."""
+    note = folder / PLAN
+    return note.exists() and json.loads(note.read_text(encoding="utf-8")) == _said(plan)
+
+
+def _said(plan: Plan) -> dict[str, Any]:
     said = {
         "settings": plan.settings.digest(),
         "training": plan.training.model_dump(mode="json"),
         "loop": plan.loop.model_dump(mode="json"),
     }
-    said |= {"base": plan.base} if plan.base else {}
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != said:
-        raise RunFolderError(f"{folder} was made with other settings; choose another folder or remove it")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(note, said)
+    return said | ({"base": plan.base} if plan.base else {})
 
 
 def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Steps) -> dict[str, int]:

@@ -8,7 +8,7 @@
 | `lab.json` | what is played and measured; a folder of other tasks is refused |
 | `samples.db` | the target's answers, so that arms judge identical candidates (`graph/samples.py`) |
 | `before/SCALE.json` | the target before any training, evaluated once |
-| `ARM/seed-N/` | an `iterate` folder: pairs, adapters, evaluations |
+| `ARM/seed-N/` | an `iterate` folder: pairs, adapters, evaluations; arms that come to the same settings share one |
 | `fluency.json` | beside each evaluation: the perplexity of the scale's `fluency` texts, where it has some |
 
 Everything that is complete is skipped when it is asked for again, by whichever table or figure. A seed decides
@@ -39,7 +39,7 @@ from anyprefer.training.experiments.arms import Arm
 from anyprefer.training.families import FAMILIES
 from anyprefer.training.fluency import Fluency, fluency
 from anyprefer.training.heldout import on_heldout
-from anyprefer.training.iterate import Evaluate, Iteration, Plan, Steps, iterate
+from anyprefer.training.iterate import Evaluate, Iteration, Plan, Steps, iterate, plays
 from anyprefer.training.settings import IterateSettings
 
 FLUENCY = "fluency.json"
@@ -118,7 +118,11 @@ class Lab:
         write_json(note, said)
 
     def _home(self, arm: Arm, seed: int) -> Path:
-        return self.folder / arm.name / f"seed-{seed}"
+        """The arm's folder, or that of an arm which comes to the same settings and was there before."""
+        own = self.folder / arm.name / f"seed-{seed}"
+        plan = self.plan(arm, seed, 1)
+        same = [home for home in sorted(self.folder.glob(f"*/seed-{seed}")) if plays(plan, home)]
+        return own if own in same or not same else same[0]
 
     def plan(self, arm: Arm, seed: int, iterations: int) -> Plan:
         """What `iterate` plays for an arm."""

@@ -73,6 +73,19 @@ def test_arms_share_tasks_and_candidates_and_each_trains_its_own(lab):
     assert len(ours.marks("sums", 1)) == 5
 
 
+def test_arms_of_the_same_settings_are_played_once(lab):
+    scale = lab.app.scales["tiny"].model_copy(update={"judge_without_tools": "target"})
+    lab.app = lab.app.model_copy(update={"scales": {"tiny": scale}})
+    first = lab.run(arm("self-rewarding"), 0, 1)
+    log = Log()
+    log.arm("no-tools", 0)
+    again = lab.run(arm("no-tools"), 0, 1, log)
+    assert again.folder == first.folder
+    assert log.rows == []
+    assert lab.finished(arm("no-tools"), 0) == 1
+    assert lab.finished(arm("tools"), 0) == lab.finished(arm("no-tools"), 1) == 0
+
+
 def test_a_folder_of_other_tasks_is_refused_before_anything_is_played(lab):
     lab.run(arm("anyprefer"), 0, 1)
     for other, words in (
