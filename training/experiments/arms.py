@@ -3,7 +3,7 @@
 | kind | arms |
 |---|---|
 | baselines (Tables 4 and 7, Appendix A) | self-rewarding, self-rewarding-gold, meta-rewarding, ai-feedback, best-of-n |
-| tools and feedback (Tables 2 and 5) | no-tools, tools, anyprefer |
+| tools and feedback (Tables 2 and 5) | no-tools, tools, anyprefer; every-task, where a scale's `accept` ends anyprefer early |
 | who is optimised (Tables 9 and 12) | target-only, judge-only, independent, anyprefer |
 | ranks of the pair (Table 9) | ranks-3-5, ranks-1-3, anyprefer (1 and 5) |
 | candidates | candidates-3, anyprefer, candidates-10 |
@@ -75,6 +75,7 @@ ARMS = _arms(
         "no tools, no feedback",
     ),
     Arm("tools", "Tools, no feedback", {"feedback": (), "max_rounds": 1, "engine": ""}, "tools"),
+    Arm("every-task", "Tools + feedback, pairs of every task", {"accept": 0}),
     Arm("target-only", "Feedback to the target only", {"feedback": ("target",)}, "Optimize Target Model Only"),
     Arm("judge-only", "Feedback to the judge only", {"feedback": ("judge",)}, "Optimize Judge Model Only"),
     Arm(
