@@ -81,11 +81,11 @@ def analyse(
 
 
 def named(sources: Sequence[str | Path]) -> dict[str, str | Path]:
-    """Sources by short names: the folder's or file's own, with its parent's where that is not enough.
+    """Sources by short names: the folder's or file's own, with its parent's where that is not enough or says nothing.
 
     Raises `InputError` for one that is given twice.
     """
-    for depth in (1, 2, 3):
+    for depth in (2, 3) if any(Path(source).stem == "pairs" for source in sources) else (1, 2, 3):
         names = {"/".join(Path(source).with_suffix("").parts[-depth:]): source for source in sources}
         if len(names) == len(sources):
             return names

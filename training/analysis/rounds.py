@@ -64,7 +64,9 @@ def correlation(rounds: Sequence[PlayedRound], tasks: str) -> Correlation:
     return correlate([reward for reward, _ in points], [accuracy for _, accuracy in points])
 
 
-def round_parts(rounds: Sequence[PlayedRound], name: str) -> list[Table | Figure | Note]:
+def round_parts(
+    rounds: Sequence[PlayedRound], name: str, title: str = "Reward and held-out accuracy"
+) -> list[Table | Figure | Note]:
     """Table, figure and what may be said, for a report."""
     sets = list(rounds[0].results)
     steps = ["before", *(f"iteration {one.number}" for one in rounds[1:])]
@@ -75,10 +77,10 @@ def round_parts(rounds: Sequence[PlayedRound], name: str) -> list[Table | Figure
     rewards = [_point(one.reward) for one in rounds]
     scores = {tasks: [_scored(one, tasks) for one in rounds] for tasks in sets}
     return [
-        Table(name, "Reward and held-out accuracy", ("", "mean R", *sets), rows),
+        Table(name, title, ("", "mean R", *sets), rows),
         Figure(
             f"{name}-lines",
-            "Mean R of the pairs, and accuracy after training on them",
+            f"{title}: mean R of the pairs, and accuracy after training on them",
             lambda path: plots.reward_and_score(path, steps, rewards, scores),
         ),
         Note("\n\n".join(f"R and accuracy on {tasks}: {_words(rounds, tasks)}." for tasks in sets)),
@@ -111,7 +113,7 @@ def _reward(found: Estimate | None) -> Cell:
 
 def _accuracy(played: PlayedRound, tasks: str) -> Cell:
     result = played.results[tasks]
-    return Cell(result.accuracy, result.n, (result.seed,), *result.interval, form=".1%")
+    return Cell(result.accuracy, result.n, (), *result.interval, form=".1%")
 
 
 def _point(found: Estimate | None) -> plots.Point | None:

@@ -76,11 +76,14 @@ def _judged(outcome: Outcome, number: int) -> dict[str, list[tuple[float, bool]]
 
 
 def figure5(results: Results) -> Parts:
-    """The mean surrogate reward of each iteration's pairs beside the accuracy of the target trained on them, a seed each."""
+    """The mean surrogate reward of an iteration's pairs, rated ones of every round, beside the accuracy of the target
+    trained on the accepted ones; a seed each."""
     return [
         part
         for outcome in results.outcomes.get("anyprefer", ())
-        for part in round_parts(read_rounds(outcome.folder), f"figure5-seed-{outcome.seed}")
+        for part in round_parts(
+            read_rounds(outcome.folder, every=True), f"figure5-seed-{outcome.seed}", f"Figure 5, seed {outcome.seed}"
+        )
     ]
 
 

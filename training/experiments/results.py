@@ -52,16 +52,12 @@ class Results:
         ]
 
     def over_iterations(self, name: str) -> list[Line]:
-        """A line an iteration, 0 being before training, each of the seeds that have got so far."""
+        """A line an iteration, 0 being before training, all of the same seeds: those that got as far as any."""
         outcomes = self.outcomes.get(name, ())
         played = max((len(outcome.iterations) for outcome in outcomes), default=1)
+        furthest = [outcome for outcome in outcomes if len(outcome.iterations) == played]
         return [
-            Line(
-                f"iteration {number}" if number else "before",
-                [outcome for outcome in outcomes if len(outcome.iterations) > number],
-                number,
-                self.failures.get(name, ""),
-            )
+            Line(f"iteration {number}" if number else "before", furthest, number, self.failures.get(name, ""))
             for number in range(played)
         ]
 
