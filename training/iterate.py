@@ -160,6 +160,8 @@ def _said(plan: Plan) -> dict[str, Any]:
         "training": plan.training.model_dump(mode="json"),
         "loop": plan.loop.model_dump(mode="json"),
     }
+    # how many pairs are trained on: to `synth` it is a budget, which may change when a run is gone on with
+    said |= {"accept": plan.settings.accept} if plan.settings.accept else {}
     return said | ({"base": plan.base} if plan.base else {})
 
 

@@ -74,7 +74,9 @@ def test_arms_share_tasks_and_candidates_and_each_trains_its_own(lab):
 
 
 def test_arms_of_the_same_settings_are_played_once(lab):
-    scale = lab.app.scales["tiny"].model_copy(update={"judge_without_tools": "target"})
+    scale = lab.app.scales["tiny"].model_copy(
+        update={"judge_without_tools": "target", "settings": {**lab.app.scales["tiny"].settings, "accept": 2}}
+    )
     lab.app = lab.app.model_copy(update={"scales": {"tiny": scale}})
     first = lab.run(arm("self-rewarding"), 0, 1)
     log = Log()
@@ -83,6 +85,8 @@ def test_arms_of_the_same_settings_are_played_once(lab):
     assert again.folder == first.folder
     assert log.rows == []
     assert lab.finished(arm("no-tools"), 0) == 1
+    assert lab.settings(arm("every-task"), 0).digest() == lab.settings(arm("anyprefer"), 0).digest()
+    assert lab.run(arm("every-task"), 0, 1).folder != lab.run(arm("anyprefer"), 0, 1).folder
     assert lab.finished(arm("tools"), 0) == lab.finished(arm("no-tools"), 1) == 0
 
 
