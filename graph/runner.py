@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Synthesis:
                 if self.cluster:
                     await self.cluster.start(self.calls)
                 while True:
-                    while len(playing) < self.settings.concurrency and not self._ending and (task := next(feed, None)):
+                    while len(playing) < self._room() and not self._ending and (task := next(feed, None)):
                         one = asyncio.create_task(self._finish(task))
                         one.add_done_callback(finished.put_nowait)
                         playing.add(one)
@@ -123,6 +124,17 @@ class Synthesis:
     def stopped(self) -> str:
         """Why the run ended before its input did; empty when it did not."""
         return str(self.calls.stopped or (INTERRUPT if self._ending else ""))
+
+    def _room(self) -> int:
+        """How many tasks may be in flight: with `accept`, twice as many as should give the pairs still missing.
+
+        What is in flight when the last pair comes has been paid for in vain.
+        """
+        most, wanted, played = self.settings.concurrency, self.settings.accept, self.counts.total()
+        if not wanted:
+            return most
+        rate = max(1, self.counts["accepted"]) / played if played else 1.0
+        return min(most, ceil(2 * (wanted - self._accepted) / rate))
 
     def _unfinished(self, tasks: Iterable[Task | BadRow]) -> Iterator[Task | BadRow]:
         if self.folder is None or not self.folder.kept:

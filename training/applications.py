@@ -65,7 +65,8 @@ class Scale(_Data):
     settings: dict[str, Any] = Field(default_factory=dict)
     """Further values of `Settings`."""
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Values of `Settings` that an experiment's arm needs at this scale, by the arm's name."""
+    """Values of `Settings` that an experiment's arm needs at this scale, by the arm's name; changes to its training
+    under `training`."""
     fluency: TaskSource | None = None
     """Answers, as the tasks' references, whose perplexity experiments watch; never trained on."""
     preset: str = "paper"
@@ -99,8 +100,10 @@ class Application(_Data):
             load_tools(settings.tools, settings.tool_options)
             pair_builder(settings.pair, settings.candidates)
             self.training(name)
-            for experiment, changes in self.scales[name].arms.items():
+            for experiment in self.scales[name].arms:
+                changes, training = self.arm_changes(name, experiment)
                 self.settings(name, **{**arm(experiment).settings, **changes})
+                self.training(name, **training)
             for measured in self.measured(name):
                 benchmark(measured)
         return self
@@ -132,10 +135,15 @@ class Application(_Data):
     def training(self, scale: str = "", **changes: Any) -> TrainSettings:
         """How the scale's target is trained; changes win."""
         chosen = self.scale(scale)
-        for key in chosen.training:
+        for key in (*chosen.training, *changes):
             if key not in TrainSettings.model_fields:
                 raise SettingsError(f"unknown training setting {key!r}; {near(key, TrainSettings.model_fields)}")
         return train_settings(chosen.preset, **{**chosen.training, **changes})
+
+    def arm_changes(self, scale: str, experiment: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the scale changes for one arm of an experiment: values of `Settings`, and of `TrainSettings`."""
+        changes = dict(self.scale(scale).arms.get(experiment, {}))
+        return changes, changes.pop("training", {})
 
     def measured(self, scale: str = "") -> tuple[str, ...]:
         """Names of the scale's benchmarks."""

@@ -146,6 +146,15 @@ async def test_accept_stops_at_exactly_so_many_pairs(tmp_path, concurrency):
     assert len(check(tmp_path)) == 20
 
 
+async def test_little_is_played_beyond_the_pairs_that_are_wanted(tmp_path):
+    model = Scripted()
+    await play(tmp_path / "all", model, accept=3, concurrency=20)
+    assert len({call.user for call in model.asked("sample")}) <= 2 * 3
+    seldom = Scripted(reward=lambda call: "9/10" if int(call.user.split()[3]) == 19 else "1/10")
+    _, rows = await play(tmp_path / "one", seldom, accept=1, concurrency=20)
+    assert rows[-1].outcome == "accepted"
+
+
 async def test_rejected_rows_do_not_count_as_accepted(tmp_path):
     model = Scripted(reward=lambda call: "9/10" if int(call.user.split()[3]) % 2 else "1/10")
     _, rows = await play(tmp_path, model, accept=3, concurrency=1)

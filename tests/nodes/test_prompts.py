@@ -10,6 +10,7 @@ SLOTS = {
     "evidence_hint": {"query", "known", "form"},
     "expected": {"answer", "context", "examples", "query"},
     "expected_policy": {"task_field"},
+    "expected_reward_policy": {"task_field"},
     "meta_analysis": {"answer", "context", "examples", "number", "query"},
     "meta_judge": {"answer", "first", "query", "second"},
     "meta_policy": {"task_field"},

@@ -165,6 +165,7 @@ def test_without_the_data_folder_the_variable_is_named(tmp_path, monkeypatch):
     [
         ("training = {", "arms = { tool = {} }\ntraining = {", "unknown arm 'tool'; did you mean 'tools'?"),
         ("training = {", "arms = { tools = { candidate = 3 } }\ntraining = {", "did you mean 'candidates'?"),
+        ("training = {", "arms.tools.training = { epoch = 1 }\ntraining = {", "unknown training setting 'epoch'"),
         ('title = "Mine"', 'titel = "Mine"', "unknown key 'titel' in application; did you mean 'title'?"),
         ('judge = "evidence"', 'jugde = "evidence"', "unknown key 'jugde' in scale; did you mean 'judge'?"),
         ("tasks = 6", "task = 6", "unknown key 'task' in a source; did you mean 'tasks'?"),

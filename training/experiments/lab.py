@@ -130,7 +130,7 @@ class Lab:
         chosen = self.app.scale(self.scale)
         return Plan(
             settings,
-            self.app.training(self.scale, seed=seed),
+            self.app.training(self.scale, seed=seed, **self.app.arm_changes(self.scale, arm.name)[1]),
             iterations,
             lambda number: self.tasks(number, seed),
             chosen.base,
@@ -146,7 +146,7 @@ class Lab:
         scale = self.app.scale(self.scale)
         bare = scale.judge_without_tools
         judge = {"judge": bare, "reward": "accept"} if bare and arm.settings.get("tools") == () else {}
-        changes = {**judge, **arm.settings, **scale.arms.get(arm.name, {}), **shared}
+        changes = {**judge, **arm.settings, **self.app.arm_changes(self.scale, arm.name)[0], **shared}
         settings = self.app.settings(self.scale, **changes)
         options = self.app.values(self.scale)["tool_options"]
         return settings.model_copy(

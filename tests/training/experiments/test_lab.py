@@ -102,10 +102,14 @@ def test_a_folder_of_other_tasks_is_refused_before_anything_is_played(lab):
 
 
 def test_a_scale_adapts_one_arm_and_leaves_the_others(lab):
-    scale = lab.app.scales["tiny"].model_copy(update={"arms": {"self-rewarding": {"judge_max_new_tokens": 32}}})
+    scale = lab.app.scales["tiny"].model_copy(
+        update={"arms": {"self-rewarding": {"judge_max_new_tokens": 32, "training": {"max_length": 128}}}}
+    )
     lab.app = lab.app.model_copy(update={"scales": {"tiny": scale}})
     ours, theirs = (lab.settings(arm(name), 0) for name in ("self-rewarding", "no-tools"))
     assert (ours.judge_max_new_tokens, theirs.judge_max_new_tokens) == (32, 2048)
+    lengths = [lab.plan(arm(name), 0, 1).training.max_length for name in ("self-rewarding", "no-tools")]
+    assert lengths == [128, 96]
 
 
 def test_what_is_complete_is_not_played_again_and_further_iterations_go_on(lab):
