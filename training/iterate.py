@@ -161,8 +161,11 @@ def _said(plan: Plan) -> dict[str, Any]:
         "loop": plan.loop.model_dump(mode="json"),
     }
     # how many pairs are trained on: to `synth` it is a budget, which may change when a run is gone on with
-    said |= {"accept": plan.settings.accept} if plan.settings.accept else {}
-    return said | ({"base": plan.base} if plan.base else {})
+    if plan.settings.accept:
+        said["accept"] = plan.settings.accept
+    if plan.base:
+        said["base"] = plan.base
+    return said
 
 
 def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Steps) -> dict[str, int]:
