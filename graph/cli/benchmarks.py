@@ -20,7 +20,7 @@ def benchmarks(
 ) -> None:
     """List the benchmarks that `anyprefer evaluate` measures.
 
-    GSM8K, ARC and AlpacaEval need anyprefer[benchmarks]; their data comes from
+    GSM8K, ARC and AlpacaEval need anyprefer\\[benchmarks]; their data comes from
     the folder ANYPREFER_DATA names where it has it, else from the hub.
 
     [bold]anyprefer benchmarks[/]

@@ -65,7 +65,7 @@ def bars(path: Path, groups: Sequence[str], series: Series, label: str, share: b
             axes.bar(xs, values, 0.9 * width, color=COLOURS[at % len(COLOURS)], label=name)
             axes.errorbar(xs, values, yerr=_errors([p for _, p in there]), fmt="none", ecolor="black", capsize=2, lw=1)
             for x, point in there:
-                text = f"{point.value:.0%}" if share else f"{point.value:.1f}"
+                text = f"{100 * point.value if share else point.value:.1f}"
                 top = point.value if point.high is None else point.high
                 axes.annotate(text, (x, top), (0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=8)
         axes.set_xticks(range(len(groups)), groups)
@@ -174,8 +174,11 @@ def _value_axis(axes: Any, label: str, share: bool) -> None:
 
 
 def _legend(axes: Any, count: int, markerscale: float = 1) -> None:
-    if count > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 4), markerscale=markerscale)
+    """In as many columns as fit beside the value axis: a wider legend would squeeze the axes under it."""
+    for columns in range(min(count, 4) if count > 1 else 0, 0, -1):
+        made = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, markerscale=markerscale)
+        if made.get_window_extent().width < 0.87 * axes.figure.bbox.width:
+            return
 
 
 @contextmanager

@@ -34,11 +34,17 @@ def texts(axes):
 def test_bars_have_their_heights_intervals_and_numbers(drawn):
     [axes] = drawn(plots.bars, STEPS, SERIES, "accuracy")
     assert [round(bar.get_height(), 6) for bar in axes.patches] == [0.1, 0.7, 0.3, 0.4, 0.5]
-    assert texts(axes) == ["10%", "70%", "30%", "40%", "50%"]
+    assert texts(axes) == ["10.0", "70.0", "30.0", "40.0", "50.0"]
     low, high = axes.collections[0].get_segments()[0][:, 1]
     assert (low, high) == pytest.approx((0.07, 0.15))
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sums", "facts"]
     assert axes.get_ylim()[0] == 0
+
+
+def test_long_names_wrap_and_squeeze_no_axes(drawn):
+    long = {f"a name of a series that is long {number}": [Point(0.5)] for number in range(4)}
+    [axes] = drawn(plots.bars, ["all"], long, "accuracy")
+    assert axes.get_position().width > 0.8
 
 
 def test_one_series_needs_no_legend_and_scores_are_no_shares(drawn):
