@@ -17,6 +17,8 @@ def benchmarks(
     ] = None,
     model: Annotated[str, typer.Option(metavar="MODEL", help="The model in that command.")] = "smollm2",
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="The first N tasks only.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Sequences at once, or requests.")] = 16,
+    max_tokens: Annotated[int | None, typer.Option(min=1, metavar="N", help="Longest answer of gsm8k.")] = None,
 ) -> None:
     """List the benchmarks that `anyprefer evaluate` measures.
 
@@ -34,7 +36,7 @@ def benchmarks(
         if not isinstance(chosen, Harness):
             names = ", ".join(one.name for one in HARNESS)
             raise InputError(f"{print_command} is not measured by lm-eval; these are: {names}")
-        typer.echo(chosen.command(model, limit))
+        typer.echo(chosen.command(model, limit, batch_size, max_tokens))
         return
     shown = table("benchmark", "metric", "what")
     for one in BENCHMARKS.values():

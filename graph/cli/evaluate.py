@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -46,13 +46,21 @@ def evaluate(
     system: Annotated[str, typer.Option(metavar="TEXT", help="System message for tasks that bring none.")] = "",
     max_tokens: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; families 24"),
+        typer.Option(
+            min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; families 24; gsm8k 400"
+        ),
     ] = None,
     temperature: Annotated[float, typer.Option(min=0, metavar="X", help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the drawn tasks and of sampling.")] = 0,
     judge: Annotated[
         str, typer.Option(metavar="MODEL", help="Judge of alpaca_eval: openai:NAME or openai:NAME@URL.")
     ] = "",
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="GSM8K and ARC: sequences a local model reads at once, or requests in flight."
+        ),
+    ] = 16,
     answers: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Keep every answer there, one JSONL file a model and task set."),
@@ -62,7 +70,8 @@ def evaluate(
 
     Files are marked by agreement with the reference: numbers by value, text as
     a whole but for case and punctuation. GSM8K and ARC are asked by lm-eval, and
-    AlpacaEval by its own package; --system, --max-tokens, --temperature are not theirs.
+    AlpacaEval by its own package; --system and --temperature are not theirs,
+    and --max-tokens is GSM8K's alone.
 
     [bold]anyprefer evaluate sums facts --model smollm2 --model hf:models/first[/]
     [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]
@@ -77,12 +86,13 @@ def evaluate(
     console, errors, notes, marked = out(), dict[str, None](), list[str](), 0
     models = _loaded(model)
     asked = {"system": system, "temperature": temperature, "seed": seed}
+    elsewhere = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size, "max_tokens": max_tokens}
     for spec, chat in models.items():
         for name, tasks in sets.items():
             with at_work("nothing was kept of the evaluation"), console.status(f"{spec} on {name}"):
                 if tasks is None:
                     kept = answers / _plain(f"{name}-{spec}") if answers else None
-                    result: EvalResult = _measured(name, spec, limit, seed, kept, judge, notes)
+                    result: EvalResult = _measured(name, spec, notes, folder=kept, **elsewhere)
                 else:
                     longest = {"max_tokens": max_tokens or _longest(name)}
                     result = _evaluated(chat, *tasks, _answer_file(answers, spec, name), asked | longest)
@@ -105,13 +115,11 @@ def is_asked_elsewhere(name: str) -> bool:
     return name in BENCHMARKS and name not in FAMILIES
 
 
-def _measured(
-    name: str, spec: str, limit: int | None, seed: int, folder: Path | None, judge: str, notes: list[str]
-) -> EvalResult:
+def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResult:
     """A benchmark's result; its further figures go to `notes`."""
     from anyprefer.training.benchmarks import measure
 
-    found = measure(name, spec, limit, seed, folder, judge)
+    found = measure(name, spec, **values)
     figures = ", ".join(f"{figure} {value:.1%}" for figure, value in found.figures.items())
     notes.extend(
         [f"{name} on {spec}: {figures}" + (f", judge {found.judge}" if found.judge else "")] if figures else []

@@ -23,6 +23,10 @@ class BenchmarkResult(EvalResult):
     seconds: float = Field(default=0.0, ge=0)
 
 
+BATCH = 16
+"""Sequences that a local model reads at once, where nothing else is said."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is to be measured and how."""
@@ -36,6 +40,10 @@ class Asked:
     """Where answers are kept; None: nowhere."""
     judge: str = ""
     """The judge of benchmarks that need one; empty: the benchmark's own default."""
+    batch_size: int = BATCH
+    """Sequences that a local model reads at once (GSM8K, ARC), or requests in flight at a server."""
+    max_tokens: int | None = None
+    """Longest answer of a benchmark that lets it be chosen (GSM8K); None: the benchmark's own."""
 
 
 class Benchmark(ABC):

@@ -21,10 +21,9 @@ from typing import Any
 
 from anyprefer.graph.errors import AnypreferError, ModelError, ModelSetupError
 from anyprefer.graph.models.traits import redact
-from anyprefer.training.benchmarks.base import Asked, Benchmark, BenchmarkResult
+from anyprefer.training.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
 
 TASKS = Path(__file__).parent / "lm_eval_tasks"
-BATCH = 16
 OPENAI = "https://api.openai.com/v1"
 
 
@@ -49,24 +48,28 @@ class Harness(Benchmark):
     def measure(self, asked: Asked) -> BenchmarkResult:
         """Runs `lm_eval.simple_evaluate` on the first `limit` test rows."""
         _check_installed()
-        kind, arguments = self._model(asked.model)
+        kind, arguments = self._model(asked.model, asked.batch_size)
         samples = self._run(kind, arguments, asked)
         scores = [float(sample[self.metric]) for sample in samples]
         if asked.folder:
             _keep(samples, asked.folder / f"{self.name}.jsonl")
         others = {name: sum(float(s[name]) for s in samples) / len(samples) for name in self._others(samples[0])}
+        longest = asked.max_tokens or self.max_tokens if self.chat else self.max_tokens
         marks = {str(sample["doc_id"]): score == 1 for sample, score in zip(samples, scores, strict=True)}
         return self.result(
-            asked, n=len(scores), correct=sum(marks.values()), marks=marks, max_tokens=self.max_tokens, figures=others
+            asked, n=len(scores), correct=sum(marks.values()), marks=marks, max_tokens=longest, figures=others
         )
 
-    def command(self, model: str, limit: int | None = None) -> str:
+    def command(
+        self, model: str, limit: int | None = None, batch_size: int = BATCH, max_tokens: int | None = None
+    ) -> str:
         """The `lm_eval` command that measures the same."""
-        kind, arguments = self._model(model)
+        kind, arguments = self._model(model, batch_size)
         shown = ",".join(f"{name}={value}" for name, value in arguments.items())
         words = ["lm_eval", "--model", kind, "--model_args", shown, "--include_path", str(TASKS), "--tasks", self.task]
-        words += ["--device", _device(), "--batch_size", str(BATCH)] if kind == "hf" else []
+        words += ["--device", _device(), "--batch_size", str(batch_size)] if kind == "hf" else []
         words += ["--apply_chat_template"] if self.chat else []
+        words += ["--gen_kwargs", generation] if (generation := self._generation(max_tokens)) else []
         return shlex.join([*words, "--limit", str(limit)] if limit else words)
 
     def _run(self, kind: str, arguments: dict[str, Any], asked: Asked) -> list[dict[str, Any]]:
@@ -81,10 +84,11 @@ class Harness(Benchmark):
                 model_args=arguments,
                 tasks=[self.task],
                 task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
-                batch_size=BATCH if kind == "hf" else 1,
+                batch_size=asked.batch_size if kind == "hf" else 1,
                 device=_device() if kind == "hf" else None,
                 limit=asked.limit,
                 apply_chat_template=self.chat,
+                gen_kwargs=self._generation(asked.max_tokens),
                 bootstrap_iters=0,
             )
         except AnypreferError:
@@ -95,10 +99,13 @@ class Harness(Benchmark):
         samples: list[dict[str, Any]] = found["samples"][self.task]
         return samples
 
+    def _generation(self, max_tokens: int | None) -> str | None:
+        return f"max_gen_toks={max_tokens}" if self.chat and max_tokens else None
+
     def _others(self, sample: dict[str, Any]) -> list[str]:
         return [name for name in sample["metrics"] if name != self.metric]
 
-    def _model(self, spec: str) -> tuple[str, dict[str, Any]]:
+    def _model(self, spec: str, batch_size: int) -> tuple[str, dict[str, Any]]:
         """lm-eval's name of the model's kind and its arguments. Loads nothing."""
         form, _, rest = spec.partition(":")
         if spec == "smollm2" or (form == "hf" and rest):
@@ -110,14 +117,14 @@ class Harness(Benchmark):
             return "local-chat-completions", {
                 "model": name,
                 "base_url": f"{url or OPENAI}/chat/completions",
-                "num_concurrent": BATCH,
+                "num_concurrent": batch_size,
             }
         if not url:
             raise ModelSetupError(
                 f"{self.name} compares the likelihoods of given texts, which OpenAI's models do not tell; "
                 "use hf:ID-or-folder, or openai:NAME@URL of a server with a completions endpoint, such as vLLM"
             )
-        return "local-completions", {"model": name, "base_url": f"{url}/completions", "num_concurrent": BATCH}
+        return "local-completions", {"model": name, "base_url": f"{url}/completions", "num_concurrent": batch_size}
 
 
 def _local(spec: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anyprefer.graph.errors import InputError, near
 from anyprefer.training.benchmarks.alpaca import AlpacaEval
-from anyprefer.training.benchmarks.base import Asked, Benchmark, BenchmarkResult
+from anyprefer.training.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
 from anyprefer.training.benchmarks.families import FamilyBenchmark
 from anyprefer.training.benchmarks.harness import HARNESS
 from anyprefer.training.families import FAMILIES
@@ -32,13 +32,16 @@ def measure(
     seed: int = 0,
     folder: Path | None = None,
     judge: str = "",
+    batch_size: int = BATCH,
+    max_tokens: int | None = None,
 ) -> BenchmarkResult:
     """Measures a model string on the first `limit` tasks; `folder` keeps every answer as NAME.jsonl.
 
-    `judge` is the judge's model string where the benchmark has one. Raises `InputError` (unknown name, data
+    `judge` is the judge's model string where the benchmark has one, `batch_size` and `max_tokens` are of GSM8K and ARC
+    (a likelihood has no length). Raises `InputError` (unknown name, data
     that is missing) and `ModelError` (a model that cannot be loaded, reached, or measured in this way).
     """
     chosen = benchmark(name)
     began = time.monotonic()
-    found = chosen.measure(Asked(model, limit, seed, folder, judge))
+    found = chosen.measure(Asked(model, limit, seed, folder, judge, batch_size, max_tokens))
     return found.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
