@@ -14,6 +14,7 @@ from anyprefer.graph.models import redact
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Round, Row, Task
 from anyprefer.graph.trace import Finish, untraced
+from anyprefer.graph.walk import Walk, silent
 from anyprefer.nodes.reward import close_round
 
 STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError, RunStopped)
@@ -33,6 +34,7 @@ class Game:
         traced: Callable[[Task], AbstractContextManager[Finish]] = untraced,
     ) -> None:
         self.graph = graph
+        self._walk = Walk(graph)
         self.settings = settings
         self.models = models
         self._traced = traced
@@ -47,8 +49,11 @@ class Game:
         config: Any = {"run_name": "game", "metadata": {"task_id": task.id}}
         with self._traced(task) as finish, accounted(account):
             try:
-                async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
-                    final = cast("GameState", state)
+                if callbacks := silent():
+                    final = await self._walk.play(begin, {**config, "callbacks": callbacks})
+                else:
+                    async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
+                        final = cast("GameState", state)
             except STOPS_THE_RUN:
                 raise
             except Exception as error:

@@ -55,6 +55,16 @@ def test_gsm8k_is_asked_through_a_servers_chat(data, tmp_path):
     assert {body["max_tokens"] for body in server.bodies} == {400}
 
 
+def test_the_longest_answer_and_the_batch_are_the_users_to_say(data):
+    with Loopback(lambda asked, count: completion("7")) as server:
+        found = measure("gsm8k", f"openai:my-7b@{server.url}", limit=1, max_tokens=30)
+    assert (found.max_tokens, {body["max_tokens"] for body in server.bodies}) == (30, {30})
+    words = shlex.split(benchmark("gsm8k").command("smollm2", batch_size=48, max_tokens=30))
+    assert words[words.index("--batch_size") + 1] == "48"
+    assert words[words.index("--gen_kwargs") + 1] == "max_gen_toks=30"
+    assert "--gen_kwargs" not in benchmark("arc_easy").command("smollm2", max_tokens=30)
+
+
 class Completions(Loopback):
     """A completions endpoint that tells a made-up likelihood of every token it is sent."""
 
