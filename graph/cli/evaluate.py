@@ -63,7 +63,9 @@ def evaluate(
     ] = 16,
     answers: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Keep every answer there, one JSONL file a model and task set."),
+        typer.Option(
+            metavar="FOLDER", help="Keep every answer there, a model and task set each; GSM8K and ARC go on from them."
+        ),
     ] = None,
 ) -> None:
     """Measure accuracy on tasks with known answers, with its 95% interval.

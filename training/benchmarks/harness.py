@@ -10,6 +10,7 @@ endpoint with `echo`, as vLLM has it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shlex
@@ -46,7 +47,10 @@ class Harness(Benchmark):
         return f"anyprefer_{self.name}"
 
     def measure(self, asked: Asked) -> BenchmarkResult:
-        """Runs `lm_eval.simple_evaluate` on the first `limit` test rows."""
+        """Runs `lm_eval.simple_evaluate` on the first `limit` test rows.
+
+        With a folder, answers are kept there as they come, in lm-eval's own cache: what was killed goes on from them.
+        """
         _check_installed()
         kind, arguments = self._model(asked.model, asked.batch_size)
         samples = self._run(kind, arguments, asked)
@@ -89,6 +93,7 @@ class Harness(Benchmark):
                 limit=asked.limit,
                 apply_chat_template=self.chat,
                 gen_kwargs=self._generation(asked.max_tokens),
+                use_cache=str(asked.folder / f"{self.name}-{_stamp(arguments)}") if asked.folder else None,
                 bootstrap_iters=0,
             )
         except AnypreferError:
@@ -138,6 +143,14 @@ def _local(spec: str) -> dict[str, Any]:
     # float32 on a CPU, whatever it multiplies fastest: the figure must not depend on the machine
     dtype = "float32" if device == "cpu" else default_dtype(device)
     return {"pretrained": folder, "dtype": dtype, **({"peft": spec} if base != spec else {})}
+
+
+def _stamp(arguments: dict[str, Any]) -> str:
+    """Of a model and of its files as they are: an adapter that was trained again is another model."""
+    folders = [Path(str(arguments[name])) for name in ("pretrained", "peft") if name in arguments]
+    files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
+    stats = [(file.name, stat.st_size, stat.st_mtime_ns) for file in files for stat in [file.stat()]]
+    return hashlib.sha256(json.dumps([arguments, stats]).encode()).hexdigest()[:12]
 
 
 def _device() -> str:

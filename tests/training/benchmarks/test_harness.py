@@ -12,7 +12,7 @@ from aiohttp import web
 from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
 from anyprefer.training.benchmarks import benchmark, measure
 from anyprefer.training.benchmarks.lm_eval_tasks.sources import same_final_number
-from tests.loopback import Loopback, completion
+from tests.loopback import Loopback, completion, refusal
 from tests.sample_data import QUESTIONS, SUMS
 
 
@@ -53,6 +53,18 @@ def test_gsm8k_is_asked_through_a_servers_chat(data, tmp_path):
     assert (found.benchmark, found.model, found.max_tokens) == ("gsm8k", f"openai:my-7b@{server.url}", 400)
     assert {body["model"] for body in server.bodies} == {"my-7b"}
     assert {body["max_tokens"] for body in server.bodies} == {400}
+
+
+def test_answers_that_are_kept_are_not_asked_for_again(data, tmp_path):
+    def stops(asked, count):
+        return completion("It is 7.") if count <= 2 else refusal(401)
+
+    with Loopback(stops) as server:
+        with pytest.raises(ModelError, match="401"):
+            measure("gsm8k", f"openai:my-7b@{server.url}", folder=tmp_path, batch_size=1)
+        server.answer, server.bodies = lambda asked, count: completion("It is 7."), []
+        found = measure("gsm8k", f"openai:my-7b@{server.url}", folder=tmp_path, batch_size=1)
+    assert (found.n, len(server.bodies)) == (3, 1)
 
 
 def test_the_longest_answer_and_the_batch_are_the_users_to_say(data):
