@@ -50,7 +50,7 @@ class Game:
         with self._traced(task) as finish, accounted(account):
             try:
                 if callbacks := silent():
-                    final = await self._walk.play(begin, {**config, "callbacks": callbacks})
+                    final = await self._walk.play(begin, config | {"callbacks": callbacks})
                 else:
                     async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
                         final = cast("GameState", state)

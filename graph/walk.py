@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManager
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.graph import END, START
 from langgraph.graph.state import CompiledStateGraph
@@ -32,7 +32,7 @@ class Walk:
 
     def __init__(self, graph: CompiledStateGraph[GameState, None, GameState, GameState]) -> None:
         wired = graph.builder
-        self._nodes = {name: node.runnable for name, node in wired.nodes.items()}
+        self._nodes = {name: cast("Runnable[Any, Any]", node.runnable) for name, node in wired.nodes.items()}
         self._edges: dict[str, list[str]] = {name: [] for name in (START, *self._nodes)}
         for begin, end in sorted(wired.edges):
             self._edges[begin].append(end)
@@ -64,7 +64,7 @@ class Walk:
         return cast("GameState", state)
 
     async def _after(self, name: str, state: dict[str, Any], config: RunnableConfig) -> list[str]:
-        chosen = [await branch.path.ainvoke(state, config) for branch in self._branches.get(name, ())]
+        chosen = [str(await branch.path.ainvoke(state, config)) for branch in self._branches.get(name, ())]
         return [end for end in (*self._edges[name], *chosen) if end != END]
 
 

@@ -155,7 +155,7 @@ def plays(plan: Plan, folder: Path) -> bool:
 
 
 def _said(plan: Plan) -> dict[str, Any]:
-    said = {
+    said: dict[str, Any] = {
         "settings": plan.settings.digest(),
         "training": plan.training.model_dump(mode="json"),
         "loop": plan.loop.model_dump(mode="json"),
