@@ -65,6 +65,8 @@ class RunFolder:
         parquet = settings.format == "parquet"
         shards = Shards(self.path, settings.shard_rows or (PARQUET_ROWS if parquet else 0), parquet)
         self.ledger = Ledger(self.path / FILE, shards, self._scrub)
+        self._ahead: dict[str, bytes] = {}
+        self._reach = 1
         self.kept = self.ledger.count()
         """Rows that were finished when the folder was opened."""
         self.resumed = bool(self.kept) or self.ledger.has_answers()
@@ -102,7 +104,12 @@ class RunFolder:
 
     def has(self, task: Task | BadRow) -> bool:
         """Whether the task is finished. Raises `RunFolderError` when another one is, under the same id."""
-        made = self.ledger.digest(task.id)
+        made = self._ahead.pop(task.id, None)
+        if made is None:
+            # most inputs come in the order of their ids: while what was read ahead is used up, more is read
+            self._reach = 1 if self._ahead else min(2 * self._reach, 512)
+            self._ahead = self.ledger.digests(task.id, self._reach)
+            made = self._ahead.pop(task.id, None)
         if made is None:
             return False
         if made != digest(task):

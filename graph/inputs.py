@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from anyprefer.graph.data import PREFIX, data_file
 from anyprefer.graph.errors import InputError
@@ -26,6 +26,9 @@ from anyprefer.graph.state import Task
 Source = str | Path | Iterable[Any]
 Located = tuple[str, Any]
 """Where a row stands, and the row: a mapping, a Task, a prompt, or an `InputError`."""
+FIELDS = Task.model_fields
+"""Looked up once: pydantic makes every look-up on the class a search."""
+_VALIDATOR = TypeAdapter(Task)
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ def read_tasks(source: Source, columns: Mapping[str, str] | None = None) -> Iter
     """
     columns = dict(columns or {})
     for field in columns:
-        if field not in Task.model_fields:
-            raise InputError(f"columns: {field!r} is no task field; they are {', '.join(Task.model_fields)}")
+        if field not in FIELDS:
+            raise InputError(f"columns: {field!r} is no task field; they are {', '.join(FIELDS)}")
     seen = _Seen()
     empty = True
     for number, (where, row) in enumerate(located_rows(source), 1):
@@ -81,19 +84,26 @@ class _Seen:
 
 
 def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task | BadRow:
-    if isinstance(row, Task):
-        return row if row.id == printable(row.id) else BadRow(row.id, f"{where}: id {row.id!r} has no JSON form")
     fallback = f"row-{number:06d}"
-    if isinstance(row, InputError):
-        return BadRow(fallback, f"{where}: {row}")
-    if isinstance(row, str):
-        row = {"prompt": row}
-    if not isinstance(row, Mapping):
-        return BadRow(fallback, f"{where}: a row must be an object with a prompt, not {type(row).__name__}")
-    taken = set(columns.values())
-    named = {field: row[column] for field, column in columns.items() if column in row}
-    fields = {**{k: v for k, v in row.items() if k in Task.model_fields and k not in taken}, **named}
-    others = {str(k): v for k, v in row.items() if k not in Task.model_fields and k not in taken}
+    if not isinstance(row, dict):
+        if isinstance(row, Task):
+            return row if row.id == printable(row.id) else BadRow(row.id, f"{where}: id {row.id!r} has no JSON form")
+        if isinstance(row, InputError):
+            return BadRow(fallback, f"{where}: {row}")
+        if isinstance(row, str):
+            row = {"prompt": row}
+        if not isinstance(row, Mapping):
+            return BadRow(fallback, f"{where}: a row must be an object with a prompt, not {type(row).__name__}")
+    fields: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    taken = columns.values()
+    for key, value in row.items():
+        if key in FIELDS and key not in taken:
+            fields[key] = value
+        elif key not in taken:
+            others[str(key)] = value
+    if columns:
+        fields |= {field: row[column] for field, column in columns.items() if column in row}
     prompt_column = columns.get("prompt", "prompt")
     if prompt_column not in row:
         there = ", ".join(map(str, row)) or "none"
@@ -102,10 +112,12 @@ def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task
     identifier = fallback if given_id is None else str(given_id).strip() or fallback
     try:
         values = {field: value for field, value in plain(fields).items() if value not in (None, "")}
-        values.pop("id", None)
+        values["id"] = identifier
         if not isinstance(values.get("prompt"), str) or not values["prompt"].strip():
             raise InputError(f"column {prompt_column!r} is empty or no text; give the row a prompt")
-        return Task(id=identifier, meta={**values.pop("meta", {}), **plain(others)}, **values)
+        if others:
+            values["meta"] = {**values.get("meta", {}), **plain(others)}
+        return _VALIDATOR.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         return BadRow(identifier, f"{where}: column {'.'.join(map(str, first['loc']))!r}: {first['msg']}")

@@ -108,10 +108,9 @@ class Ledger:
         """Finished tasks by outcome."""
         return dict(self._db.execute("SELECT outcome, COUNT(*) FROM tasks GROUP BY outcome"))
 
-    def digest(self, task: str) -> bytes | None:
-        """The digest of a finished task's input row, None while it is not finished."""
-        found = self._db.execute("SELECT digest FROM tasks WHERE id = ?", (task,)).fetchone()
-        return found and bytes(found[0])
+    def digests(self, first: str, count: int) -> dict[str, bytes]:
+        """The digests of finished tasks' input rows by id: `count` of them at most, from that id on in order."""
+        return dict(self._db.execute("SELECT id, digest FROM tasks WHERE id >= ? ORDER BY id LIMIT ?", (first, count)))
 
     def has_answers(self) -> bool:
         """Whether any unfinished or failed task has answers."""

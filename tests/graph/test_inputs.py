@@ -72,7 +72,7 @@ def test_only_task_fields_can_be_mapped():
         ({"prompt": "a", "images": 3}, "column 'images'"),
         ({"prompt": "a", "images": [3]}, "column 'images.0'"),
         ({"prompt": "a", "system": 3}, "column 'system'"),
-        ({"prompt": "a", "meta": "text"}, "not a mapping"),
+        ({"prompt": "a", "meta": "text"}, "valid dictionary"),
         ({"prompt": "a", "odd": {(1, 2): 3}}, "keys must be"),
         ({"prompt": "\ud800"}, "surrogates not allowed"),
         ({"prompt": "a", "id": "\ud800"}, "surrogates not allowed"),
