@@ -77,10 +77,11 @@ class _Seen:
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID")
         self._db.execute("BEGIN")
+        self._cursor = self._db.cursor()
 
     def before(self, identifier: str) -> bool:
         """Whether it occurred before; from now on it has."""
-        return self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (identifier,)).rowcount == 0
+        return self._cursor.execute("INSERT OR IGNORE INTO seen VALUES (?)", (identifier,)).rowcount == 0
 
 
 def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task | BadRow:
@@ -111,7 +112,9 @@ def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task
     given_id = fields.get("id")
     identifier = fallback if given_id is None else str(given_id).strip() or fallback
     try:
-        values = {field: value for field, value in plain(fields).items() if value not in (None, "")}
+        values = plain(fields)
+        if None in values.values() or "" in values.values():
+            values = {field: value for field, value in values.items() if value not in (None, "")}
         values["id"] = identifier
         if not isinstance(values.get("prompt"), str) or not values["prompt"].strip():
             raise InputError(f"column {prompt_column!r} is empty or no text; give the row a prompt")
