@@ -73,7 +73,7 @@ def evaluate(
     Files are marked by agreement with the reference: numbers by value, text as
     a whole but for case and punctuation. GSM8K and ARC are asked by lm-eval, and
     AlpacaEval by its own package; --system and --temperature are not theirs,
-    and --max-tokens is GSM8K's alone.
+    and of them GSM8K alone takes --max-tokens.
 
     [bold]anyprefer evaluate sums facts --model smollm2 --model hf:models/first[/]
     [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]

@@ -150,7 +150,8 @@ def _stamp(arguments: dict[str, Any]) -> str:
     folders = [Path(str(arguments[name])) for name in ("pretrained", "peft") if name in arguments]
     files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
     stats = [(file.name, stat.st_size, stat.st_mtime_ns) for file in files for stat in [file.stat()]]
-    return hashlib.sha256(json.dumps([arguments, stats]).encode()).hexdigest()[:12]
+    model = {name: value for name, value in arguments.items() if name != "num_concurrent"}
+    return hashlib.sha256(json.dumps([model, stats]).encode()).hexdigest()[:12]
 
 
 def _device() -> str:

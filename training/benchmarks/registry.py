@@ -37,9 +37,8 @@ def measure(
 ) -> BenchmarkResult:
     """Measures a model string on the first `limit` tasks; `folder` keeps every answer as NAME.jsonl.
 
-    `judge` is the judge's model string where the benchmark has one, `batch_size` and `max_tokens` are of GSM8K and ARC
-    (a likelihood has no length). Raises `InputError` (unknown name, data
-    that is missing) and `ModelError` (a model that cannot be loaded, reached, or measured in this way).
+    `judge` is the judge's model string where the benchmark has one; `batch_size` is for GSM8K and ARC, `max_tokens`
+    for GSM8K. Raises `InputError` (unknown name, data that is missing) and `ModelError` (a model that cannot be loaded, reached, or measured in this way).
     """
     chosen = benchmark(name)
     began = time.monotonic()
