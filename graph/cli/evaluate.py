@@ -89,9 +89,10 @@ def evaluate(
     models = _loaded(model)
     asked = {"system": system, "temperature": temperature, "seed": seed}
     elsewhere = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size, "max_tokens": max_tokens}
+    safe = f"answers so far are in {answers}" if answers else "nothing was kept of the evaluation"
     for spec, chat in models.items():
         for name, tasks in sets.items():
-            with at_work("nothing was kept of the evaluation"), console.status(f"{spec} on {name}"):
+            with at_work(safe), console.status(f"{spec} on {name}"):
                 if tasks is None:
                     kept = answers / _plain(f"{name}-{spec}") if answers else None
                     result: EvalResult = _measured(name, spec, notes, folder=kept, **elsewhere)
