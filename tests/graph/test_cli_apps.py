@@ -130,7 +130,7 @@ def measured(monkeypatch):
     """What `measure` is asked; it answers half of it right."""
     asked = []
 
-    def measure(name, model, limit=None, seed=0, folder=None, judge=""):
+    def measure(name, model, limit=None, seed=0, folder=None, judge="", **answering):
         asked.append((name, model, limit, seed, folder, judge))
         values = {"benchmark": name, "model": model, "seed": seed, "temperature": 0.0, "max_tokens": 1}
         marks = {str(number): number < 5 for number in range(10)}
