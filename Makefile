@@ -29,7 +29,7 @@ check: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	eval "$$(PYTHON=$(PYTHON) benchmarks/peers.sh)" && \
-		$(BIN)/python -m benchmarks.run game single peers faults limits kill million
+		$(BIN)/python -m benchmarks.run game single peers peers_64 faults limits kill million
 	$(BIN)/python -m benchmarks.cluster --json runs/benchmarks/cluster.json
 	$(BIN)/python -m benchmarks.local_sampling --json runs/benchmarks/local_sampling.json
 	$(BIN)/python -m benchmarks.dpo

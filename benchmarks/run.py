@@ -1,7 +1,7 @@
 """Runs the benchmarks that need a model server, engines in turn.
 
-    python -m benchmarks.run game single --repeats 3     # names: game single peers faults limits kill million
-    eval "$(benchmarks/peers.sh)"                        # before `peers`, and for curator's line in `single`
+    python -m benchmarks.run game single --repeats 3     # names: game single peers peers_64 faults limits kill million
+    eval "$(benchmarks/peers.sh)"                        # before the peers, and for curator's line in `single`
     python -m benchmarks.run game --repeats 1 --scale 0.1
 
 Every result is a JSON file in --out and a section of the page that `python -m benchmarks.report` makes.
@@ -25,14 +25,14 @@ from benchmarks.report import FOLDER, ROOT, save
 PEERS = ("curator", "data_designer", "distilabel")
 
 
-def peer(name: str, steps: int, tasks: int) -> list[Engine]:
+def peer(name: str, steps: int, tasks: int, *options: str) -> list[Engine]:
     """The peer's program with its own Python; none where NAME_PYTHON is not set."""
     python = os.environ.get(f"{name.upper()}_PYTHON")
     if not python:
         print(f"{name} is left out: {name.upper()}_PYTHON is not set, see benchmarks/peers.sh", file=sys.stderr)
         return []
     title = f"{name.replace('_', '-')}, {'generate' if steps == 1 else 'generate, judge'}"
-    return [Engine(title, f"peer_{name}.py", tasks, ("--steps", str(steps)), python)]
+    return [Engine(title, f"peer_{name}.py", tasks, ("--steps", str(steps), *options), python)]
 
 
 def game(transport: str, tasks: int, *options: str, name: str = "", server: Sequence[str] = ()) -> Engine:
@@ -61,10 +61,15 @@ def peers() -> list[Engine]:
     as_wide = ("--concurrency", "256", "--connections", "256")
     ours = [
         game("ours", 900, *as_wide, name="ours, the whole game"),
-        game("ours", 300, name="ours, the whole game, 64 tasks in flight"),
         replace(single("ours", 5000), name="ours, one call"),
     ]
     return [*ours, *found]
+
+
+def peers_64() -> list[Engine]:
+    """As many tasks in flight on both sides as `game` has."""
+    found = [engine for name in PEERS for engine in peer(name, 2, 1000, "--concurrency", "64")]
+    return [game("ours", 300, name="ours, the whole game"), *found]
 
 
 def faults() -> list[Engine]:
@@ -176,6 +181,13 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         "Peers play what they are made for: one call a row, or generate then judge; ours plays its game. 256 calls in "
         "flight (distilabel: batches of 256, one a step, its steps in processes of their own), "
         "a server that answers in 0.2 s. Each engine's own set-up is part of its rates, imports are not.\n",
+    ),
+    "peers_64": (
+        "Beside other engines, 64 tasks in flight",
+        peers_64,
+        speeds,
+        "As above with 64 tasks in flight on every side (curator: requests; distilabel: batches of 64). Five answers of "
+        "0.2 s in a row let 64 games have 576 answers/s at most.\n",
     ),
     "faults": (
         "A server that fails",
