@@ -20,7 +20,19 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "runs" / "benchmarks"
-ORDER = ("game", "single", "peers", "peers_64", "faults", "limits", "kill", "million", "cluster", "local_sampling", "dpo")
+ORDER = (
+    "game",
+    "single",
+    "peers",
+    "peers_64",
+    "faults",
+    "limits",
+    "kill",
+    "million",
+    "cluster",
+    "local_sampling",
+    "dpo",
+)
 PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "openai", "aiohttp", "uvloop", "pydantic")
 
 HEAD = """\

@@ -165,7 +165,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         "The game over HTTP",
         games,
         speeds,
-        "One round of the whole game (5 samples, select, aggregate, judge, reward: 9 calls, one after another but for the samples), "
+        "One round of the whole game (5 samples and select side by side, then aggregate, judge, reward: 9 calls), "
         "64 tasks in flight, C = 5, a server that answers in 0.2 s. CPU and rates are of the work, without imports.",
     ),
     "single": (
@@ -186,8 +186,8 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         "Beside other engines, 64 tasks in flight",
         peers_64,
         speeds,
-        "As above with 64 tasks in flight on every side (curator: requests; distilabel: batches of 64). Five answers of "
-        "0.2 s in a row let 64 games have 576 answers/s at most.\n",
+        "As above with 64 tasks in flight on every side (curator: requests; distilabel: batches of 64). Four answers of "
+        "0.2 s in a row let 64 games have 720 answers/s at most.\n",
     ),
     "faults": (
         "A server that fails",

@@ -1,8 +1,8 @@
 """The wiring of the game, in the order of Algorithm 1 (arXiv 2504.19276). Read this file first.
 
-    start → select_tools ─┬→ sample ─────────┬→ use_candidate_tools → aggregate → judge → pair → reward ─┬→ end
-                ↑         └→ use_task_tools ─┘                                                           │
-                └──────────────────────────────── update_prompts ←─────────────────── R < τ ─────────────┘
+    start ─┬→ sample ──────────────────────────┬→ use_candidate_tools → aggregate → judge → pair → reward ─┬→ end
+        ↑  └→ select_tools → use_task_tools ───┘                                                           │
+        └──────────────────────────────────── update_prompts ←────────────────────── R < τ ────────────────┘
 
 `build_graph` returns a compiled LangGraph: `ainvoke`, `invoke`, `stream`, a checkpointer and
 `get_graph().draw_mermaid()` work as on any other.
@@ -92,8 +92,9 @@ def wire(
     add("update_prompts", update_prompts(policy))
 
     game.add_edge(START, "start")
-    game.add_edge("start", "select_tools")
-    game.add_edge("select_tools", "sample")
+    for begin in ("start", "update_prompts"):  # neither needs the other: candidates are sampled as tools are chosen
+        game.add_edge(begin, "sample")
+        game.add_edge(begin, "select_tools")
     game.add_edge("select_tools", "use_task_tools")
     game.add_edge(["sample", "use_task_tools"], "use_candidate_tools")
     game.add_edge("use_candidate_tools", "aggregate")
@@ -101,7 +102,6 @@ def wire(
     game.add_edge("judge", "pair")
     game.add_edge("pair", "reward")
     game.add_conditional_edges("reward", _Router(), ["update_prompts", END])
-    game.add_edge("update_prompts", "select_tools")
     return game.compile(checkpointer=knowing_records(checkpointer), name="anyprefer")
 
 

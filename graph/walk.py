@@ -8,7 +8,6 @@ traced play on LangGraph; rows are the same either way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManager
@@ -40,43 +39,41 @@ class Walk:
         self._branches = {name: tuple(branches.values()) for name, branches in wired.branches.items()}
 
     async def play(self, begin: GameState, config: RunnableConfig) -> GameState:
-        """The final state; `config` has what `silent` gave as its callbacks. Nodes that become due together run side
-        by side on the same state. An error of a node is raised as it is."""
+        """The final state; `config` has what `silent` gave as its callbacks. A node starts as soon as those before it
+        have ended, beside whatever else still runs (LangGraph waits for all of a step: tools then follow the slower of
+        selection and sampling). An error of a node is raised as it is, and cancels what runs beside it."""
         token = var_child_runnable_config.set(config)  # models and tools look there for who listens
+        running: dict[asyncio.Task[Any], str] = {}
         try:
-            return await self._play(begin, config)
+            return await self._play(begin, config, running)
         finally:
             var_child_runnable_config.reset(token)
+            for call in running:
+                call.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
-    async def _play(self, begin: GameState, config: RunnableConfig) -> GameState:
+    async def _play(self, begin: GameState, config: RunnableConfig, running: dict[asyncio.Task[Any], str]) -> GameState:
         state, arrived = dict(begin), set[str]()
-        here = self._edges[START]
-        while here:
-            updates = await _together([self._nodes[name].ainvoke(dict(state), config) for name in here])
-            for update in updates:
+        due = self._edges[START]
+        while due or running:
+            calls = [(name, self._nodes[name].ainvoke(dict(state), config)) for name in due]
+            if len(calls) == 1 and not running:
+                ended = [(due[0], await calls[0][1])]
+            else:
+                running.update({asyncio.ensure_future(call): name for name, call in calls})
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                ended = [(running.pop(call), call.result()) for call in [*running] if call.done()]
+            due = []
+            for name, update in ended:
                 state.update(update)
-            arrived.update(here)
-            here = [*dict.fromkeys([name for left in here for name in await self._after(left, state, config)])]
+                arrived.add(name)
+                due += await self._after(name, state, config)
             for starts, end in self._joins:
                 if arrived.issuperset(starts):
                     arrived.difference_update(starts)
-                    here.append(end)
+                    due.append(end)
         return cast("GameState", state)
 
     async def _after(self, name: str, state: dict[str, Any], config: RunnableConfig) -> list[str]:
         chosen = [str(await branch.path.ainvoke(state, config)) for branch in self._branches.get(name, ())]
         return [end for end in (*self._edges[name], *chosen) if end != END]
-
-
-async def _together(calls: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """All results, in order; the first error cancels the rest."""
-    if len(calls) == 1:
-        return [await calls[0]]
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

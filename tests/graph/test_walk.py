@@ -79,19 +79,21 @@ async def test_whoever_listens_hears_of_a_game_on_langgraph(monkeypatch):
     assert {"game", "judge", "reward"} <= {run.name for run in heard.traced_runs}
 
 
-async def test_an_error_ends_what_runs_beside_it():
-    ended = asyncio.Event()
+async def test_tools_run_beside_sampling_and_an_error_ends_them():
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     @tool
     async def endless(task: Task) -> Finding:
         """Looks for ever."""
+        begun.set()
         try:
             await asyncio.sleep(3600)
         finally:
             ended.set()
         return Finding("never")
 
-    def sample(call):
+    async def sample(call):
+        await begun.wait()
         raise RuntimeError("out of order")
 
     row = await play(Scripted(sample=sample, select_tools='["endless"]'), tools=[endless])
