@@ -92,6 +92,7 @@ class Synthesis:
                         one = asyncio.create_task(self._finish(task))
                         one.add_done_callback(finished.put_nowait)
                         playing.add(one)
+                        await asyncio.sleep(0)  # its first calls go out before the next task is prepared
                     if not playing:
                         break
                     one = await finished.get()
