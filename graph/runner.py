@@ -33,6 +33,10 @@ from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Outcome, Row, Task, Usage
 from anyprefer.graph.trace import Tracer, untraced
 
+AT_ONCE = 4
+"""Tasks begun in one turn of the event loop. More: a wide run's first answers are late by all the work of beginning;
+fewer: every answer takes a turn of its own, which costs CPU."""
+
 PLANNED = (BudgetSpent, Enough)
 """Ends a run was asked for."""
 
@@ -92,7 +96,8 @@ class Synthesis:
                         one = asyncio.create_task(self._finish(task))
                         one.add_done_callback(finished.put_nowait)
                         playing.add(one)
-                        await asyncio.sleep(0)  # its first calls go out before the next task is prepared
+                        if len(playing) % AT_ONCE == 0:
+                            await asyncio.sleep(0)  # their first calls go out before the next are prepared
                     if not playing:
                         break
                     one = await finished.get()

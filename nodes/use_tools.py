@@ -23,10 +23,7 @@ def use_task_tools(tools: Sequence[KnowledgeTool]) -> Node:
 
     async def run(state: GameState) -> GameState:
         chosen = [choice for choice in state["selected"] if choice.tool in by_name]
-        found = await asyncio.gather(
-            *(_use(by_name[choice.tool], choice, {"task": state["task"]}) for choice in chosen)
-        )
-        return {"task_knowledge": list(found)}
+        return {"task_knowledge": await _all([(by_name[one.tool], one, {"task": state["task"]}) for one in chosen])}
 
     return run
 
@@ -38,16 +35,24 @@ def use_candidate_tools(tools: Sequence[KnowledgeTool]) -> Node:
     async def run(state: GameState) -> GameState:
         chosen = [choice for choice in state["selected"] if choice.tool in by_name]
         given = {"task": state["task"], "candidates": tuple(state["candidates"])}
-        found = await asyncio.gather(
-            *(
-                _use(by_name[choice.tool], choice, {**given, "candidate": candidate})
-                for candidate in state["candidates"]
-                for choice in chosen
-            )
-        )
-        return {"candidate_knowledge": list(found)}
+        uses = [
+            (by_name[choice.tool], choice, {**given, "candidate": candidate})
+            for candidate in state["candidates"]
+            for choice in chosen
+        ]
+        return {"candidate_knowledge": await _all(uses)}
 
     return run
+
+
+async def _all(uses: Sequence[tuple[KnowledgeTool, Selection, Mapping[str, Any]]]) -> list[Knowledge]:
+    """What came of each use, in order, all at once; quick tools come first, each is done before a task of its own
+    would have begun."""
+    found = {place: await _use(*use) for place, use in enumerate(uses) if use[0].quick}
+    rest = [place for place in range(len(uses)) if place not in found]
+    if rest:
+        found.update(zip(rest, await asyncio.gather(*(_use(*uses[place]) for place in rest)), strict=True))
+    return [found[place] for place in range(len(uses))]
 
 
 async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any]) -> Knowledge:

@@ -127,7 +127,7 @@ class PostedChat(BaseChatOpenAI):
 
     def _settled(self) -> _Static:
         static = self._static
-        if static is None or static.fields != _snapshot(self):
+        if static is None or static.fields != self.__dict__:
             static = self._static = _Static(self)
         return static
 
@@ -191,7 +191,7 @@ def _plain_input(given: LanguageModelInput) -> list[BaseMessage] | None:
 
 
 def _snapshot(model: BaseChatOpenAI) -> dict[str, Any]:
-    """The model's fields, as cheap to compare as to make."""
+    """The model's fields as they are; a change within a dict shows too."""
     return {name: dict(value) if type(value) is dict else value for name, value in model.__dict__.items()}
 
 

@@ -43,8 +43,14 @@ class Traits:
 
 def traits_of(model: BaseChatModel) -> Traits:
     """The traits a model states itself (its `traits` attribute), or what its class shows."""
-    stated = getattr(model, "traits", None)
+    stated = getattr(model, "traits", None) if _states(type(model)) else None
     return stated if isinstance(stated, Traits) else _shown(model)
+
+
+@lru_cache(maxsize=1024)
+def _states(kind: type[BaseChatModel]) -> bool:
+    """Whether the class has `traits`; to find with every call that a model has not takes pydantic long."""
+    return "traits" in kind.model_fields or any("traits" in vars(base) for base in kind.__mro__)
 
 
 def _shown(model: BaseChatModel) -> Traits:
