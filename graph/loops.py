@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 CLEAN_UP_SECONDS = 10
+TURN_SECONDS = 0.5
+"""How long Python sleeps at most before it looks for signals: one that comes just before it falls asleep wakes nobody."""
+
 _loops: list[asyncio.AbstractEventLoop] = []
 _lock = threading.Lock()
 
@@ -28,14 +31,20 @@ def run_blocking(work: Coroutine[Any, Any, T], on_interrupt: Callable[[], None] 
             over.set()
 
     future = asyncio.run_coroutine_threadsafe(watched(), _background_loop())
+
+    def result() -> T:
+        while not (over.wait(TURN_SECONDS) or future.done()):
+            pass
+        return future.result()
+
     try:
         try:
-            return future.result()
+            return result()
         except KeyboardInterrupt:
             if on_interrupt is None:
                 raise
             on_interrupt()
-            return future.result()
+            return result()
     except BaseException:
         if future.cancel():
             over.wait(CLEAN_UP_SECONDS)
