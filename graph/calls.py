@@ -149,6 +149,7 @@ class Account:
         """Per round and role, answers from the ledger counted as when they were made."""
         self._known = dict(known or {})
         self._asked: Counter[str] = Counter()
+        self._open: set[asyncio.Future[None]] = set()
 
     async def answer(
         self,
@@ -167,9 +168,26 @@ class Account:
             choices = unpacked(recorded)
             usage = used(choices, self.calls.prices, model)
         else:
-            choices, usage = await self.calls.make(self.task, key, model, once, role, round)
+            choices, usage = await self._made(key, model, once, role, round)
         self.used[round, role] = self.used.get((round, role), Usage()) + usage
         return choices
+
+    async def _made(
+        self, key: str, model: BaseChatModel, once: Once, role: str, round: int
+    ) -> tuple[list[AIMessage], Usage]:
+        """`Calls.make`. An error, which ends the game, waits for the task's other calls: they are paid for."""
+        back = asyncio.get_running_loop().create_future()
+        self._open.add(back)
+        try:
+            return await self.calls.make(self.task, key, model, once, role, round)
+        except Exception:
+            self._open.discard(back)
+            while self._open:
+                await asyncio.wait([*self._open])
+            raise
+        finally:
+            self._open.discard(back)
+            back.set_result(None)
 
     def knows(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> bool:
         """Whether the next answer to this question was recorded."""

@@ -1,12 +1,13 @@
 """What a run may spend, and what it says it spent."""
 
+import asyncio
 import random
 from collections import Counter
 
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph import Settings, Synthesis, Task, asynth
+from anyprefer.graph import Settings, Synthesis, Task, asynth, game
 from anyprefer.graph.errors import RunStopped, SettingsError
 from anyprefer.graph.models.traits import Traits
 from anyprefer.graph.players import assemble
@@ -40,6 +41,22 @@ async def play(path, model, tasks=TASKS, **values):
     settings = Settings(**given)
     run = Synthesis(settings, path, assemble(settings, target=model, judge=model))
     return run, [row async for row in run.stream(tasks)]
+
+
+@pytest.mark.parametrize("listened", [False, True])
+async def test_a_call_in_flight_is_counted_when_the_one_beside_it_is_refused(tmp_path, monkeypatch, listened):
+    if listened:
+        monkeypatch.setattr(game, "silent", lambda: None)
+
+    async def slowly(call):
+        await asyncio.sleep(0.1)
+        return "[]"
+
+    model = Scripted(sample=slowly, select_tools=slowly)
+    run, rows = await play(tmp_path, model, TASKS[:1], max_calls=1, tools=("calculator",))
+    assert (len(model.calls), rows) == (1, [])
+    assert "the budget of 1 calls is spent" in run.stopped
+    assert sum(used["input_tokens"] + used["output_tokens"] for used in note(tmp_path)["usage"].values()) == CALL
 
 
 @pytest.mark.parametrize("limit", [1, 10, 11, 33])

@@ -53,7 +53,9 @@ def rows(**values):
     model = mixed()
     found = list(synth(TASKS, target=model, judge=model, tools=[known, right], candidates=3, max_rounds=2, **values))
     untimed = [re.sub(r'"seconds":[-.e0-9]+', '"seconds":0', row.model_dump_json()) for row in found]
-    return {row["id"]: row for row in map(json.loads, untimed)}
+    read = {row["id"]: row for row in map(json.loads, untimed)}
+    read["6"]["rounds"] = []  # sampling fails there, and how far tools got by then is a matter of time
+    return read
 
 
 @pytest.mark.parametrize("values", [{}, {"feedback": ("target",)}, {"concurrency": 1}])
