@@ -34,7 +34,8 @@ def reproduce(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME...", help="table4, table5, table6, figure4, figure5, table16, figure7, fluency, or all."
+            metavar="NAME...",
+            help="table2, table4, table5, table6, table16, figure3 to figure7, fluency (held-out perplexity), or all.",
         ),
     ],
     app: App = "natural-language",

@@ -15,7 +15,7 @@ from anyprefer.training.experiments.arms import arm
 from anyprefer.training.experiments.lab import Lab, Outcome
 from anyprefer.training.experiments.results import Results
 from anyprefer.training.experiments.scores import ablation
-from anyprefer.training.experiments.studies import STUDIES, Study
+from anyprefer.training.experiments.studies import MADE_WITH, STUDIES, Study
 from anyprefer.training.iterate import Steps
 
 
@@ -37,14 +37,14 @@ def reproduce(
     watch: Watch | None = None,
     play: bool = True,
 ) -> Path:
-    """The report of the named studies (`STUDIES`); returns the path of its REPORT.md.
+    """The report of the named studies (`STUDIES`, `MADE_WITH`), each once; returns the path of its REPORT.md.
 
     Without `play` it is made from what is complete. Raises `SettingsError` for an unknown name. An arm that fails is a row that says why.
     """
     for name in names:
-        if name not in STUDIES:
-            raise SettingsError(f"unknown table or figure {name!r}; {near(name, STUDIES)}")
-    chosen = [STUDIES[name] for name in names]
+        if name not in STUDIES and name not in MADE_WITH:
+            raise SettingsError(f"unknown table or figure {name!r}; {near(name, [*STUDIES, *MADE_WITH])}")
+    chosen = [STUDIES[name] for name in dict.fromkeys(MADE_WITH.get(name, name) for name in names)]
     results = _played(
         lab, _wanted(chosen, seeds, lab.app.scale(lab.scale).iterations), against or {}, watch or Watch(), play
     )

@@ -49,3 +49,6 @@ STUDIES = {
     "figure7": Study("Quality (Figure 7)", figure7, {"self-rewarding": 1, "anyprefer": 1}),
 }
 """By the name that `anyprefer reproduce` takes."""
+
+MADE_WITH = {"table2": "table5", "figure3": "table6", "figure6": "table16"}
+"""Names of the paper that another study makes beside its own."""

@@ -151,8 +151,9 @@ def test_table4_has_every_arm_differences_and_the_papers_numbers(lab, tmp_path):
 
 
 def test_iterations_reward_and_quality_are_reported(lab):
-    text = reproduce(["table6", "figure4", "figure5", "figure7", "table16"], lab, (0,)).read_text()
+    text = reproduce(["table6", "figure3", "figure4", "figure5", "figure7", "figure6"], lab, (0,)).read_text()
     assert "| iteration 2 |" in text
+    assert text.count("## Table 6: iterations") == 1, "Figure 3 is made with Table 6"
     assert "| mean R |" in text
     assert "satisfaction of the pairs" in text
     assert "| Tools + feedback, all tasks |" in text
@@ -202,6 +203,8 @@ def test_unknown_names_are_refused_with_the_near_one(lab):
         arm("self-rewardin")
     with pytest.raises(SettingsError, match="did you mean 'table4'"):
         reproduce(["tabel4"], lab, (0,))
+    with pytest.raises(SettingsError, match="did you mean 'figure6'"):
+        reproduce(["figure-6"], lab, (0,))
     assert all(name == one.name for name, one in ARMS.items())
 
 
