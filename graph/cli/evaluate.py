@@ -12,7 +12,7 @@ from rich.text import Text
 
 from anyprefer.graph.cli.console import DONE, STOPPED, at_work, out, table
 from anyprefer.graph.cli.synth import Column, columns_of
-from anyprefer.graph.errors import InputError
+from anyprefer.graph.errors import InputError, near
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -133,18 +133,22 @@ def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResu
 def task_set(name: str, limit: int | None, seed: int, columns: dict[str, str]) -> tuple[Sequence[Task], IsCorrect]:
     """The tasks of a family or a file, and the rule that marks them.
 
-    Raises `InputError` for a row that is no task or has no reference: an evaluation leaves none out.
+    Raises `InputError` for what is neither, and for a row that is no task or has no reference: an evaluation leaves none
+    out.
     """
     from itertools import islice
 
     from anyprefer.graph.inputs import BadRow, read_tasks
     from anyprefer.graph.state import as_text
     from anyprefer.tools.reference import agrees
+    from anyprefer.training.benchmarks import BENCHMARKS
     from anyprefer.training.benchmarks.families import TASKS
     from anyprefer.training.families import FAMILIES
 
     if name in FAMILIES:
         return FAMILIES[name].make(limit or TASKS, seed, "heldout"), FAMILIES[name].is_correct
+    if ":" not in name and not Path(name).exists():
+        raise InputError(f"{name} is neither a file nor a benchmark; {near(name, BENCHMARKS)}")
     tasks = []
     for task in islice(read_tasks(name, columns), limit):
         if isinstance(task, BadRow):

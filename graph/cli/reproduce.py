@@ -73,9 +73,8 @@ def reproduce(
     from anyprefer.training.analysis.analyse import named
     from anyprefer.training.experiments.reproduce import reproduce as run
 
-    others = {name: Path(file) for name, file in named(against or ()).items()}
     with at_work(f"finished steps are safe in {to}; the same command goes on"):
-        report = run(wanted, lab, _seeds(seeds), others, _watch(console), play)
+        report = run(wanted, lab, _seeds(seeds), named(against or ()), _watch(console), play)
     console.print(Text.assemble("report: ", (str(report), "bold")), soft_wrap=True)
 
 

@@ -275,3 +275,5 @@ def test_task_sets_leave_nothing_out(tmp_path):
     with pytest.raises(console.InputError, match="no column 'prompt'"):
         task_set(str(file), None, 0, {})
     assert len(task_set("sums", 7, 0, {})[0]) == 7
+    with pytest.raises(console.InputError, match="gsm8 is neither a file nor a benchmark; did you mean 'gsm8k'"):
+        task_set("gsm8", None, 0, {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from anyprefer.graph.folder import read_rows
 from anyprefer.graph.state import Task
 from anyprefer.training.analysis import plots
@@ -11,7 +13,7 @@ from anyprefer.training.analysis.paper import paper
 from anyprefer.training.analysis.quality import DIFFICULTIES, SATISFACTIONS, Rating, by_marks, shares
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table
 from anyprefer.training.analysis.rounds import read_rounds, round_parts
-from anyprefer.training.analysis.samples import Sample, draw, read_samples
+from anyprefer.training.analysis.samples import Sample, draw
 from anyprefer.training.evaluate import wilson
 from anyprefer.training.experiments.lab import Outcome
 from anyprefer.training.experiments.results import Parts, Results, stated
@@ -89,8 +91,7 @@ def figure5(results: Results) -> Parts:
 
 def table16(results: Results) -> Parts:
     """Condition numbers (Table 16) and t-SNE (Figure 6) of Anyprefer's pairs and others."""
-    data = {"Anyprefer": results.samples("anyprefer")}
-    data |= {name: read_samples(path) for name, path in results.against.items()}
+    data: dict[str, Sequence[Sample]] = {"Anyprefer": results.samples("anyprefer"), **results.against}
     if len(data) == 1:
         return [Note("Table 16 and Figure 6 need other pairs to compare with: give --against FILE.")]
     seed = results.outcomes["anyprefer"][0].seed

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from anyprefer.graph.errors import InputError, RunStopped, SettingsError, TrainingError, near
 from anyprefer.training.analysis.report import Note, Report, write_report
+from anyprefer.training.analysis.samples import Sample, read_samples
 from anyprefer.training.applications import Application
 from anyprefer.training.experiments.arms import arm
 from anyprefer.training.experiments.lab import Lab, Outcome
@@ -33,21 +34,22 @@ def reproduce(
     names: Sequence[str],
     lab: Lab,
     seeds: Sequence[int],
-    against: Mapping[str, Path] | None = None,
+    against: Mapping[str, str | Path] | None = None,
     watch: Watch | None = None,
     play: bool = True,
 ) -> Path:
     """The report of the named studies (`STUDIES`, `MADE_WITH`), each once; returns the path of its REPORT.md.
 
-    Without `play` it is made from what is complete. Raises `SettingsError` for an unknown name. An arm that fails is a row that says why.
+    `against` are other pairs by name, as `read_samples` takes them, for Table 16 and Figure 6. Without `play` the report
+    is made from what is complete. An arm that fails is a row that says why. Raises `SettingsError` for an unknown name
+    and `InputError` for other pairs that cannot be read, both before anything is played.
     """
     for name in names:
         if name not in STUDIES and name not in MADE_WITH:
             raise SettingsError(f"unknown table or figure {name!r}; {near(name, [*STUDIES, *MADE_WITH])}")
     chosen = [STUDIES[name] for name in dict.fromkeys(MADE_WITH.get(name, name) for name in names)]
-    results = _played(
-        lab, _wanted(chosen, seeds, lab.app.scale(lab.scale).iterations), against or {}, watch or Watch(), play
-    )
+    others = {name: read_samples(source) for name, source in (against or {}).items()}
+    results = _played(lab, _wanted(chosen, seeds, lab.app.scale(lab.scale).iterations), others, watch or Watch(), play)
     report = Report(", ".join(study.title for study in chosen), _about(lab))
     for study in chosen:
         try:
@@ -77,7 +79,11 @@ def _wanted(studies: Sequence[Study], seeds: Sequence[int], most: int) -> dict[s
 
 
 def _played(
-    lab: Lab, wanted: Mapping[str, tuple[int, Sequence[int]]], against: Mapping[str, Path], watch: Watch, play: bool
+    lab: Lab,
+    wanted: Mapping[str, tuple[int, Sequence[int]]],
+    against: Mapping[str, Sequence[Sample]],
+    watch: Watch,
+    play: bool,
 ) -> Results:
     outcomes: dict[str, list[Outcome]] = {}
     failures: dict[str, str] = {}

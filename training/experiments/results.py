@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from anyprefer.training.analysis.paper import PaperTable
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table
@@ -25,7 +24,7 @@ class Results:
     """By arm, one a seed."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """By arm, why it has no outcome."""
-    against: Mapping[str, Path] = field(default_factory=dict)
+    against: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     """Other pairs by name, for Table 16 and Figure 6."""
 
     @property

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anyprefer.graph.errors import RunFolderError, SettingsError
+from anyprefer.graph.errors import InputError, RunFolderError, SettingsError
 from anyprefer.tools import Finding, registry, tool
 from anyprefer.training.applications import Application
 from anyprefer.training.experiments.arms import ARMS, arm
@@ -205,6 +205,10 @@ def test_unknown_names_are_refused_with_the_near_one(lab):
         reproduce(["tabel4"], lab, (0,))
     with pytest.raises(SettingsError, match="did you mean 'figure6'"):
         reproduce(["figure-6"], lab, (0,))
+    log = Log()
+    with pytest.raises(InputError, match="nowhere"):
+        reproduce(["table16"], lab, (0,), {"others": "nowhere.jsonl"}, watch=log)
+    assert log.rows == [], "a wrong file is found before hours of play"
     assert all(name == one.name for name, one in ARMS.items())
 
 
