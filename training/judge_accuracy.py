@@ -58,13 +58,13 @@ class JudgeAccuracy(BaseModel):
     """Every right answer beside every wrong one of its task."""
     ties: int = Field(ge=0)
     """Pairs with equal scores; each counts half."""
-    accuracy: float
-    """Share of pairs with the right answer above the wrong one, 0..1, chance 0.5; NaN without pairs."""
+    accuracy: float | None
+    """Share of pairs with the right answer above the wrong one, 0..1, chance 0.5; None where no task was scored."""
     interval: tuple[float, float]
     """95% of the accuracy: percentiles of a bootstrap over tasks, since a task's pairs hang together."""
-    top1: float
-    """Share of tasks whose best-scored answer is right, ties shared, 0..1."""
-    top1_chance: float
+    top1: float | None
+    """Share of tasks whose best-scored answer is right, ties shared, 0..1; None where no task was scored."""
+    top1_chance: float | None
     """The same for scores at random: the mean share of right answers."""
     consistency: float | None = None
     """Share of tasks with the same best answers when they are shown in reverse; None for judges that see one at a time."""
@@ -195,7 +195,7 @@ def pair_accuracy(scored: Sequence[Sequence[tuple[float, bool]]], seed: int) -> 
         "n": len(scored),
         "pairs": int(pairs.sum()),
         "ties": sum(one.count(0.5) for one in compared),
-        "accuracy": float(wins.sum() / pairs.sum()) if scored else float("nan"),
+        "accuracy": float(wins.sum() / pairs.sum()) if scored else None,
         "interval": clustered(wins, pairs, seed),
     }
 
@@ -205,8 +205,8 @@ def _counted(verdicts: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
     errors = [verdict["error"] for verdict in verdicts if verdict["error"]]
     return {
         **pair_accuracy(scored, seed),
-        "top1": _mean([_right_among_best(scores) for scores in scored]),
-        "top1_chance": _mean([len(_of(scores, True)) / len(scores) for scores in scored]),
+        "top1": _mean([_right_among_best(scores) for scores in scored]) if scored else None,
+        "top1_chance": _mean([len(_of(scores, True)) / len(scores) for scores in scored]) if scored else None,
         "unscored": len(errors),
         "first_error": errors[0] if errors else "",
     }
@@ -222,7 +222,7 @@ def _right_among_best(scores: Sequence[tuple[float, bool]]) -> float:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+    return float(np.mean(values))
 
 
 def clustered(wins: Any, pairs: Any, seed: int) -> tuple[float, float]:

@@ -88,7 +88,7 @@ def _measured(gold: list[Gold], settings: Settings, home: Path, both_orders: boo
 
     with progress(out(), None) as on_row:
         result = judge_accuracy(gold, settings, home, both_orders=both_orders, on_row=on_row)
-    text = json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    text = json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
     (home / "result.json").write_text(text + "\n", encoding="utf-8")
     return result
 
@@ -103,16 +103,20 @@ def _show(results: list[JudgeAccuracy]) -> None:
             ", ".join(result.tools) or "none",
             str(result.n),
             str(result.pairs),
-            f"{result.accuracy:.1%}",
+            _share(result.accuracy),
             f"{low:.1%} to {high:.1%}",
             str(result.ties),
-            f"{result.top1:.1%}",
-            f"{result.top1_chance:.1%}",
-            "" if result.consistency is None else f"{result.consistency:.1%}",
+            _share(result.top1),
+            _share(result.top1_chance),
+            "" if result.consistency is None else _share(result.consistency),
             str(result.unscored),
             f"{result.seconds:.0f}",
         )
     out().print(shown)
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1%}"
 
 
 def _plain(name: str) -> str:

@@ -238,6 +238,10 @@ def test_judge_eval_says_what_was_not_scored(model):
     assert result.exit_code == 1
     assert "unscored by evidence" in result.stdout
     assert "no tool took a side" in result.stdout
+    assert "nan" not in result.stdout
+    [file] = Path("eval").glob("*/result.json")
+    kept = json.loads(file.read_text())
+    assert (kept["n"], kept["accuracy"], kept["top1"], kept["top1_chance"]) == (0, None, None, None)
 
 
 def test_judge_eval_refuses_what_it_cannot_judge(model):
