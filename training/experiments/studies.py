@@ -36,10 +36,7 @@ STUDIES = {
         one_seed=("self-rewarding-gold", "meta-rewarding"),
     ),
     "table5": Study(
-        "Tools and feedback (Tables 2 and 5)",
-        table5,
-        {"no-tools": 1, "tools": 1, "anyprefer": 1, "every-task": 1},
-        one_seed=("every-task",),
+        "Tools and feedback (Tables 2 and 5)", table5, {"no-tools": 1, "tools": 1, "anyprefer": 1, "every-task": 1}
     ),
     "table6": Study("Iterations (Table 6, Figure 3)", table6, {"anyprefer": ALL}),
     "figure4": Study("The judge (Figure 4)", figure4, {"self-rewarding": 1, "anyprefer": 1}),
