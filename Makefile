@@ -2,6 +2,7 @@
 # make test   all tests, the slow ones with a real model too
 # make check  ruff, and mypy on an installed copy
 # make bench  measures the engine, beside its peers too, and writes docs/benchmarks.md; takes hours
+# make results  plays everything that docs/results.md reports, into runs/results; takes hours, goes on where it was
 #
 # Each sets everything up from nothing in .venv. Another Python or torch build:
 #   make demo PYTHON=python3.12 TORCH="torch==2.13.0 --index-url URL-OF-YOUR-TORCH-BUILD"
@@ -11,7 +12,7 @@ TORCH ?= torch
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench results clean
 
 demo: $(VENV)/.ready
 	$(BIN)/anyprefer demo
@@ -34,6 +35,31 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.local_sampling --json runs/benchmarks/local_sampling.json
 	$(BIN)/python -m benchmarks.dpo
 	$(BIN)/python -m benchmarks.report runs/benchmarks --out docs/benchmarks.md
+
+# small: make results SEEDS=0 SIZE="--tasks 3 --heldout 6" ARC=8 GSM8K=8 JUDGED=4
+RESULTS ?= runs/results
+SEEDS ?= 0,1,2
+SIZE ?=
+ARC ?= 500
+GSM8K ?= 600
+JUDGED ?= 100
+AFTER = $(RESULTS)/reproduce/anyprefer/seed-$(firstword $(subst $(comma), ,$(SEEDS)))/iteration-3/adapter
+SOLUTIONS = $(ANYPREFER_DATA)/gsm8k/example_model_solutions_first_600.jsonl
+comma := ,
+
+results: $(VENV)/.ready
+	$(if $(ANYPREFER_DATA),,$(error set ANYPREFER_DATA to the folder of data sets that docs/results.md names))
+	$(BIN)/anyprefer reproduce all --seeds $(SEEDS) $(SIZE) --out $(RESULTS)/reproduce \
+		--against $(ANYPREFER_DATA)/hh_rlhf/harmless_base_test.jsonl --against $(ANYPREFER_DATA)/dpo_demo/pairs.jsonl
+	$(BIN)/anyprefer evaluate arc_easy arc_challenge --limit $(ARC) --answers $(RESULTS)/answers \
+		--model smollm2 --model hf:$(AFTER)
+	$(BIN)/anyprefer evaluate gsm8k --limit $(GSM8K) --max-tokens 256 --batch-size 48 --answers $(RESULTS)/answers \
+		--model smollm2 --model hf:$(AFTER)
+	$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge evidence --tools calculator --out $(RESULTS)/judges
+	$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge smollm2 --judge-form expected --tools "" --limit $(JUDGED) \
+		--concurrency 8 --out $(RESULTS)/judges
+	$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge smollm2 --judge-form expected --tools calculator \
+		--limit $(JUDGED) --concurrency 8 --out $(RESULTS)/judges
 
 # torch first: left to the other packages' ranges it brings its newest build and gigabytes of CUDA
 $(VENV)/.ready: pyproject.toml constraints.txt
