@@ -9,9 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-FOLDERS = ("graph", "nodes", "tools", "training")
+FOLDERS = ("public", "graph", "nodes", "tools", "training")
 SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "runs")
+
+
+def installed(path: Path) -> str:
+    """Where a file or folder of the checkout goes: `public` is the package itself."""
+    inner = path.parts[1:] if path.parts[0] == "public" else path.parts
+    return "/".join(("anyprefer", *inner))
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +35,16 @@ def wheel(tmp_path_factory):
 
 def test_the_list_of_packages_is_the_folders_with_code():
     folders = {path.parent.relative_to(ROOT) for path in SOURCES}
-    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(
-        "anyprefer." + ".".join(folder.parts) for folder in folders
-    )
-    assert PROJECT["tool"]["setuptools"]["package-dir"] == {f"anyprefer.{folder}": folder for folder in FOLDERS}
+    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(installed(f).replace("/", ".") for f in folders)
+    mapped = {installed(Path(folder)).replace("/", "."): folder for folder in FOLDERS}
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == mapped
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel):
     names = {name for name in wheel.namelist() if not name.startswith("anyprefer-")}
     kept = {".py", ".txt", ".jsonl", ".toml", ".yaml", ".typed"}
     there = {
-        f"anyprefer/{path.relative_to(ROOT)}"
+        installed(path.relative_to(ROOT))
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*")
         if path.suffix in kept and "__pycache__" not in path.parts
