@@ -203,11 +203,22 @@ def test_an_adapter_without_a_base_is_named(tmp_path):
         adapter_base(str(tmp_path))
 
 
-def test_cpu_without_bf16_gets_float32(monkeypatch):
+@pytest.mark.parametrize(("can", "dtype"), [({}, "float32"), ({"avx512_bf16": True}, "bfloat16")])
+def test_the_default_dtype_is_what_the_cpu_multiplies(monkeypatch, can, dtype):
     import torch
 
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
-    assert default_dtype("cpu") == "float32"
+    monkeypatch.delenv("ANYPREFER_DTYPE", raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can, raising=False)
+    assert default_dtype("cpu") == dtype
+
+
+def test_the_default_dtype_can_be_forced(monkeypatch, tiny):
+    monkeypatch.setenv("ANYPREFER_DTYPE", "float16")
+    assert {default_dtype("cpu"), default_dtype("cuda")} == {"float16"}
+    assert str(load_weights(str(tiny), device="cpu").model.dtype) == "torch.float16"
+    monkeypatch.setenv("ANYPREFER_DTYPE", "float8")
+    with pytest.raises(ModelSetupError, match="ANYPREFER_DTYPE is 'float8'; choose one of float32"):
+        default_dtype("cpu")
 
 
 def test_the_worker_passes_on_what_went_wrong():

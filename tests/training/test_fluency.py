@@ -18,9 +18,10 @@ TEXTS = [
 ]
 
 
-def test_it_is_transformers_loss_text_by_text(tiny):
+def test_it_is_transformers_loss_text_by_text(tiny, monkeypatch):
+    monkeypatch.setenv("ANYPREFER_DTYPE", "float32")
     found = fluency(f"hf:{tiny}", TEXTS, system="Be kind.")
-    weights = load_weights(str(tiny), dtype="float32")
+    weights = load_weights(str(tiny))
     for task, nats, tokens in zip(TEXTS, found.nats, found.tokens, strict=True):
         chat = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": task.prompt}]
         prompt = weights.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)

@@ -16,7 +16,9 @@ from anyprefer.training.iterate import Iteration, Plan, Steps, iterate
 from anyprefer.training.settings import iterate_settings, train_settings
 
 TASKS = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
-TRAINING = train_settings("embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3)
+TRAINING = train_settings(
+    "embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3, dtype="float32"
+)
 
 
 def result(correct, n=100):
