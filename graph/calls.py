@@ -224,7 +224,7 @@ def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> 
     return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(model, read, written))
 
 
-_KEPT = ("content", "tool_calls", "invalid_tool_calls", "usage_metadata", "response_metadata")
+_KEPT = ("content", "tool_calls", "invalid_tool_calls", "usage_metadata", "response_metadata", "additional_kwargs")
 
 
 def packed(choices: Sequence[AIMessage]) -> bytes:

@@ -5,11 +5,12 @@ What is not common is left to LangChain's own converters; see `openai_chat.py`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai.chat_models.base import _create_usage_metadata
 
@@ -23,6 +24,8 @@ SPOKEN = {
 
 _ROLES: dict[type[BaseMessage], str] = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant"}
 _PARTS = ("text", "image_url")
+_BESIDE = ("reasoning_content", "reasoning", "function_call", "audio")
+"""What may stand beside a message's content; kept where it says something."""
 
 
 def common(message: BaseMessage) -> bool:
@@ -57,17 +60,18 @@ def chat_result(answer: dict[str, Any], model: str, shaped: bool) -> ChatResult:
     """The answer as LangChain's ChatOpenAI gives it: a generation per choice. `shaped`: a response_format was sent."""
     usage = _usage(answer)
     generations = [_generation(choice, usage) for choice in answer["choices"]]
-    _note_refusal(generations[0].message, answer, shaped)
+    if shaped:
+        generations[0].message.additional_kwargs["parsed"] = None
     return ChatResult.model_construct(generations=generations, llm_output=_about(answer, model))
 
 
 def chat_message(answer: dict[str, Any], model: str, shaped: bool) -> AIMessage:
     """The first choice as LangChain's `ainvoke` gives it."""
-    first = answer["choices"][0]
-    message = _message(first["message"], _usage(answer))
-    _note_refusal(message, answer, shaped)
-    about = _about(answer, model) if len(answer["choices"]) == 1 else {}
-    message.response_metadata = {**about, **_ending(first)}
+    message = _message(answer["choices"][0], _usage(answer))
+    if shaped:
+        message.additional_kwargs["parsed"] = None
+    if len(answer["choices"]) == 1:
+        message.response_metadata = {**_about(answer, model), **message.response_metadata}
     return message
 
 
@@ -89,46 +93,65 @@ def _about(answer: dict[str, Any], model: str) -> dict[str, Any]:
     return about
 
 
-def _note_refusal(message: BaseMessage, answer: dict[str, Any], shaped: bool) -> None:
-    message.additional_kwargs["refusal"] = answer["choices"][0]["message"].get("refusal")
-    if shaped:
-        message.additional_kwargs["parsed"] = None
-
-
 def _ending(choice: dict[str, Any]) -> dict[str, Any]:
     return {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
 
 
-def _generation(choice: dict[str, Any], usage: Any) -> ChatGeneration:
-    message = _message(choice["message"], usage)
+def _generation(choice: Any, usage: Any) -> ChatGeneration:
+    message = _message(choice, usage)
     text = message.content if isinstance(message.content, str) else str(message.text)
-    return ChatGeneration.model_construct(text=text, message=message, generation_info=_ending(choice))
+    return ChatGeneration.model_construct(text=text, message=message, generation_info=message.response_metadata)
 
 
-def _message(said: dict[str, Any], usage: Any) -> AIMessage:
+def _message(choice: Any, usage: Any) -> AIMessage:
+    """A choice as a message with how it ended, what it refused and what it thought. One that a filter emptied may
+    have no message at all, and is an empty answer."""
+    choice = choice if isinstance(choice, dict) else {}
+    said = choice.get("message")
+    said = said if isinstance(said, dict) else {"content": choice.get("text")}
     content, calls = said.get("content") or "", said.get("tool_calls")
-    if calls or not isinstance(content, str) or said.get("function_call") or said.get("audio"):
-        valid, invalid = _tool_calls(calls or [])
-        kept = {key: said[key] for key in ("function_call", "audio") if said.get(key)}
-        return AIMessage(
-            content, tool_calls=valid, invalid_tool_calls=invalid, usage_metadata=usage, additional_kwargs=kept
-        )
+    kept = {"refusal": said.get("refusal")}
+    kept.update((name, said[name]) for name in _BESIDE if said.get(name))
+    if calls or not isinstance(content, str) or len(kept) > 1:
+        valid, invalid = _tool_calls(calls)
+        content = content if isinstance(content, str | list) else str(content)
+        about = {"additional_kwargs": kept, "response_metadata": _ending(choice)}
+        return AIMessage(content, tool_calls=valid, invalid_tool_calls=invalid, usage_metadata=usage, **about)
     # Text alone needs no validation, which would cost more than all else in this file.
     return AIMessage.model_construct(
         content=content,
         usage_metadata=usage,
-        additional_kwargs={},
-        response_metadata={},
+        additional_kwargs=kept,
+        response_metadata=_ending(choice),
         tool_calls=[],
         invalid_tool_calls=[],
     )
 
 
-def _tool_calls(calls: Sequence[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+def _tool_calls(calls: Any) -> tuple[list[Any], list[Any]]:
+    """(calls that can be made, calls that cannot be read)."""
     valid, invalid = [], []
-    for call in calls:
-        try:
-            valid.append(parse_tool_call(call, return_id=True))
-        except Exception as error:
-            invalid.append(make_invalid_tool_call(call, str(error)))
+    for call in calls if isinstance(calls, list) else []:
+        made = call.get("function") if isinstance(call, dict) else None
+        name, given = (made.get("name"), made.get("arguments")) if isinstance(made, dict) else (None, call)
+        key, arguments = call.get("id") if isinstance(call, dict) else None, _arguments(given)
+        key = key if isinstance(key, str) else None
+        if isinstance(name, str) and name and arguments is not None:
+            valid.append(tool_call(name=name, args=arguments, id=key))
+        else:
+            text = given if isinstance(given, str) else json.dumps(given)
+            invalid.append(invalid_tool_call(name=str(name or ""), args=text, id=key, error="not a JSON object"))
     return valid, invalid
+
+
+def _arguments(given: Any) -> dict[str, Any] | None:
+    """A call's arguments: JSON text as the protocol has it, an object (TGI), JSON of JSON text; None for what is no
+    object. Nothing at all is no argument."""
+    for _ in range(3):
+        if not isinstance(given, str):
+            break
+        try:
+            given = json.loads(given) if given.strip() else {}
+        except (ValueError, RecursionError):
+            return None
+    return given if isinstance(given, dict) else {} if given is None else None

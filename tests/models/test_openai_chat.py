@@ -1,6 +1,7 @@
 """Our chat model against LangChain's own, on the same server and the same calls."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,9 @@ from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import BaseModel
 
+from anyprefer.graph.calls import packed, unpacked
 from anyprefer.graph.loops import run_blocking
+from anyprefer.graph.models.answer import Answer, read_answer
 from anyprefer.graph.models.openai_chat import CompatibleChat, OpenAIChat
 from tests.loopback import Loopback, completion
 
@@ -93,7 +96,7 @@ def seen(message):
     return {
         "content": message.content,
         "tool_calls": message.tool_calls,
-        "invalid_tool_calls": message.invalid_tool_calls,
+        "invalid_tool_calls": [{**call, "error": ""} for call in message.invalid_tool_calls],
         "usage_metadata": message.usage_metadata,
         "additional_kwargs": message.additional_kwargs,
         **{
@@ -123,6 +126,65 @@ async def test_requests_are_langchains(server, pair, case):
 async def test_answers_are_langchains(server, case):
     server.answer = lambda asked, count: ANSWERS[case]
     await check_same(PAIRS[0], server, HELLO)
+
+
+THOUGHT = {"reasoning_content": "Hm.", "refusal": None}
+ENDINGS = {
+    "thoughts": {"finish_reason": "length", "message": {"role": "assistant", "content": None, **THOUGHT}},
+    "a refusal": {"finish_reason": "stop", "message": {"role": "assistant", "content": None, "refusal": "No."}},
+    "no message": {"finish_reason": "content_filter"},
+    "null": {"finish_reason": "error", "message": None},
+    "whole": {"finish_reason": "stop", "message": {"role": "assistant", "content": "Hi.", "reasoning": "Hm."}},
+}
+READ = {
+    "thoughts": Answer("", "length", thoughts="Hm."),
+    "a refusal": Answer("", "stop", refusal="No."),
+    "no message": Answer("", "filter"),
+    "null": Answer("", "error"),
+    "whole": Answer("Hi.", "stop", thoughts="Hm."),
+}
+
+
+@pytest.mark.parametrize("listeners", [0, 1], ids=["alone", "traced"])
+async def test_every_choice_says_how_it_ended_what_it_refused_and_thought(server, listeners):
+    choices = [{"index": n, **choice} for n, choice in enumerate(ENDINGS.values())]
+    server.answer = lambda asked, count: {**completion("Hi."), "choices": choices}
+    config = {"callbacks": [Listener() for _ in range(listeners)]}
+    messages = await made(OpenAIChat, server).achoices(HELLO, config, n=len(choices))
+    for kept in (messages, unpacked(packed(messages))):
+        assert dict(zip(ENDINGS, map(read_answer, kept), strict=True)) == READ
+    for case, choice in ENDINGS.items():
+        server.answer = lambda asked, count, choice=choice: {**completion("Hi."), "choices": [choice]}
+        message = await made(OpenAIChat, server).ainvoke(HELLO, config)
+        assert read_answer(unpacked(packed([message]))[0]) == READ[case]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"at": "it"}, {"at": "it"}),
+        (json.dumps(json.dumps({"at": "it"})), {"at": "it"}),
+        ("", {}),
+        (None, {}),
+        ({}, {}),
+        ("{'at': 'it'}", None),
+        ('{"at": "i', None),
+        ("[1]", None),
+        (7, None),
+    ],
+)
+async def test_tool_arguments_are_read_as_servers_write_them(server, given, read):
+    server.answer = lambda asked, count: called(given)
+    message = await made(OpenAIChat, server).ainvoke(HELLO)
+    assert [call["args"] for call in message.tool_calls] == ([] if read is None else [read])
+    assert len(message.invalid_tool_calls) == (read is None)
+
+
+@pytest.mark.parametrize("call", [None, "look", {}, {"function": None}, {"function": {"name": None}}, {"function": {}}])
+async def test_a_tool_call_of_no_known_form_is_kept_as_one_that_cannot_be_read(server, call):
+    server.answer = lambda asked, count: completion(None, tool_calls=[call])
+    message = await made(OpenAIChat, server).ainvoke(HELLO)
+    assert (message.tool_calls, len(message.invalid_tool_calls)) == ([], 1)
 
 
 async def test_the_schema_of_a_class_is_left_to_langchain(server):
