@@ -266,8 +266,7 @@ def judge_pair_row(row: Row) -> dict[str, Any] | None:
 
 def row_messages(task: Task) -> list[Message]:
     """The task as the `prompt` column of a training row: x itself, whatever p_t became (§2.5)."""
-    head: list[Message] = [{"role": "system", "content": task.system}] if task.system else []
-    return [*head, {"role": "user", "content": task.prompt}]
+    return task.messages()
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

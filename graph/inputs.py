@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from anyprefer.graph.conversation import normal
 from anyprefer.graph.data import PREFIX, data_file
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.state import Task
@@ -116,7 +117,13 @@ def _task(where: str, row: Any, number: int, columns: Mapping[str, str]) -> Task
         if None in values.values() or "" in values.values():
             values = {field: value for field, value in values.items() if value not in (None, "")}
         values["id"] = identifier
-        if not isinstance(values.get("prompt"), str) or not values["prompt"].strip():
+        if isinstance(values.get("prompt"), list):
+            values |= normal(values["prompt"], values.get("system"), values.get("images", ()))
+        if (
+            not isinstance(values.get("prompt"), str | tuple)
+            or not values["prompt"]
+            or not str(values["prompt"]).strip()
+        ):
             raise InputError(f"column {prompt_column!r} is empty or no text; give the row a prompt")
         if others:
             values["meta"] = {**values.get("meta", {}), **plain(others)}

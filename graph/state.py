@@ -6,41 +6,22 @@ a task may carry images and a start state, a tool may return boxes or masks. All
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic needs this one for a schema on Python 3.11
+
+from anyprefer.graph.conversation import Message as Message
+from anyprefer.graph.task import Record
+from anyprefer.graph.task import Task as Task
+from anyprefer.graph.values import as_text as as_text
+from anyprefer.graph.values import derive_seed as derive_seed
+from anyprefer.graph.values import stable_hash as stable_hash
 
 Outcome = Literal["accepted", "rejected", "failed"]
-Message = dict[str, Any]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Task(_Record):
-    """x, one input of the game (§2.1)."""
-
-    id: str
-    """Unique in a run. Rows without one are numbered."""
-    prompt: str
-    """What the target is asked. Also the start of p_t (§2.2: p_t is initialised with x)."""
-    system: str | None = None
-    """System message of the target, or None for the chat template's own."""
-    images: tuple[str, ...] = ()
-    """Paths, http(s) URLs or data: URLs, shown to every model that sees the task."""
-    reference: Any = None
-    """Gold answer where there is one. Read by `reference_chosen` and the `reference` tool alone."""
-    start: Any = None
-    """Seeded start state for targets that act in a simulator; any JSON value."""
-    meta: dict[str, Any] = Field(default_factory=dict)
-    """The row's other columns, carried through untouched."""
-
-
-class Candidate(_Record):
+class Candidate(Record):
     """y_c, one sample of the target."""
 
     index: int
@@ -56,7 +37,7 @@ class Candidate(_Record):
         return as_text(self.content)
 
 
-class Knowledge(_Record):
+class Knowledge(Record):
     """q_i, what one tool returned about the task (`candidate` is None) or about one candidate."""
 
     tool: str
@@ -76,7 +57,7 @@ class Knowledge(_Record):
     seconds: float = Field(default=0.0, ge=0)
 
 
-class JudgmentPair(_Record):
+class JudgmentPair(Record):
     """Two different judgments of one candidate, the better one first: what a judge can be trained on (arXiv 2407.19594)."""
 
     prompt: tuple[Message, ...]
@@ -87,7 +68,7 @@ class JudgmentPair(_Record):
     """Difference of their shares of won comparisons."""
 
 
-class Judgment(_Record):
+class Judgment(Record):
     """The judge's verdict on one candidate (§2.2, Appendix D.1)."""
 
     candidate: int
@@ -100,14 +81,14 @@ class Judgment(_Record):
     """From a meta judge, on one candidate a round: the judgment that counted beside the worst one."""
 
 
-class Selection(_Record):
+class Selection(Record):
     """One tool of S, chosen by the judge, with the arguments it wants passed (§2.2)."""
 
     tool: str
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class Reward(_Record):
+class Reward(Record):
     """R(y+, y-), the surrogate reward of a pair (§2.3, Appendix D.2)."""
 
     score: float = Field(ge=1, le=10)
@@ -116,7 +97,7 @@ class Reward(_Record):
     """Why; the textual gradient of Eq. 2."""
 
 
-class PreferencePair(_Record):
+class PreferencePair(Record):
     """(y+, y-), formed from one round's ranking."""
 
     chosen: Any
@@ -138,7 +119,7 @@ class PreferencePair(_Record):
         return self.chosen_score - self.rejected_score
 
 
-class Prompts(_Record):
+class Prompts(Record):
     """The players' parameters in one round: p_t, p_j, and the tools' instructions (§2.1, §2.4)."""
 
     target: str
@@ -153,10 +134,10 @@ class Prompts(_Record):
         return stable_hash(self.model_dump(exclude=None if self.shared else {"shared"}))[:12]
 
     def asked(self, task: Task) -> str:
-        """What the target is asked; x is data and stays as it is."""
+        """What the last user turn asks the target; x is data and stays as it is."""
         if not self.shared:
             return self.target
-        return f"{self.target}\n\n{task.prompt}" if self.target else task.prompt
+        return f"{self.target}\n\n{task.question}" if self.target else task.question
 
     def of(self, name: str) -> str:
         """The prompt of `target`, `judge` or `tools.NAME`."""
@@ -169,7 +150,7 @@ class Prompts(_Record):
         return self.model_copy(update={name: text})
 
 
-class Update(_Record):
+class Update(Record):
     """What TextGrad did to one prompt after a round."""
 
     prompt: str
@@ -179,7 +160,7 @@ class Update(_Record):
     """Why the old prompt was kept, when it was."""
 
 
-class Usage(_Record):
+class Usage(Record):
     """What model calls took."""
 
     calls: int = 0
@@ -198,7 +179,7 @@ class Usage(_Record):
         )
 
 
-class Round(_Record):
+class Round(Record):
     """Everything one pass through the game left behind."""
 
     number: int = Field(ge=1)
@@ -221,7 +202,7 @@ class Round(_Record):
     """Model calls, tokens and cost per role; empty where no run counted them."""
 
 
-class Row(_Record):
+class Row(Record):
     """How one task ended, with everything that led there. Every input row ends as exactly one."""
 
     id: str
@@ -280,21 +261,3 @@ FRESH: GameState = {
     "reward": None,
 }
 """The current round's keys before it begins."""
-
-
-def as_text(content: Any) -> str:
-    """Text as it is, any other JSON value as JSON. Raises `TypeError` or `ValueError` for what has no JSON form."""
-    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, allow_nan=False)
-
-
-def stable_hash(value: Any) -> str:
-    """sha256 over canonical JSON, the same in every process and on every machine."""
-    return hashlib.sha256(orjson.dumps(value, default=str, option=_CANONICAL)).hexdigest()
-
-
-_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-
-
-def derive_seed(*parts: object) -> int:
-    """A seed in 0..2**31-1 that depends on every part and on nothing else."""
-    return int(stable_hash([str(part) for part in parts])[:12], 16) % 2**31

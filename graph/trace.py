@@ -63,7 +63,7 @@ class Tracer:
         Outcome and R are put on it while it is open, since that costs no look-up.
         """
         with self._mlflow.start_span(f"task {task.id}", span_type="AGENT") as span:
-            span.set_inputs({"prompt": task.prompt})
+            span.set_inputs({"prompt": task.text})
 
             def finish(row: Row) -> None:
                 span.set_outputs({"outcome": row.outcome, "reason": row.reason})

@@ -31,7 +31,7 @@ async def consolidate(model: BaseChatModel, state: GameState, settings: Settings
         prompts.text("aggregate"),
         knowledge=all_knowledge(state),
         previous=_previous(state),
-        query=task.prompt,
+        query=task.text,
         answers=prompts.numbered([candidate.text for candidate in state["candidates"]]),
     )
     answer = await call(

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
 
+from anyprefer.graph import conversation
 from anyprefer.graph.calls import current_account
 from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
 from anyprefer.graph.models import accepted_settings, redact, who_and_where
 from anyprefer.graph.models.openai_chat import PostedChat
-from anyprefer.graph.state import Task, derive_seed
+from anyprefer.graph.state import Message, Task, derive_seed
 
 T = TypeVar("T")
 _Make = Callable[[list[Any], RunnableConfig], Awaitable[list[AIMessage]]]
@@ -142,5 +143,15 @@ def image_url(image: str) -> str:
 
 
 def task_messages(task: Task, prompt: str) -> list[Any]:
-    """What the target is shown: the task's system message if any, then p_t with the task's images."""
-    return [*([system(task.system)] if task.system else []), user(prompt, task.images)]
+    """What the target is shown: the task's system message if any, what was said before, then p_t; images where they
+    belong (`Task.messages`)."""
+    if isinstance(task.prompt, str):
+        return [*([system(task.system)] if task.system else []), user(prompt, task.images)]
+    urls = [image_url(image) for image in task.images]
+    return [_langchain(message) for message in conversation.with_images(task.messages(prompt), urls)]
+
+
+def _langchain(message: Message) -> BaseMessage:
+    if message["role"] == "tool":  # LangChain's class wants an id, which many data sets leave out
+        message = {"tool_call_id": "", **message}
+    return convert_to_messages([message])[0]

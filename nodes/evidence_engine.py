@@ -39,7 +39,7 @@ class EvidenceEngine:
         if not (known or form):
             return old, "the tools found nothing that would help the target"
         new = texts.fill(
-            texts.text("evidence_hint"), query=task.prompt, known=f"What is known: {known}" if known else "", form=form
+            texts.text("evidence_hint"), query=task.text, known=f"What is known: {known}" if known else "", form=form
         )
         return (new, "") if new != old else (old, "the rewrite is the same text")
 

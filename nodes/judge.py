@@ -84,7 +84,7 @@ class ChatJudge(ModelJudge):
             prompts.text("judge"),
             examples=self.settings.examples,
             context=f"Context:\n{state['context']}" if state["context"] else "",
-            query=task.prompt,
+            query=task.text,
             answers=prompts.numbered([candidates[index].text for index in order]),
             count=str(count),
         )

@@ -51,7 +51,7 @@ class PointwiseJudge(ModelJudge):
             prompts.text(self.prompt),
             examples=self.settings.examples,
             context=f"Context:\n{context}" if context else "",
-            query=state["task"].prompt,
+            query=state["task"].text,
             number=str(candidate.index + 1),
             answer=candidate.text,
         )
@@ -106,7 +106,7 @@ class ExpectedJudge(ModelJudge):
             prompts.text("expected"),
             examples=self.settings.examples,
             context=f"Context:\n{knowledge_lines(about)}" if about else "",
-            query=task.prompt,
+            query=task.text,
             answer=candidate.text,
         )
         messages = [system(state["prompts"].judge), user(body, task.images)]

@@ -112,7 +112,7 @@ class MetaJudge(PointwiseJudge):
     async def _compare(self, state: GameState, candidate: Candidate, first: str, second: str) -> dict[str, float]:
         body = prompts.fill(
             prompts.text("meta_judge"),
-            query=state["task"].prompt,
+            query=state["task"].text,
             answer=candidate.text,
             first=first,
             second=second,

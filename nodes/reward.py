@@ -102,7 +102,7 @@ class ChatReward:
             prompts.text("reward"),
             examples=settings.examples,
             context=f"Context:\n{state['context']}" if state["context"] else "",
-            query=task.prompt,
+            query=task.text,
             positive=as_text(pair.chosen),
             negative=as_text(pair.rejected),
         )

@@ -133,7 +133,7 @@ def _messages(state: GameState, tools: Sequence[BaseTool], form: str) -> list[An
         prompts.text("select_tools"),
         tools="\n".join(lines),
         feedback=f"Feedback on the previous round: {last}" if last else "",
-        query=task.prompt,
+        query=task.text,
         form=form,
     )
     return [system(state["prompts"].judge), user(body, task.images)]

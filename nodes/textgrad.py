@@ -88,7 +88,7 @@ def feedback_text(task: Task, played: Round) -> str:
     pair = played.pair
     return texts.fill(
         texts.text("feedback"),
-        query=task.prompt,
+        query=task.text,
         positive=f"Positive response: {as_text(pair.chosen)}" if pair else "",
         negative=f"Negative response: {as_text(pair.rejected)}" if pair else "",
         score=f"{played.reward.score:g}/10" if played.reward else "none, no pair could be formed",

@@ -43,8 +43,8 @@ class TaskPrompts:
         self._opening = opening(tools, settings)
 
     def first(self, task: Task) -> Prompts:
-        """The opening prompts, with x as p_t."""
-        return self._opening.put("target", task.prompt)
+        """The opening prompts, with x (of a conversation: its last user turn) as p_t."""
+        return self._opening.put("target", task.question)
 
     async def then(self, task: Task, closed: Round) -> tuple[Prompts, list[Update]]:
         """The round's prompts, rewritten from its feedback."""

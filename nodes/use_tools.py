@@ -65,7 +65,7 @@ async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any])
     }
     arguments = dict(choice.arguments)
     if "query" in tool.args and not arguments.get("query"):
-        arguments["query"] = given["task"].prompt
+        arguments["query"] = given["task"].text
     injected = {name: given[name] for name in tool.wants}
     begun = time.perf_counter()
     try:

@@ -24,7 +24,7 @@ _LONGEST_PROMPT = 20_000
 @tool(quick=True)
 def answer_form(task: Task, candidate: Candidate) -> Finding:
     """Checks whether an answer keeps the form the question asks for, such as a number only, one word or a name only."""
-    prompt = task.prompt[-_LONGEST_PROMPT:]
+    prompt = task.question[-_LONGEST_PROMPT:]
     asked = _ASKED.search(prompt)
     if not asked or not asked.lastgroup:
         return Finding("The question asks for no particular form.")

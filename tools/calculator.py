@@ -36,7 +36,7 @@ def calculator(task: Task, candidate: Candidate) -> Finding:
     stated = equations(candidate.text)
     wrong = [equation for equation, holds in stated if not holds]
     notes = _notes(stated, wrong)
-    if asked := asked_value(task.prompt):
+    if asked := asked_value(task.question):
         final = final_number(candidate.text)
         right = says(final, asked[1])
         number = "no number" if final is None else f"{final[:40]}, which is {'right' if right else 'wrong'}"

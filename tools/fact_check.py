@@ -35,10 +35,10 @@ _ENOUGH = 0.5
 @tool
 def fact_check(task: Task, candidate: Candidate, *, corpus: str = "", k: int = 1) -> Finding:
     """Checks whether an answer's own words are found in the best knowledge-base passage for the question."""
-    passages = [] if asked_value(task.prompt) else _passages(Corpus.open(corpus), question_of(task.prompt), k)
+    passages = [] if asked_value(task.question) else _passages(Corpus.open(corpus), question_of(task.question), k)
     if not passages:
         return Finding("No passage about this question was found.")
-    new = _new_words(candidate.text[:_LONGEST_ANSWER], task.prompt)
+    new = _new_words(candidate.text[:_LONGEST_ANSWER], task.text)
     if not new:
         return Finding("The answer adds nothing to the question.", verdict=0.0)
     passage, found = max(((p, new & _words(p)) for p in passages), key=lambda pair: len(pair[1]))

@@ -40,7 +40,7 @@ def choices_of(prompt: str) -> tuple[str, list[str]]:
 @tool
 def multiple_choice(task: Task, candidate: Candidate, *, corpus: str = "") -> Finding:
     """Checks the answer to a multiple-choice question: is it one of the choices, and the one the knowledge base supports?"""
-    question, choices = choices_of(task.prompt)
+    question, choices = choices_of(task.question)
     if not choices:
         return Finding("The question lists no choices.")
     support = _supported(corpus, question, tuple(choices))

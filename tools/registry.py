@@ -47,7 +47,7 @@ def as_knowledge_tool(given: BaseTool) -> KnowledgeTool:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Task):
-        return value.prompt
+        return value.text
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return value.text if isinstance(value, Candidate) else value

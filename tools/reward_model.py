@@ -41,7 +41,7 @@ def reward_model(
 
     with _lock:
         scorer = _Scorer.load(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype or "auto")
-        score = scorer(task.prompt, candidate.text)
+        score = scorer(task.text, candidate.text)
         others = [
             known for one in candidates if one != candidate and (known := _or_none(scorer, task, one)) is not None
         ]
@@ -55,7 +55,7 @@ def reward_model(
 def _or_none(scorer: _Scorer, task: Task, other: Candidate) -> float | None:
     """Another answer's score; one that is too long fails in its own turn."""
     try:
-        return scorer(task.prompt, other.text)
+        return scorer(task.text, other.text)
     except InputError:
         return None
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from anyprefer.graph.errors import ModelSetupError, TrainingError
 from anyprefer.graph.folder import versions
 from anyprefer.graph.models.traits import accepted_settings, model_name, redact, traits_of
 from anyprefer.graph.state import Task
+from anyprefer.nodes.ask import task_messages
 
 IsCorrect = Callable[[Task, str], bool]
 
@@ -113,11 +115,11 @@ async def evaluate(
             try:
                 reply = await model.ainvoke(_messages(task, system), **settings)
                 text = str(reply.text)
-                return EvalAnswer(id=task.id, prompt=task.prompt, answer=text, correct=is_correct(task, text))
+                return EvalAnswer(id=task.id, prompt=task.text, answer=text, correct=is_correct(task, text))
             except ModelSetupError:
                 raise
             except Exception as error:  # one failed call is reported, it does not end the evaluation
-                return EvalAnswer(id=task.id, prompt=task.prompt, error=redact(f"{type(error).__name__}: {error}"))
+                return EvalAnswer(id=task.id, prompt=task.text, error=redact(f"{type(error).__name__}: {error}"))
 
     rows = await asyncio.gather(*(ask(task) for task in tasks))
     if answers is not None:
@@ -148,9 +150,10 @@ def _who(model: BaseChatModel) -> tuple[str, str]:
     return adapter_base(name) or "", name
 
 
-def _messages(task: Task, system: str) -> list[tuple[str, str]]:
+def _messages(task: Task, system: str) -> list[BaseMessage]:
+    """What was said before, the question and its images, as the target of a game is shown them."""
     first = task.system if task.system is not None else system
-    return [*([("system", first)] if first else []), ("human", task.prompt)]
+    return task_messages(task.model_copy(update={"system": first}), task.question)
 
 
 def _write(rows: Sequence[EvalAnswer], file: Path) -> None:

@@ -167,7 +167,7 @@ def _sum_is_right(task: Task, answer: str) -> bool:
 
 def _fact_is_right(task: Task, answer: str) -> bool:
     gold, said = folded(task.reference), folded(answer).strip()
-    flags = 0 if task.prompt.endswith("symbol only.") else re.IGNORECASE
+    flags = 0 if task.text.endswith("symbol only.") else re.IGNORECASE
     # The gold answer may hold full stops itself ("St. George's").
     said, found = re.subn(rf"(?<!\w){re.escape(gold)}(?!\w)", "Gold", said, flags=flags)
     return found > 0 and len([part for part in _SENTENCE_END.split(said) if part.strip()]) == 1

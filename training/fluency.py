@@ -75,7 +75,7 @@ def _ids(weights: Weights, task: Task, system: str) -> tuple[list[int], list[int
     if not answer.strip():
         raise InputError(f"task {task.id} has no reference answer, whose perplexity could be measured")
     said = task.system or system
-    chat = [*([{"role": "system", "content": said}] if said else []), {"role": "user", "content": task.prompt}]
+    chat = task.model_copy(update={"system": said}).messages()
     prompt = weights.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     return list(prompt), weights.tokenizer.encode(answer, add_special_tokens=False)[:LONGEST]
 

@@ -162,7 +162,7 @@ def _verdict(gold: Gold, row: Row | None) -> dict[str, Any]:
     scored = [] if error else [(answer["score"], answer["right"]) for answer in answers if "score" in answer]
     return {
         "id": gold.task.id,
-        "prompt": gold.task.prompt,
+        "prompt": gold.task.text,
         "error": error,
         "scores": scored,
         "answers": answers,

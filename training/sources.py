@@ -93,7 +93,7 @@ class TaskSource(BaseModel):
             return BadRow(named, row.error)
         if not self.template:
             return row.model_copy(update={"id": named})
-        columns = {**row.meta, "prompt": row.prompt}
+        columns = {**row.meta, "prompt": row.text}
         missing = [slot for slot in _SLOT.findall(self.template) if slot not in columns]
         if missing:
             return BadRow(named, f"{self.name}, task {row.id}: no column {missing[0]!r}; {near(missing[0], columns)}")

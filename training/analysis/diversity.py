@@ -119,7 +119,7 @@ def project(embeddings: Any, seed: int = 0, perplexity: float = 30.0) -> Any:
 
 def view_of(sample: Sample, view: View) -> str:
     """The text of a sample that is embedded."""
-    parts = {"pair": (sample.task.prompt, sample.chosen), "prompt": (sample.task.prompt,), "chosen": (sample.chosen,)}
+    parts = {"pair": (sample.task.text, sample.chosen), "prompt": (sample.task.text,), "chosen": (sample.chosen,)}
     return "\n\n".join(parts[view])
 
 

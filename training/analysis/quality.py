@@ -110,7 +110,7 @@ def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:
         body = prompts.fill(
             template,
             task_field=settings.task_field,
-            query=sample.task.prompt,
+            query=sample.task.text,
             chosen=sample.chosen,
             rejected=sample.rejected,
         )

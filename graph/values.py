@@ -1,0 +1,27 @@
+"""JSON values: as text, as a hash, as a seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import orjson
+
+
+def as_text(content: Any) -> str:
+    """Text as it is, any other JSON value as JSON. Raises `TypeError` or `ValueError` for what has no JSON form."""
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+
+def stable_hash(value: Any) -> str:
+    """sha256 over canonical JSON, the same in every process and on every machine."""
+    return hashlib.sha256(orjson.dumps(value, default=str, option=_CANONICAL)).hexdigest()
+
+
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed in 0..2**31-1 that depends on every part and on nothing else."""
+    return int(stable_hash([str(part) for part in parts])[:12], 16) % 2**31
