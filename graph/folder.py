@@ -6,7 +6,7 @@
 | `rows.jsonl` | accepted and rejected rows with their provenance: rounds, candidates, knowledge, scores, prompts, cost |
 | `pairs.jsonl` | accepted pairs as TRL takes them: prompt, chosen, rejected, and scalar columns |
 | `judge_pairs.jsonl` | pairs of judgments in the same form, from a meta judge, of accepted and rejected rows |
-| `failed.jsonl` | failed rows in full; they are played again when the run is gone on with |
+| `failed.jsonl` | failed rows in full; a resumed run plays them again, and a row stays until its task has a new one |
 | `ledger.db` | which tasks are done, answers of those that are not, what was spent (see `ledger.py`) |
 | `prompts.jsonl` | versions of prompts shared by all tasks, where `prompt_scope` says so (see `policy.py`) |
 | `run.json` | players, versions, seed, counts and cost; written when a run starts and when it ends |

@@ -28,7 +28,7 @@ from typing import Any
 from anyprefer.graph.calls import Spending
 from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.models.traits import Scrub
-from anyprefer.graph.shards import Shards
+from anyprefer.graph.shards import FAILED, Shards
 from anyprefer.graph.state import Outcome, Usage
 
 FILE = "ledger.db"
@@ -101,16 +101,17 @@ class Ledger:
     # -- reading -------------------------------------------------------------------------------
 
     def count(self) -> int:
-        """Finished tasks."""
-        return int(self._one("SELECT COUNT(*) FROM tasks"))
+        """Finished tasks; failed ones, which are played again, are not."""
+        return int(self._one("SELECT COUNT(*) FROM tasks WHERE outcome <> 'failed'"))
 
     def counts(self) -> dict[str, int]:
-        """Finished tasks by outcome."""
+        """Rows by outcome; a failed task counts until it has a new row."""
         return dict(self._db.execute("SELECT outcome, COUNT(*) FROM tasks GROUP BY outcome"))
 
     def digests(self, first: str, count: int) -> dict[str, bytes]:
         """The digests of finished tasks' input rows by id: `count` of them at most, from that id on in order."""
-        return dict(self._db.execute("SELECT id, digest FROM tasks WHERE id >= ? ORDER BY id LIMIT ?", (first, count)))
+        query = "SELECT id, digest FROM tasks WHERE id >= ? AND outcome <> 'failed' ORDER BY id LIMIT ?"
+        return dict(self._db.execute(query, (first, count)))
 
     def has_answers(self) -> bool:
         """Whether any unfinished or failed task has answers."""
@@ -159,6 +160,7 @@ class Ledger:
     def close(self) -> None:
         """Lets go of the file, after `settle`."""
         with self._told():
+            self._drop_replaced()
             self._shards.finish()
             self._note_files()
             self._db.close()
@@ -177,16 +179,22 @@ class Ledger:
             while self._pending:
                 await asyncio.sleep(LINGER)
                 batch, self._pending = self._pending, []
-                error: BaseException | None = None
-                try:
-                    await loop.run_in_executor(self._writer, self._commit, [item for item, _ in batch])
-                except Exception as raised:
-                    error = raised
-                for _, done in batch:
+                errors = await loop.run_in_executor(self._writer, self._committed, [item for item, _ in batch])
+                for (_, done), error in zip(batch, errors, strict=True):
                     if not done.done():
                         done.set_exception(error) if error else done.set_result(None)
         finally:
             self._flusher = None
+
+    def _committed(self, batch: list[_Item]) -> list[Exception | None]:
+        """Commits a batch; what kept each item from it. One that cannot be kept must not take the others with it."""
+        try:
+            self._commit(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            return [reason for item in batch for reason in self._committed([item])]
+        return [None] * len(batch)
 
     def _commit(self, batch: list[_Item]) -> None:
         calls = [item for item in batch if isinstance(item, _Call)]
@@ -240,12 +248,19 @@ class Ledger:
             self._db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('version', {VERSION}); COMMIT;")
 
     def _take_up(self) -> None:
-        """Cuts row files back to what was committed; failed tasks are to be played again."""
-        self._db.execute("BEGIN")
-        self._db.execute("DELETE FROM tasks WHERE outcome = 'failed'")
-        self._db.execute("DELETE FROM files WHERE name LIKE 'failed%'")
-        self._db.execute("COMMIT")
+        """Cuts row files back to what was committed."""
         self._shards.take_up(self._db.execute("SELECT name, size, rows, closed FROM files").fetchall())
+        self._drop_replaced()
+
+    def _drop_replaced(self) -> None:
+        """Failed rows leave their files once their tasks have new ones."""
+        failed = {identifier for (identifier,) in self._db.execute("SELECT id FROM tasks WHERE outcome = 'failed'")}
+        if self._shards.rows(FAILED) == len(failed):
+            return
+        with self._shards.thinned(FAILED, failed):
+            self._db.execute("BEGIN")
+            self._note_files()
+            self._db.execute("COMMIT")
 
     def _one(self, query: str) -> Any:
         found = self._db.execute(query).fetchone()

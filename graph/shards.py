@@ -3,6 +3,7 @@
 With `shard_rows` a stream goes on in a new file after so many rows: `rows-00000.jsonl`, …; with
 `parquet` each shard becomes `rows-00000.parquet` once it is full or the run ends (and nested columns
 of `rows` are kept as JSON text, as is a column whose values are of several kinds). Files only ever grow, or are replaced whole.
+`failed` stays JSON Lines: its rows go when their tasks have new ones.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import orjson
 
 from anyprefer.graph.errors import RunFolderError
 
-STREAMS = ("rows", "pairs", "judge_pairs", "failed")
+FAILED = "failed"
+STREAMS = ("rows", "pairs", "judge_pairs", FAILED)
 Noted = tuple[str, int, int, int]
 """File name, size in bytes, rows, whether it is closed (0 or 1)."""
 
@@ -42,6 +44,7 @@ class Shards:
         self._noted = {name: (name, size, rows, closed) for name, size, rows, closed in noted}
         for name, size, rows, closed in list(self._noted.values()):
             file = self.folder / name
+            _settled(file, size)
             if file.with_suffix(".parquet").exists():  # it took the lines' place, or was about to
                 file.unlink(missing_ok=True)
                 self._note(name, size, rows, 1)
@@ -49,14 +52,12 @@ class Shards:
                 raise RunFolderError(f"{file} is shorter than the ledger says: it was changed or removed by hand")
             else:
                 _cut(file, size)
-                if closed and self._parquet:
+                if closed and self._becomes_parquet(name):
                     _to_parquet(file)
         for stream in STREAMS:
             for file in self.folder.glob(f"{stream}*.jsonl"):
                 if file.name not in self._noted:
                     _cut(file, 0)
-        for file in self.folder.glob("failed*.parquet"):
-            file.unlink()
 
     @contextmanager
     def appending(self, rows: Sequence[dict[str, bytes]]) -> Iterator[None]:
@@ -71,10 +72,29 @@ class Shards:
         except BaseException:
             self._take_back(before)
             raise
-        if self._parquet:
-            for name, _, _, closed in self._noted.values():
-                if closed and before.get(name) != self._noted[name]:
-                    _to_parquet(self.folder / name)
+        for name, _, _, closed in self._noted.values():
+            if closed and before.get(name) != self._noted[name] and self._becomes_parquet(name):
+                _to_parquet(self.folder / name)
+
+    def rows(self, stream: str) -> int:
+        """Rows in a stream's files."""
+        return sum(rows for name, _, rows, _ in self._noted.values() if name.startswith(stream))
+
+    @contextmanager
+    def thinned(self, stream: str, ids: set[str]) -> Iterator[None]:
+        """Leaves the last row of each of these ids in a stream's files. The block commits their new sizes; only then
+        do they take the place of the old ones, here or when the folder is opened next."""
+        left, thin = set(ids), []
+        for name in sorted((name for name in self._noted if name.startswith(stream)), reverse=True):
+            if file := self._open.pop(name, None):
+                file.close()
+            lines = _last_rows(self.folder / name, left)
+            thin.append(_fresh(self.folder / name))
+            thin[-1].write_bytes(b"".join(lines))
+            self._note(name, thin[-1].stat().st_size, len(lines), self._noted[name][3])
+        yield
+        for fresh in thin:
+            fresh.replace(fresh.with_suffix(""))
 
     def changed(self) -> list[Noted]:
         """Notes of the files that changed since this was last called."""
@@ -86,11 +106,13 @@ class Shards:
         for file in self._open.values():
             file.close()
         self._open.clear()
-        if self._parquet:
-            for name, size, rows, closed in list(self._noted.values()):
-                if rows and not closed:
-                    self._note(name, size, rows, 1)
-                    _to_parquet(self.folder / name)
+        for name, size, rows, closed in list(self._noted.values()):
+            if rows and not closed and self._becomes_parquet(name):
+                self._note(name, size, rows, 1)
+                _to_parquet(self.folder / name)
+
+    def _becomes_parquet(self, name: str) -> bool:
+        return self._parquet and not name.startswith(FAILED)
 
     def _append(self, stream: str, lines: list[bytes]) -> list[bytes]:
         """Appends what fits into the stream's open shard and returns the rest."""
@@ -132,6 +154,28 @@ class Shards:
                     _cut(path, before[name][1] if name in before else 0)
         self._noted = before
         self._changed.clear()
+
+
+def _fresh(file: Path) -> Path:
+    return file.with_suffix(".jsonl.new")
+
+
+def _last_rows(file: Path, ids: set[str]) -> list[bytes]:
+    """The last line of each of these ids, which it takes out of them, in the file's order."""
+    lines = []
+    for line in reversed(file.read_bytes().split(b"\n")[:-1] if file.exists() else []):
+        if (identifier := orjson.loads(line)["id"]) in ids:
+            ids.discard(identifier)
+            lines.append(line + b"\n")
+    return lines[::-1]
+
+
+def _settled(file: Path, size: int) -> None:
+    """Ends what a kill cut short: a thinned file takes the old one's place if its size was committed, else it goes."""
+    fresh = _fresh(file)
+    if fresh.exists() and fresh.stat().st_size == size:
+        fresh.replace(file)
+    fresh.unlink(missing_ok=True)
 
 
 def _cut(file: Path, size: int) -> None:

@@ -51,6 +51,17 @@ def mixed(broken=True):
     return Scripted(sample=sample, reward=lambda call: "2/10" if "3?" in call.user else "9/10")
 
 
+def always_broken(*ids):
+    """These tasks fail, task 3 is rejected, the others are accepted."""
+
+    def sample(call):
+        if any(f"{name}?" in call.user for name in ids):
+            raise RuntimeError("out of order")
+        return f"ü{call.seed}"
+
+    return Scripted(sample=sample, reward=lambda call: "2/10" if "3?" in call.user else "9/10")
+
+
 def run(path, model=None, tasks=TASKS, **values):
     """All rows of one call, with one model in every role, two candidates and one round."""
     return list(begin(path, model, tasks, **values))

@@ -6,7 +6,7 @@ import pytest
 from anyprefer.graph.errors import RunFolderError, RunStopped
 from anyprefer.graph.folder import pair_row, read_rows
 from anyprefer.graph.state import Prompts, Round, Row
-from tests.folder import TASKS, check, lines, mixed, note, run
+from tests.folder import IDS, TASKS, always_broken, check, lines, mixed, note, python, run
 from tests.scripted import Scripted
 
 FILES = ["failed.jsonl", "ledger.db", "pairs.jsonl", "rows.jsonl", "run.json", "settings.json"]
@@ -57,6 +57,35 @@ def test_the_same_call_skips_what_is_finished_and_plays_failed_rows_again(tmp_pa
     assert sorted(row.id for row in check(tmp_path)) == [task.id for task in TASKS]
     assert (tmp_path / "rows.jsonl").read_bytes().startswith(before)
     assert lines(tmp_path, "failed.jsonl") == []
+
+
+@pytest.mark.parametrize("values", [{}, {"shard_rows": 1}, {"format": "parquet"}])
+def test_a_failed_row_stays_until_a_new_one_takes_its_place(tmp_path, values):
+    run(tmp_path, always_broken("1", "4"), **values)
+    assert run(tmp_path, tasks=TASKS[:1], **values) == []  # does not come to the failed tasks
+    assert [row.id for row in check(tmp_path) if row.outcome == "failed"] == ["1", "4"]
+    run(tmp_path, always_broken("4"), **values)
+    assert [row.id for row in check(tmp_path) if row.outcome == "failed"] == ["4"]
+    assert sorted(row.id for row in check(tmp_path)) == IDS
+
+
+KILLS = {
+    "before the failed row goes": "from anyprefer.graph.ledger import Ledger; Ledger.close = lambda ledger: os._exit(9)",
+    "before the file is replaced": """
+from pathlib import Path
+replace = Path.replace
+Path.replace = lambda path, to: os._exit(9) if path.name.startswith("failed") else replace(path, to)""",
+}
+
+
+@pytest.mark.parametrize("when", KILLS)
+def test_a_kill_while_a_failed_row_is_replaced_leaves_one_row_a_task(tmp_path, when):
+    run(tmp_path, always_broken("1", "4"))
+    killed = "from tests.folder import TASKS, always_broken, run; run(sys.argv[1], always_broken('4'), TASKS[:2])"
+    assert python(f"import os, sys\n{KILLS[when]}\n{killed}", tmp_path).returncode == 9
+    run(tmp_path, tasks=TASKS[:1])
+    rows = {row.id: row.outcome for row in check(tmp_path)}
+    assert rows == {name: {"4": "failed", "3": "rejected"}.get(name, "accepted") for name in IDS}
 
 
 def test_a_finished_run_plays_nothing(tmp_path):

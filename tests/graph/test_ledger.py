@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from anyprefer.graph import Task, asynth
+from anyprefer.graph.calls import Spending
 from anyprefer.graph.errors import ModelSetupError, RunFolderError
 from anyprefer.graph.ledger import Ledger
+from anyprefer.graph.shards import Shards
+from anyprefer.graph.state import Usage
 from tests.cli import ANYPREFER, write
 from tests.folder import IDS, KILL, TASKS, begin, check, lines, mixed, note, python, run
 from tests.scripted import Scripted, scores
@@ -128,6 +131,18 @@ def test_a_commit_that_fails_leaves_the_files_as_they_were(tmp_path, monkeypatch
     assert [row["id"] for row in lines(tmp_path, "rows.jsonl")] == ["0", "1"]
     assert [row.id for row in run(tmp_path, mixed(broken=False))] == IDS[2:]
     assert [row.id for row in check(tmp_path)] == IDS
+
+
+async def test_an_item_that_cannot_be_kept_fails_alone(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db", Shards(tmp_path), str)
+    spent = [Spending("sample", 1, Usage(calls=1, input_tokens=tokens)) for tokens in (1, 2**63, 3)]
+    kept = [ledger.keep_call("t", str(number), b"x", one) for number, one in enumerate(spent)]
+    assert [type(result) for result in await asyncio.gather(*kept, return_exceptions=True)] == [
+        type(None), OverflowError, type(None)
+    ]  # fmt: skip
+    assert (sorted(ledger.known("t")), ledger.total().input_tokens) == (["0", "2"], 4)
+    ledger.settle()
+    ledger.close()
 
 
 @pytest.mark.parametrize("tail", [b'{"id": "2", "outc', b"\xc3", b'{"id": "9"}\n' * 3])

@@ -67,7 +67,7 @@ def test_parquet_shards_hold_what_jsonl_holds(tmp_path):
     run(tmp_path / "parquet", mixed(), **PARQUET)
     path = tmp_path / "parquet"
     assert files(path, "rows") == [f"rows-0000{n}.parquet" for n in range(3)]
-    assert files(path, "failed") == ["failed-00000.parquet"]
+    assert files(path, "failed") == ["failed-00000.jsonl"]
     assert check(path) == list(read_rows(tmp_path / "jsonl"))
 
 
