@@ -27,6 +27,7 @@ from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models.batching import Batcher
 from anyprefer.graph.models.options import option_tokens, weigh
 from anyprefer.graph.models.sampling import Sampling, draw
+from anyprefer.graph.models.templates import chat_ids
 from anyprefer.graph.models.traits import SAMPLING
 from anyprefer.graph.models.weights import Weights, adapter_base, load_weights, use_threads
 
@@ -179,12 +180,9 @@ def _prompt_ids(tokenizer: Any, messages: list[BaseMessage]) -> list[int]:
     """The chat template's token ids, ready for the assistant's turn or in the middle of it."""
     if not tokenizer.chat_template:
         raise ModelError(f"{tokenizer.name_or_path} has no chat template: it is not a chat model; use an -Instruct one")
-    chat = [{"role": entry["role"], "content": _text(entry["content"])} for entry in _as_dicts(messages)]
+    chat = [{**entry, "content": _text(entry.get("content") or "")} for entry in _as_dicts(messages)]
     begun = chat[-1]["role"] == "assistant"
-    ids: list[int] = tokenizer.apply_chat_template(
-        chat, add_generation_prompt=not begun, continue_final_message=begun, return_dict=False
-    )
-    return ids
+    return chat_ids(tokenizer, chat, add_generation_prompt=not begun, continue_final_message=begun)
 
 
 def _as_dicts(messages: list[BaseMessage]) -> list[dict[str, Any]]:
