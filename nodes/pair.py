@@ -22,6 +22,8 @@ def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[G
         built = build(state["task"], state["candidates"], state["judgments"])
         if not isinstance(built, str) and as_text(built.chosen) == as_text(built.rejected):
             built = "The better and the worse answer are the same text."
+        if not isinstance(built, str) and not _whole(state["candidates"], built.chosen_index):
+            built = "The better answer is cut off, filtered or refused, so it cannot be chosen."
         if not isinstance(built, str) and built.margin is not None and built.margin <= min_margin:
             built = (
                 f"The judge scored the better answer {built.chosen_score:g} and the worse one {built.rejected_score:g}; "
@@ -32,6 +34,10 @@ def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[G
         return {"pair": built, "pair_note": ""}
 
     return run
+
+
+def _whole(candidates: Sequence[Candidate], index: int | None) -> bool:
+    return index is None or candidates[index].complete
 
 
 def pair_builder(name: str, candidates: int) -> Builder:
@@ -58,13 +64,17 @@ def best_worst(task: Task, candidates: Sequence[Candidate], judgments: Sequence[
 
 
 def ranks(better: int, worse: int) -> Builder:
-    """The candidates at two ranks, 1 being the best (Table 5's ablation uses 3 with 5 and 3 with 1)."""
+    """The candidates at two ranks, 1 being the best (Table 5's ablation uses 3 with 5 and 3 with 1); instead of one
+    that is cut off the next whole one is y+."""
 
     def build(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
         if len(candidates) < max(worse, 2):
             return f"Only {len(candidates)} different answers were sampled. The answers should differ."
         ranked = sorted(judgments, key=lambda judgment: (-judgment.score, judgment.candidate))
-        top, low = ranked[better - 1], ranked[worse - 1]
+        top = next((one for one in ranked[better - 1 : worse - 1] if candidates[one.candidate].complete), None)
+        if top is None:
+            return "The answers that were ranked better are cut off, filtered or refused, so none can be chosen."
+        low = ranked[worse - 1]
         return PreferencePair(
             chosen=candidates[top.candidate].content,
             rejected=candidates[low.candidate].content,
