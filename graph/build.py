@@ -30,7 +30,7 @@ from anyprefer.graph.listeners import unheard
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.players import Players, settle
 from anyprefer.graph.roles import Engine, Judge, PromptPolicy, RewardModel, Target
-from anyprefer.graph.settings import Settings
+from anyprefer.graph.settings import Settings, shows_settings
 from anyprefer.graph.state import FRESH, RECORDS, GameState, Task
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
@@ -44,6 +44,7 @@ from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
 Graph = CompiledStateGraph[GameState, None, GameState, GameState]
 
 
+@shows_settings
 def build_graph(
     settings: Settings | None = None,
     *,

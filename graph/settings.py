@@ -8,10 +8,11 @@ open; those defaults are ours.
 from __future__ import annotations
 
 import difflib
+import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -196,13 +197,38 @@ def load_settings(
     return _validate(merged, where=f" in {file}" if file else ""), origins
 
 
+_Taker = TypeVar("_Taker", bound=Callable[..., Any])
+
+
+def shows_settings(function: _Taker) -> _Taker:
+    """Marks a function whose `**values` are settings: its signature names each, with type and default, so that
+    completion and `inspect.signature` show them."""
+    signature = inspect.signature(function)
+    kept = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    taken = {one.name for one in kept}
+    new = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.get_default(call_default_factory=True),
+            annotation=field.annotation,
+        )
+        for name, field in Settings.model_fields.items()
+        if name not in taken
+    ]
+    function.__signature__ = signature.replace(parameters=[*kept, *new])  # type: ignore[attr-defined]
+    return function
+
+
 def _read_toml(path: Path) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"settings file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"settings file {path} cannot be read as TOML: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"settings file {path} is nested too deeply to be settings") from None
 
 
 def _validate(values: Mapping[str, Any], where: str) -> Settings:
@@ -216,5 +242,18 @@ def _validate(values: Mapping[str, Any], where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        got = "" if name == "api_key" else f" (got {first['input']!r})"
+        got = "" if name == "api_key" else f" (got {_brief(first['input'])})"
         raise SettingsError(f"setting {name!r}{where}: {first['msg']}{got}") from None
+
+
+def _brief(value: Any) -> str:
+    """A wrong value for a message; Python refuses to write out whole numbers of more than 4,300 digits."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LONGEST = 200
+"""Characters shown of a wrong value."""

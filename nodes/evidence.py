@@ -46,7 +46,8 @@ def _judge(index: int, about: Sequence[Knowledge]) -> Judgment:
         errors = "; ".join(f"{item.tool}: {item.error}" for item in about if item.error)
         raise ModelError(
             f"no tool took a side on candidate {index + 1}, so the evidence judge cannot score it"
-            f"{f' ({errors})' if errors else ''}; choose tools that look at candidates and fit the task"
+            f"{f' ({errors})' if errors else ''}; it judges sums, facts, choices and answer "
+            "forms that its tools can check: choose tools that fit the task, or a model as judge (judge='openai:NAME')"
         )
     value = sum(item.weight * verdict for item, verdict in sided) / sum(item.weight for item, _ in sided)
     reasons = ", ".join(f"{item.tool} {verdict:.2f}" for item, verdict in sided)

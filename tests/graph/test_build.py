@@ -218,3 +218,10 @@ def test_a_target_that_is_no_model_cannot_judge():
 def test_an_unknown_role_names_the_near_one(role, given, words):
     with pytest.raises(ModelSetupError, match=words):
         assemble(load_settings(**{role: given}, tools=())[0])
+
+
+def test_the_graph_tells_its_schema_and_becomes_a_tool():
+    graph = a_graph()
+    assert {"task", "prompts", "rounds"} <= graph.get_input_jsonschema()["properties"].keys()
+    assert "rounds" in str(graph.input_schema.model_json_schema())
+    assert graph.as_tool(name="play", description="Plays a task.").name == "play"
