@@ -112,7 +112,7 @@ class Settings(BaseModel):
         8, ge=1, description="First tasks of the run, on which a new shared version must raise the mean reward."
     )
 
-    seed: int = Field(0, ge=0, description="Seed of sampling and of every random order.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and of every random order.")
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
     accept: int = Field(0, ge=0, description="Stop at exactly so many accepted pairs; 0: play all tasks.")
     failures_in_a_row: int = Field(
