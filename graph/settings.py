@@ -140,13 +140,15 @@ class Settings(BaseModel):
     rpm: int = Field(0, ge=0, description="Requests per minute to one server; 0: no limit.")
     tpm: int = Field(0, ge=0, description="Tokens per minute to one server; 0: no limit.")
     connect_timeout: float = Field(10.0, gt=0, description="Seconds to connect to a server.")
-    read_timeout: float = Field(120.0, gt=0, description="Seconds without a byte after which a request is sent again.")
-    total_timeout: float = Field(600.0, gt=0, description="Seconds one request may take in all.")
+    read_timeout: float = Field(600.0, gt=0, description="Seconds without a byte after which a request is sent again.")
+    total_timeout: float = Field(1800.0, gt=0, description="Seconds one request may take in all.")
     retries: int = Field(
-        8, ge=0, le=100, description="Further requests after a passing error (408, 409, 429, 5xx, connection lost)."
+        8, ge=0, le=100, description="Further requests after a passing error (408, 409, 425, 5xx, connection lost)."
     )
     patience: float = Field(
-        600.0, ge=0, description="Seconds to wait for a server that answers nobody before the run stops."
+        600.0,
+        ge=0,
+        description="Seconds to wait for a server that answers nobody before the run stops, and for one call before it fails.",
     )
     hedge: float = Field(
         0.0, ge=0, description="Send a second request when one takes this many times the p95 latency; 0: off."
