@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.state import Candidate, GameState, Judgment, PreferencePair, Task, as_text
+from anyprefer.tools.reference import verdict
 
 Builder = Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str]
 
@@ -60,7 +61,7 @@ def pair_builder(name: str, candidates: int) -> Builder:
 
 def best_worst(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
     """The paper's default: the top-scoring and the lowest-scoring candidate."""
-    return ranks(1, len(candidates))(task, candidates, judgments)
+    return ranks(1, max(2, len(judgments)))(task, candidates, judgments)
 
 
 def ranks(better: int, worse: int) -> Builder:
@@ -68,8 +69,10 @@ def ranks(better: int, worse: int) -> Builder:
     that is cut off the next whole one is y+."""
 
     def build(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
-        if len(candidates) < max(worse, 2):
+        if len(candidates) < worse:
             return f"Only {len(candidates)} different answers were sampled. The answers should differ."
+        if len(judgments) < worse:
+            return f"Only {len(judgments)} of {len(candidates)} answers could be judged; each should state one answer."
         ranked = sorted(judgments, key=lambda judgment: (-judgment.score, judgment.candidate))
         top = next((one for one in ranked[better - 1 : worse - 1] if candidates[one.candidate].complete), None)
         if top is None:
@@ -90,12 +93,14 @@ def ranks(better: int, worse: int) -> Builder:
 def reference_chosen(
     task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]
 ) -> PreferencePair | str:
-    """The gold answer is y+, the target supplies only y- (§3.1, medical image analysis)."""
+    """The gold answer is y+, the target supplies only y- (§3.1, medical image analysis): the worst of those that do
+    not agree with it by the rule of the tool `reference`."""
     if task.reference is None:
         return "The task has no reference to be the chosen answer."
-    wrong = [j for j in judgments if candidates[j.candidate].content != task.reference]
+    agree = [verdict(one.content, task.reference, task.question) for one in candidates]
+    wrong = [judgment for judgment in judgments if agree[judgment.candidate] is False]
     if not wrong:
-        return "Every sampled answer equals the reference."
+        return "Every sampled answer agrees with the reference, or does not state one answer that could be compared."
     low = min(wrong, key=lambda judgment: (judgment.score, judgment.candidate))
     return PreferencePair(
         chosen=task.reference,

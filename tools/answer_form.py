@@ -8,17 +8,24 @@ from collections.abc import Callable
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.arithmetic import final_number
 from anyprefer.tools.base import Finding, tool
-from anyprefer.tools.stated import LONGEST, cleaned, number_in_words
+from anyprefer.tools.spelling import cleaned, number_in_words
+from anyprefer.tools.stated import LONGEST
 
 _THING = r"(?P<thing>numbers?|numerals?|digits?|name|word|symbol|letter|yes or no)"
 _LEAST = r"(?:only |just |exactly |simply )"
 _KIND = r"(?:(?:the|a|an|one|your|its|single|final|right|correct|exact|chemical|numerical|full) )*"
 _FORMS = (
-    re.compile(rf"(?:please )?(?:answer|reply|respond)(?: me)? (?:{_LEAST}?(?:with|in|by) )?{_LEAST}?{_KIND}{_THING}(?P<rest>.*)"),
+    re.compile(
+        rf"(?:please )?(?:answer|reply|respond)(?: me)? (?:{_LEAST}?(?:with|in|by) )?{_LEAST}?{_KIND}{_THING}(?P<rest>.*)"
+    ),
     re.compile(rf"(?:please )?(?:give|state|write|say|return|output)(?: me)? {_LEAST}{_KIND}{_THING}(?P<rest>.*)"),
-    re.compile(rf"(?:please )?(?:give|state|write|say|return|output)(?: me)? {_KIND}{_THING}(?P<rest> (?:only|alone)\b.*)"),
+    re.compile(
+        rf"(?:please )?(?:give|state|write|say|return|output)(?: me)? {_KIND}{_THING}(?P<rest> (?:only|alone)\b.*)"
+    ),
 )
-_REST = re.compile(r"(?: (?:only|alone|please|and nothing (?:else|more)|of .*|that .*|for .*|as (?:the|your) .*|without .*))?")
+_REST = re.compile(
+    r"(?: (?:only|alone|please|and nothing (?:else|more)|of .*|that .*|for .*|as (?:the|your) .*|without .*))?"
+)
 _CLAUSE = re.compile(r"[.?!:;,\n]|\band\b|\b(?=please\b)")
 _MOST_WORDS = {"name": 4, "numbers": 10}
 _LONGEST_CLAUSE = 200

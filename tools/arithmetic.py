@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 _LONGEST_TEXT = 20_000
@@ -22,6 +23,7 @@ _LARGEST_EXPONENT = 64
 _LARGEST_BITS = 2_000
 
 _NUMBER = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+_PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 # Digits and commas are taken whole and looked at afterwards: a pattern that tries each group again is quadratic.
 _DIGITS = re.compile(r"[0-9][0-9,]*+")
@@ -32,7 +34,9 @@ _SCIENTIFIC = re.compile(r"(?<![\w.,])[0-9]{1,9}(?:\.[0-9]{1,9})?e-?[0-9]{1,2}(?
 _OTHER_NUMBERS = re.compile(
     r"\b(?:binary|hexadecimal|hex|octal|base|modulo|mod|degrees|o'clock|am|pm|roman)\b", re.IGNORECASE
 )
-_GOES_ON = re.compile(r"\s*\(?(?:remainder|rem|r|hundred|thousand|million|billion|dozen|percent|and a half)\b", re.IGNORECASE)
+_GOES_ON = re.compile(
+    r"\s*\(?(?:remainder|rem|r|hundred|thousand|million|billion|dozen|percent|and a half)\b", re.IGNORECASE
+)
 _WRITTEN = (
     (re.compile(r"[×⋅·∗]|\\times|\\cdot"), "*"),
     (re.compile(r"÷|\\div"), "/"),
@@ -42,7 +46,10 @@ _WRITTEN = (
     (re.compile(r"\bmultiplied by\b|\btimes\b|(?<=[0-9)]) ?[xX] ?(?=[0-9(])", re.IGNORECASE), "*"),
     (re.compile(r"(?<![\w.,])([0-9]{1,9}),([0-9]{1,2})(?![\w.,])"), r"\1.\2"),
     (re.compile(r"\)\("), ")*("),
-    (re.compile(r"([-+*/] ?[0-9.]{1,40}\)?) (?:is|equals|makes|gives)(?: equal to)? (?=[-(]?[0-9])", re.IGNORECASE), r"\1 = "),
+    (
+        re.compile(r"([-+*/] ?[0-9.]{1,40}\)?) (?:is|equals|makes|gives)(?: equal to)? (?=[-(]?[0-9])", re.IGNORECASE),
+        r"\1 = ",
+    ),
     (re.compile(r"\bdivided by\b", re.IGNORECASE), "/"),
     (re.compile(r"\bplus\b", re.IGNORECASE), "+"),
     (re.compile(r"\bminus\b", re.IGNORECASE), "-"),
@@ -72,6 +79,7 @@ def _without_thousands(digits: re.Match[str]) -> str:
     return whole.replace(",", "") + digits[0][len(whole) :] if _THOUSANDS.fullmatch(whole) else digits[0]
 
 
+@lru_cache(maxsize=4096)
 def value(expression: str) -> Fraction | None:
     """The exact value of an expression of numbers, + - * / ** and parentheses; None when it is none.
 
@@ -79,6 +87,8 @@ def value(expression: str) -> Fraction | None:
     """
     if len(expression) > _LONGEST_EXPRESSION:
         return None
+    if _PLAIN.fullmatch(expression):
+        return Fraction(expression) if len(expression) <= _LONGEST_NUMBER else None
     digits = re.sub(_NUMBER, lambda found: found[0].replace(",", "").lstrip("0") or "0", expression.strip())
     try:
         return _evaluate(ast.parse(digits, mode="eval").body, digits)
@@ -181,8 +191,7 @@ def is_equation(text: str) -> bool:
     """Is a text nothing but one equation, or several with "and" between them, each side of which can be computed?"""
     parts = re.split(r"[,;\n]|\band\b", plain(text).strip().rstrip("."))
     return all(
-        _RUN.fullmatch(part) and "=" in part and all(value(side) is not None for side in _parts(part))
-        for part in parts
+        _RUN.fullmatch(part) and "=" in part and all(value(side) is not None for side in _parts(part)) for part in parts
     )
 
 

@@ -13,7 +13,8 @@ from fractions import Fraction
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.arithmetic import equations, is_equation, plain, says, value
 from anyprefer.tools.base import Finding, tool
-from anyprefer.tools.stated import LONGEST, cleaned, negated, stated_number
+from anyprefer.tools.spelling import cleaned, negated, words_of
+from anyprefer.tools.stated import LONGEST, stated_number
 
 _EXPRESSION = r"[-(.0-9][-+*/(). 0-9]*"
 _ASKED = re.compile(
@@ -27,9 +28,9 @@ _FORM = re.compile(
     r"\b(?:number|numbers|numeral|digits?|integer|result|value|answer)\b[^0-9]*",
     re.IGNORECASE,
 )
-_AROUND = frozenset(
-    "please question answer q a hi hello solve this the following sum problem math maths compute calculate expression "
-    "arithmetic simple quick think step by show your work can could you tell me let's".split()
+_AROUND = words_of(
+    "please question answer q a hi hello solve this the following sum problem math maths compute calculate "
+    "expression arithmetic simple quick think step by show your work can could you tell me let's"
 )
 _CLAUSE = re.compile(r"(?<=[?!:])\s+|(?<=\.)\s+|\n+")
 _TIGHT = re.compile(r"[0-9](?:[-/xX][0-9])+")
@@ -61,7 +62,7 @@ def asked_value(prompt: str) -> tuple[str, Fraction] | None:
 
 
 def _decimal_points(prompt: str) -> str:
-    """"1,5" as "1.5"; thousands stay."""
+    """1,5 as 1.5; thousands stay."""
     return re.sub(r"(?<![0-9,.])([0-9]{1,9}),([0-9]{1,2}|[0-9]{4,9})(?![0-9,.])", r"\1.\2", prompt)
 
 
@@ -75,7 +76,7 @@ def _around(clause: str) -> bool:
 
 
 def _is_name(prompt: str, asked: re.Match[str]) -> bool:
-    """"9/11", "24/7", "4x4": what is written without spaces, asked by nothing that speaks of computing."""
+    """What is written without spaces, asked by nothing that speaks of computing (9/11, 24/7, 4x4)."""
     tight = any(asked["sum"].strip(" .") == plain(one[0]) for one in _TIGHT.finditer(prompt))
     return tight and not asked["equals"] and not re.match(r"compute|calc|eval|simpl|solve|work", asked["verb"], re.I)
 

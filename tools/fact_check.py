@@ -30,7 +30,8 @@ from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.calculator import asked_value
 from anyprefer.tools.knowledge_search import STOPWORDS, Corpus, folded, question_of, shown, terms
-from anyprefer.tools.stated import cleaned, stated_text
+from anyprefer.tools.spelling import cleaned
+from anyprefer.tools.stated import stated_text
 
 _ENOUGH = 0.5
 _CLAUSE = re.compile(r"[.;,:()\n]")
@@ -80,7 +81,9 @@ def _passages(corpus: Corpus, question: str, k: int) -> list[dict[str, Any]]:
     """Of the k best passages those that hold more than half of the question, by rarity."""
     asked = {word: corpus.rarity(word) for word in terms([question])[0]}
     needed = _ENOUGH * sum(asked.values())
-    return [p for p in corpus.search(question, k) if sum(asked[word] for word in asked.keys() & _words(_all(p))) > needed]
+    return [
+        p for p in corpus.search(question, k) if sum(asked[word] for word in asked.keys() & _words(_all(p))) > needed
+    ]
 
 
 def _answering(passage: dict[str, Any], question: str) -> _Known:
@@ -89,7 +92,7 @@ def _answering(passage: dict[str, Any], question: str) -> _Known:
     named = [str(entry) for name, entry in facts.items() if asked.issuperset(terms([name])[0])]
     if len(named) == 1 and not asked.issuperset(terms(named)[0] or ["?"]):
         as_written = "symbol" in asked
-        return _Known(passage, frozenset(named) if as_written else frozenset(_words(named[0])), "entry")
+        return _Known(passage, frozenset(named) if as_written else frozenset(_words(named[0]) - asked), "entry")
     asked -= set(terms([passage["title"]])[0])
     clauses = [(len(asked & words), words) for words in map(_words, _CLAUSE.split(passage["text"]))]
     most = max(shared for shared, _ in clauses)

@@ -23,7 +23,8 @@ from anyprefer.tools.arithmetic import says, value
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.knowledge_search import Corpus
 from anyprefer.tools.reference import agrees
-from anyprefer.tools.stated import NUMBER_WORDS, stated_number, stated_text, written
+from anyprefer.tools.spelling import NUMBER_WORDS, written
+from anyprefer.tools.stated import stated_number, stated_text
 
 _CHOICE = re.compile(r"(?:-|\(?([A-Ha-h1-8])[.)])[ \t]+(\S.*)")
 _LABEL = re.compile(r"\(?([A-Ha-h1-8])(?:[.):]+[ \t]*|$)(.*)")
@@ -86,7 +87,11 @@ def _named(choices: Choices, stated: str) -> list[str]:
     return [
         one
         for one in choices.texts
-        if agrees(stated, one) and (written(one.strip(" .")) is None or (number is not None and says(number, value(one.strip(" .")) or Fraction(0))))
+        if agrees(stated, one)
+        and (
+            written(one.strip(" .")) is None
+            or (number is not None and says(number, value(one.strip(" .")) or Fraction(0)))
+        )
     ]
 
 

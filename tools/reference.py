@@ -13,10 +13,13 @@ from fractions import Fraction
 from typing import Any
 
 from anyprefer.graph.state import Candidate, Task, as_text
-from anyprefer.tools.arithmetic import final_number, plain, says, value
+from anyprefer.tools.arithmetic import final_number, says, value
 from anyprefer.tools.base import Finding, tool
-from anyprefer.tools.stated import LONGEST, cleaned, number_in_words, stated_number, stated_text, written
+from anyprefer.tools.spelling import cleaned, number_in_words, written
+from anyprefer.tools.stated import LONGEST, stated_number, stated_text
 
+SHORT = 12
+"""Words of a gold answer that an answer may state in a sentence of its own."""
 _ARTICLES = frozenset(("a", "an", "the"))
 _SIGNS = re.compile(r"[^\w\s+#*/=<>%&@^~.:-]|(?<!\d)[.:](?!\w)|(?<=\w)[.:](?!\w)|(?<=[^\W\d])[-.:](?=[^\W\d])|:")
 """What says nothing: punctuation, and dots and hyphens inside words. "C++", ".NET", "10-20" keep their signs."""
@@ -36,18 +39,16 @@ def reference(task: Task, candidate: Candidate) -> Finding:
 def verdict(answer: Any, gold: Any, question: str = "") -> bool | None:
     """Does the one answer that is stated say the same as the gold answer? None where no one answer is stated.
 
-    Of several gold texts in a list any will do.
+    Of several gold texts in a list any will do. A gold text of more than `SHORT` words is compared as a whole.
     """
-    if answer == gold or agrees(as_text(answer), as_text(gold)) and _is_one(as_text(answer), as_text(gold)):
+    if answer == gold:
         return True
+    if not isinstance(answer, str):
+        return False
     if isinstance(gold, list) and gold and all(isinstance(one, str) for one in gold):
         found = [verdict(answer, one, question) for one in gold]
         return True if True in found else None if None in found else False
     return _verdict(as_text(answer), as_text(gold).rpartition("####")[2].strip(), question)
-
-
-def _is_one(answer: str, gold: str) -> bool:
-    return _exact(gold.rpartition("####")[2]) is None or stated_number(answer, bare=False) is not None
 
 
 def _verdict(answer: str, gold: str, question: str) -> bool | None:
@@ -55,6 +56,8 @@ def _verdict(answer: str, gold: str, question: str) -> bool | None:
     if exact is not None:
         number = stated_number(_percent(answer), bare=False) if answer.strip() else ""
         return None if number is None else says(number or None, exact)
+    if len(gold.split()) > SHORT:
+        return agrees(answer, gold)
     stated = stated_text(answer, question) if answer.strip() else ""
     if stated is None:
         return None

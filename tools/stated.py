@@ -8,35 +8,21 @@ answer, and the tool takes no side. Every text is cut at `LONGEST` characters an
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from anyprefer.tools.arithmetic import equations, plain, sides_of, value
+from anyprefer.tools.spelling import FRACTION, SCALES, cleaned, hedged, negated, number_in_words, words_of, written
 
 LONGEST = 20_000
 """Characters of an answer that are looked at; a longer one states no one answer."""
 
-_VULGAR = re.compile(r"(?<=[0-9])(?=[\u00bc-\u00be\u2150-\u215e])")
-_RAISED = re.compile("[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+")
-_LOWERED = re.compile("[\u2080-\u2089]+")
-_SPELLED = {ord(dash): "-" for dash in "‐‑‒–—−﹣－"} | {ord("⁄"): "/", ord("’"): "'", ord("‘"): "'"}
-_NEGATION = re.compile(
-    r"\b(?:not|never|nor|neither|none of|cannot|can't|wrong|incorrect|false|untrue|unsure|uncertain|maybe|perhaps"
-    r"|possibly|anything but|other than|rather than|instead of|except|impossible|unknown|no idea|opposite)\b"
-    r"|n't\b|[?≠±≈~√]|(?<!<)<(?!<)|(?<!>)>(?!>)|!=",
-    re.IGNORECASE,
-)
-_HEDGE = re.compile(
-    r"\b(?:or|either|between|around|about|approximately|approx|roughly|nearly|almost|circa|but|if|unless|might|could"
-    r"|may|less|more|fewer|least|most|over|under|above|below|up to|factorial|squared|cubed|half|per"
-    r"|percent|dozens?|base|binary|hex|page|chapter|footnote|line|room|section|version|anything|everything|no)\b|%",
-    re.IGNORECASE,
-)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _CITED = re.compile(r"(?<=\S)\s*\[(?:[0-9]{1,2}|[A-Za-z][^\[\]\n]{0,40})\]|<<[^<>]*>>")
 _MINUS = re.compile(r"\b(?:minus|negative) (?=[0-9])", re.IGNORECASE)
 _WHY = re.compile(r"[,;]? \(?(?:because|since|as|for|that is|i\.e\.)\b", re.IGNORECASE)
 _MARKED = re.compile(r"\\boxed ?\{([^{}]*)\}|#### *([^\n]*)")
-_SEVERAL = re.compile(r"\b(?:or|either|between|both|but|if|unless|might|could|may|all of|any of|except)\b", re.IGNORECASE)
+_SEVERAL = re.compile(
+    r"\b(?:or|either|between|both|but|if|unless|might|could|may|all of|any of|except)\b", re.IGNORECASE
+)
 _STARS = re.compile(r"\*\*|__|`")
 _BULLET = re.compile(r"[-*•] +(?=\S)")
 _INTRODUCTION = re.compile(
@@ -46,79 +32,15 @@ _INTRODUCTION = re.compile(
 )
 _DIGIT = re.compile(r"[0-9]")
 _TOKEN = re.compile(r"[^\s]+")
-_VERBS = frozenset("is are equals equal makes gives get be = : was have has to becomes answer totals".split())
-_BETWEEN = frozenset("exactly equal to actually just simply then therefore thus now also indeed the number".split())
-_SUBJECTS = frozenset("answer sum result total value difference product quotient solution it that this which".split())
-_FILLERS = frozenset(
-    "the answer result sum total is it it's so thus therefore hence equals equal to that this sure yes ok okay here you "
-    "get we i think believe final correct right of and would be gives makes which a an value solution difference "
-    "product quotient in all altogether simply just exactly certainly are have adding add up has together comes out "
-    "will must a: answer: result: sum: = let's see".split()
+_VERBS = words_of("is are equals equal makes gives get be = : was have has to becomes answer totals")
+_BETWEEN = words_of("exactly equal to actually just simply then therefore thus now also indeed the number")
+_SUBJECTS = words_of("answer sum result total value difference product quotient solution it that this which")
+_FILLERS = words_of(
+    "the answer result sum total is it it's so thus therefore hence equals equal to that this sure yes ok "
+    "okay here you get we i think believe final correct right of and would be gives makes which a an "
+    "value solution difference product quotient in all altogether simply just exactly certainly are have "
+    "adding add up has together comes out will must a: answer: result: sum: = let's see"
 )
-_NUMBER = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:[.,][0-9]+)?|\.[0-9]+)")
-_THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-_FRACTION = re.compile(r"-?[0-9]+/[0-9]+")
-_UNITS = tuple(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen".split()
-)
-_TENS = tuple("twenty thirty forty fifty sixty seventy eighty ninety".split())
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-NUMBER_WORDS = dict(zip(_UNITS, range(20), strict=True)) | {word: 10 * n for n, word in enumerate(_TENS, 2)}
-
-
-def cleaned(text: str) -> str:
-    """Text in one spelling: NFKC, no invisible characters, one kind of dash, ASCII digits, `^2` for a raised 2."""
-    if text.isascii():
-        return text
-    text = _RAISED.sub(lambda found: "^" + found[0], _VULGAR.sub(" ", text))
-    text = _LOWERED.sub(lambda found: "_" + found[0], text)
-    text = unicodedata.normalize("NFKC", text.translate(_SPELLED)).translate(_SPELLED)
-    return "".join(_plain_character(one) for one in text if unicodedata.category(one) != "Cf")
-
-
-def _plain_character(character: str) -> str:
-    return str(int(character)) if character.isdecimal() and not character.isascii() else character
-
-
-def negated(text: str) -> bool:
-    """Does a cleaned text deny, doubt or ask, so that no statement in it can be taken as one?"""
-    return _NEGATION.search(text) is not None
-
-
-def hedged(text: str) -> bool:
-    """Does a cleaned text leave open which of several it means, or how much?"""
-    return negated(text) or _HEDGE.search(text) is not None
-
-
-def number_in_words(text: str) -> int | None:
-    """The value of a number below a million million written in English words ("ninety-one"); None for other text."""
-    words = text.casefold().replace("-", " ").split()
-    if not 0 < len(words) <= 12 or not (set(words) <= NUMBER_WORDS.keys() | _SCALES.keys() | {"and"}):
-        return None
-    total = part = 0
-    for word in words:
-        if word == "hundred":
-            part = max(part, 1) * 100
-        elif word in _SCALES:
-            total, part = total + max(part, 1) * _SCALES[word], 0
-        elif word != "and":
-            if part % 10 or (part % 100 >= 10 and NUMBER_WORDS[word] >= 10) or (part % 100 and part % 100 < 20):
-                return None
-            part += NUMBER_WORDS[word]
-    return total + part
-
-
-def written(token: str) -> str | None:
-    """A written number in the form `says` reads, thousands and decimals by the comma's place; None for anything else."""
-    if len(token) > 60:
-        return None
-    if _FRACTION.fullmatch(token):
-        exact = value(token)
-        return None if exact is None else str(exact)
-    if not _NUMBER.fullmatch(token):
-        return None
-    return token.replace(",", "") if _THOUSANDS.fullmatch(token) else token.replace(",", ".")
 
 
 def stated_number(text: str, bare: bool = True) -> str | None:
@@ -169,7 +91,15 @@ def _introduced(line: str, question: str) -> str:
     asked = {_bare_word(word) for word in question.split()} | _FILLERS
     if verb and {_bare_word(word) for word in head.split()} <= asked:
         return rest.strip()
-    if verb and {_bare_word(word) for word in rest.split()} <= {"the", "answer", "right", "correct", "one", "it", "choice"}:
+    if verb and {_bare_word(word) for word in rest.split()} <= {
+        "the",
+        "answer",
+        "right",
+        "correct",
+        "one",
+        "it",
+        "choice",
+    }:
         return head.strip()
     return line
 
@@ -258,9 +188,9 @@ def _number_of(tokens: list[str]) -> str | None:
     if len(parts) == 1 and (number := written(parts[0])):
         return number
     if len(parts) == 2 and (first := written(parts[0])) and (exact := value(first)) is not None:
-        if parts[1] in _SCALES:
-            return str(exact * _SCALES[parts[1]])
-        part = value(parts[1]) if _FRACTION.fullmatch(parts[1]) else None
+        if parts[1] in SCALES:
+            return str(exact * SCALES[parts[1]])
+        part = value(parts[1]) if FRACTION.fullmatch(parts[1]) else None
         return str(exact + part) if part is not None and 0 < part < 1 and exact >= 0 else None
     words = number_in_words(" ".join(parts))
     return None if words is None else str(words)
@@ -278,7 +208,7 @@ def _alone(sentence: str, bare: bool) -> str | None:
     at = tokens.index(numbers[0])
     if bare and not (others <= _FILLERS and (at + 1 == len(tokens) or _bare_word(tokens[at + 1]) in ("is", "="))):
         return None
-    if not bare and at + 1 < len(tokens) and _bare_word(tokens[at + 1]) in _SCALES:
+    if not bare and at + 1 < len(tokens) and _bare_word(tokens[at + 1]) in SCALES:
         return _number_of(tokens[at : at + 2])
     return _number_of(numbers) if others - {"-", "+", "*", "/"} == others else None
 
