@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class RunFolder:
         self.models = dict(models)
         self.source = source
         self._check()
+        self.refused: Callable[[], Mapping[str, Any]] = dict
+        """What the run's models refused of their requests, for run.json."""
         self._scrub = scrubber()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -154,6 +156,7 @@ class RunFolder:
             "models": self.models,
             "counts": {name: counts.get(name, 0) for name in ("accepted", "rejected", "failed")},
             "requests": self.ledger.requests(),
+            "refused": self.refused(),
             "usage": {role: used.model_dump() for role, used in sorted(roles.items())},
             "usage_by_round": [
                 {"round": number, "role": role, **used.model_dump()} for (number, role), used in sorted(spent.items())

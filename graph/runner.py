@@ -71,6 +71,8 @@ class Synthesis:
         if settings.trace and folder is None:
             raise SettingsError("trace needs a run folder to write traces.db to; give one")
         self.folder = RunFolder(folder, settings, self.models, source) if folder is not None else None
+        if self.folder:
+            self.folder.refused = self.players.refused
         self.counts: Counter[Outcome] = Counter()
         """Rows of this call by outcome; a resumed folder's earlier rows are not among them."""
         self.calls = self._calls(prices)

@@ -21,6 +21,7 @@ from anyprefer.graph.state import stable_hash
 
 Origin = Literal["default", "app", "file", "flag"]
 Player = Literal["target", "judge", "tools"]
+Part = Literal["temperature", "top_p", "seed", "max_tokens", "n", "tools", "response_format", "logprobs", "system"]
 
 
 class Settings(BaseModel):
@@ -136,6 +137,10 @@ class Settings(BaseModel):
         repr=False,
         description="Key for `openai:` models; empty: OPENAI_API_KEY. Never written anywhere.",
     )
+    leave_out: tuple[Part, ...] = Field(
+        (),
+        description="Parts of requests that servers are never sent; what a server refuses is found out without this.",
+    )
     connections: int = Field(256, ge=1, description="Model calls in flight at once, over all tasks.")
     rpm: int = Field(0, ge=0, description="Requests per minute to one server; 0: no limit.")
     tpm: int = Field(0, ge=0, description="Tokens per minute to one server; 0: no limit.")
@@ -172,7 +177,7 @@ class Settings(BaseModel):
 
 MANNER = (
     "concurrency", "accept", "failures_in_a_row", "samples", "record", "trace", "shard_rows", "format", "workers", "ray",
-    "api_key", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
+    "api_key", "leave_out", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
     "hedge", "max_calls", "max_tokens", "max_cost", "prices",
 )  # fmt: skip
 """Settings of how a run is carried out; they may change when it is gone on with."""

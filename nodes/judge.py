@@ -15,6 +15,7 @@ from langchain_core.tools import BaseTool
 
 from anyprefer.graph.errors import AnswerError, ModelError
 from anyprefer.graph.models import model_name, traits_of
+from anyprefer.graph.models.openai_chat import refuses
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Judgment, Selection, derive_seed
@@ -111,7 +112,7 @@ class ChatJudge(ModelJudge):
             try:
                 return await attempt(binding={"response_format": scores_schema(count)})
             except ModelError as error:
-                if not _refuses_schema(error):
+                if not refuses(self.model, error):
                     raise
         return await attempt()
 
@@ -174,8 +175,3 @@ def _sections(text: str) -> dict[int, str]:
     for number, body in zip(parts[1::2], parts[2::2], strict=True):
         sections.setdefault(int(number), body.strip())
     return sections
-
-
-def _refuses_schema(error: ModelError) -> bool:
-    words = str(error.__cause__ or "").lower()
-    return "response_format" in words or "schema" in words

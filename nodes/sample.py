@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -46,23 +45,13 @@ class ChatTarget:
         """All answers from one request, or as many as the server gave; none from one that refuses `n`."""
         if not isinstance(self.model, PostedChat):
             return []
-        try:
-            answers = await choices(self.model, messages, "sample", len(seeds), seed=seeds[0], **self._sampling())
-        except ModelError as error:
-            if not _refuses_n(error):
-                raise
-            answers = []
+        answers = await choices(self.model, messages, "sample", len(seeds), seed=seeds[0], **self._sampling())
         self._knows_n = self._knows_n and len(answers) == len(seeds)
         return answers[: len(seeds)]
 
     def _sampling(self) -> dict[str, Any]:
         chosen = self.settings
         return {"temperature": chosen.temperature, "top_p": chosen.top_p, "max_tokens": chosen.max_new_tokens}
-
-
-def _refuses_n(error: ModelError) -> bool:
-    words = str(error.__cause__ or "").lower()
-    return ("400" in words or "422" in words) and re.search(r"\bn\b", words) is not None
 
 
 def _as_json(content: Any, name: str) -> str:

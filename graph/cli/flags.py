@@ -46,6 +46,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Output": ("shard_rows", "format"),
     "Servers": (
         "api_key",
+        "leave_out",
         "connections",
         "rpm",
         "tpm",

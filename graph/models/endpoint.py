@@ -2,6 +2,7 @@
 
 | what comes | what happens |
 |---|---|
+| a refused optional part | the same request without it (`negotiation.py`) |
 | 429 | the call waits for 0.5 to 30 s, longer if the server asks for it; many of them, and fewer requests are sent (`gate.py`) |
 | 408, 409, 425, 5xx, no whole answer | again after a random share of 0.5, 1, 2, … 8 s, at most `retries` times |
 | so often, or for as long as `patience` | if the model answers other calls, or a probe, this call has failed; else all wait |
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from anyprefer.graph.errors import EndpointError, RunStopped
@@ -23,6 +25,7 @@ from anyprefer.graph.models.failures import BadAnswer, Failure, HTTPStatusError,
 from anyprefer.graph.models.health import probe_body
 from anyprefer.graph.models.http import Route, send
 from anyprefer.graph.models.limits import ALONE, Limits
+from anyprefer.graph.models.negotiation import Terms
 from anyprefer.graph.models.reading import tokens
 from anyprefer.graph.models.traffic import Call, Request, Traffic
 
@@ -56,6 +59,13 @@ class Endpoint:
         self.limits = limits
         self._send = send
         self._traffic: dict[asyncio.AbstractEventLoop, Traffic] = {}
+        self._terms: dict[str, Terms] = {}
+
+    def terms(self, model: str) -> Terms:
+        """What a model here takes, shared by all who ask it."""
+        if model not in self._terms:
+            self._terms[model] = Terms(f"{model} at {self.url}", self.limits.leave_out)
+        return self._terms[model]
 
     async def ask(self, request: Request) -> dict[str, Any]:
         """The answer's JSON object.
@@ -63,6 +73,15 @@ class Endpoint:
         Raises `HTTPStatusError` or `TransportError` when this call fails, `EndpointError` when all would,
         `BudgetSpent` when the run may not send it once more.
         """
+        if request.deal is None:
+            return await self._asked(request)
+        await request.deal.turn()
+        try:
+            return await self._asked(request)
+        finally:
+            request.deal.leave()
+
+    async def _asked(self, request: Request) -> dict[str, Any]:
         traffic = self._traffic.get(asyncio.get_running_loop()) or self._new_traffic()
         call = Call(request, traffic.standing(request.model), traffic.now())
         while True:
@@ -107,7 +126,10 @@ class Endpoint:
         return answer
 
     async def _once(self, traffic: Traffic, call: Call) -> dict[str, Any]:
-        return await self._send(call.request.route, call.request.body)
+        request = call.request
+        if request.deal is None:
+            return await self._send(request.route, request.body)
+        return await request.deal.sent(request.body, partial(self._send, request.route))
 
     async def _hedged(self, traffic: Traffic, call: Call) -> dict[str, Any]:
         """The request, and others beside it one after another while it is slow; the first answer counts."""
@@ -142,8 +164,6 @@ class Endpoint:
     async def _after(self, error: Failure, traffic: Traffic, call: Call) -> float:
         """Seconds until the call is tried again. Raises what ends it."""
         request, standing, now = call.request, call.standing, traffic.now()
-        if isinstance(error, HTTPStatusError) and request.negotiable and request.negotiable(error):
-            raise error
         await self._raise_final(error, traffic, call)
         if standing.back >= call.first_failure:
             call.start_again()
@@ -227,7 +247,8 @@ class Endpoint:
     async def _probe(self, traffic: Traffic, call: Call) -> Failure | None:
         """Sends a tiny request of our own to the same model; None when the server deals with it."""
         request = call.request
-        probe = Call(Request(request.route, probe_body(request.body), request.model), call.standing, call.begun)
+        body = probe_body(request.deal.known() if request.deal else request.body)
+        probe = Call(Request(request.route, body, request.model), call.standing, call.begun)
         probe.sent = 1  # it is one more request of the call it is sent for
         try:
             await self._attempt(traffic, probe, self._once)

@@ -28,6 +28,8 @@ class Limits:
     """Seconds a server may stay away before it is given up, and one call may fail while others are answered."""
     hedge: float = 0.0
     """A call unanswered after so many times the 95th percentile of latency is sent once more; 0 is never."""
+    leave_out: tuple[str, ...] = ()
+    """Optional parts of requests that are never sent, such as `seed`; others are found out (`parts.py`)."""
 
 
 ALONE = Limits(patience=60.0)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from anyprefer.graph.models.failures import HTTPStatusError
 from anyprefer.graph.models.gate import Gate
 from anyprefer.graph.models.health import Standing
 from anyprefer.graph.models.http import Route
 from anyprefer.graph.models.limits import Limits
+from anyprefer.graph.models.negotiation import Deal
 from anyprefer.graph.models.pacing import Pacer
 
 ENOUGH = 20
@@ -28,8 +27,8 @@ class Request:
     """The model's name, for messages."""
     retries: int | None = None
     """The model's own `max_retries`, which then counts whatever the server's state; None: the endpoint's."""
-    negotiable: Callable[[HTTPStatusError], bool] | None = None
-    """Whether the caller has another form of the request for this error, which is then raised at once."""
+    deal: Deal | None = None
+    """What of it the model may refuse; None where it is sent as it is."""
 
 
 class Call:
