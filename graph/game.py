@@ -9,6 +9,7 @@ from typing import Any, cast
 from anyprefer.graph.build import Graph
 from anyprefer.graph.calls import Account, accounted
 from anyprefer.graph.errors import ModelSetupError, RunFolderError, RunStopped, SettingsError, ToolError
+from anyprefer.graph.images import load, loaded
 from anyprefer.graph.inputs import BadRow, printable
 from anyprefer.graph.models import redact
 from anyprefer.graph.settings import Settings
@@ -49,11 +50,8 @@ class Game:
         config: Any = {"run_name": "game", "metadata": {"task_id": task.id}}
         with self._traced(task) as finish, accounted(account):
             try:
-                if callbacks := silent():
-                    final = await self._walk.play(begin, config | {"callbacks": callbacks})
-                else:
-                    async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
-                        final = cast("GameState", state)
+                with loaded(await load(task.images) if task.images else {}):
+                    final = await self._played(begin, config)
             except STOPS_THE_RUN:
                 raise
             except Exception as error:
@@ -61,6 +59,14 @@ class Game:
             row = self._row(task, final or account.state or {}, failure, account)
             finish(row)
         return row
+
+    async def _played(self, begin: GameState, config: Any) -> GameState | None:
+        if callbacks := silent():
+            return await self._walk.play(begin, config | {"callbacks": callbacks})
+        final: GameState | None = None
+        async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
+            final = cast("GameState", state)
+        return final
 
     def failed(self, identifier: str, reason: str) -> Row:
         """The row of a task that could not be played."""

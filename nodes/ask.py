@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import mimetypes
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -15,7 +12,8 @@ from langchain_core.runnables import RunnableConfig
 
 from anyprefer.graph import conversation
 from anyprefer.graph.calls import current_account
-from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
+from anyprefer.graph.errors import AnswerError, AnypreferError, ModelError
+from anyprefer.graph.images import image_url
 from anyprefer.graph.models import accepted_settings, redact, who_and_where
 from anyprefer.graph.models.openai_chat import PostedChat
 from anyprefer.graph.state import Message, Task, derive_seed
@@ -123,23 +121,6 @@ def user(text: str, images: Sequence[str] = ()) -> HumanMessage:
 def system(text: str) -> SystemMessage:
     """A system message."""
     return SystemMessage(text)
-
-
-def image_url(image: str) -> str:
-    """http(s) and data URLs as they are; a file as a data URL.
-
-    Raises `InputError` naming the path when it cannot be read or is no image.
-    """
-    if image.startswith(("http://", "https://", "data:image/")):
-        return image
-    kind = mimetypes.guess_type(image, strict=False)[0] or ""
-    if not kind.startswith("image/"):
-        raise InputError(f"image {image[:200]!r} is no image file by its name; use .png, .jpg, .webp or a data: URL")
-    try:
-        data = Path(image).read_bytes()
-    except OSError as error:
-        raise InputError(f"image {image!r} cannot be read: {error.strerror}; check the path") from error
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def task_messages(task: Task, prompt: str) -> list[Any]:

@@ -102,7 +102,7 @@ def science(n: int, seed: int, split: Split) -> list[Task]:
 def _arc_rows(split: Split) -> list[dict[str, Any]]:
     name, hub_split = _ARC[split]
     if has_data(name):
-        return [json.loads(line) for line in data_file(name).read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in data_file(name).read_text(encoding="utf-8").split("\n") if line.strip()]
     from datasets import load_dataset
 
     try:
@@ -131,7 +131,7 @@ def _from_corpus(family: str, questions: Sequence[_Question], n: int, seed: int,
 
 
 def _items(questions: Sequence[_Question]) -> Iterator[_Item]:
-    for line in PACKAGED.read_text(encoding="utf-8").splitlines():
+    for line in PACKAGED.read_text(encoding="utf-8").rstrip("\n").split("\n"):
         row = json.loads(line)
         columns = {"title": row["title"], **row.get("facts", {})}
         for kind, wanted, question in questions:
