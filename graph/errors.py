@@ -63,11 +63,12 @@ class PartRefused(ModelError):
 class AnswerError(ModelError):
     """An answer that does not hold what was asked for. Unparsed is unscored: never 0, never a tie.
 
-    `text` is the answer as the model gave it.
+    `text` is the answer as the model gave it, `reason` what is wrong with it.
     """
 
     def __init__(self, message: str, text: str) -> None:
         super().__init__(f"{message}; the model said: {text[:500]!r}")
+        self.reason = message
         self.text = text
 
 

@@ -96,18 +96,29 @@ async def ask(
     seed: int,
     **sampling: Any,
 ) -> T:
-    """Asks until `parse` accepts the answer, at most 1 + `reasks` times, each with its own seed.
+    """Asks until `parse` accepts the answer, at most 1 + `reasks` times, each with its own seed and with what could
+    not be read of the answers before.
 
     Raises the last `AnswerError`: what cannot be parsed never becomes a value.
     """
+    asked = list(messages)
     for attempt in range(reasks + 1):
-        answer = await call(model, messages, role, seed=derive_seed(seed, role, attempt), **sampling)
+        answer = await call(model, asked, role, seed=derive_seed(seed, role, attempt), **sampling)
         try:
             return parse(answer)
-        except AnswerError:
+        except AnswerError as error:
             if attempt == reasks:
                 raise
+            asked[-1] = _with_note(asked[-1], f"Your answer number {attempt + 1} could not be read: {error.reason}.")
     raise AssertionError("unreachable")
+
+
+def _with_note(message: BaseMessage, note: str) -> BaseMessage:
+    """The same message with a paragraph more: roles still alternate, and a greedy model has another question."""
+    added: Any = f"{message.content}\n\n{note}"
+    if isinstance(message.content, list):
+        added = [*message.content, {"type": "text", "text": note}]
+    return message.model_copy(update={"content": added})
 
 
 def user(text: str, images: Sequence[str] = ()) -> HumanMessage:
