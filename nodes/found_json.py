@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ MOST_BROKEN = 200
 MOST_WORK = 4
 """Characters read in vain, as a multiple of the text's length (and 10,000), after which it is not read on."""
 
-_OPENINGS = {dict: re.compile(r'\{(?=\s*["}])'), list: re.compile(r"\[(?=\s*[\[{\]\"\w-])")}
+_OBJECT, _LIST = re.compile(r'\{(?=\s*["}])'), re.compile(r"\[(?=\s*[\[{\]\"\dtfn-])")
 _ANY_OPENING = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{\]"])')
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 
@@ -59,7 +60,5 @@ def all_json(text: str, opening: re.Pattern[str] = _ANY_OPENING) -> Iterator[Fou
 
 def find_json(text: str, kind: type) -> Any:
     """The last JSON value of the given type (list or dict) in the text, None when there is none."""
-    found = None
-    for found in all_json(text, _OPENINGS[kind]):
-        pass
-    return found.value if found else None
+    last = deque(all_json(text, _LIST if kind is list else _OBJECT), maxlen=1)
+    return last[0].value if last else None

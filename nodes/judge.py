@@ -26,6 +26,7 @@ from anyprefer.nodes.ask import ask, system, user
 from anyprefer.nodes.prompts import Fence
 from anyprefer.nodes.select_tools import choose_tools
 
+
 def judge(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
     """The node. Refuses a judge that leaves out a candidate, scores one twice, or gives a score that is no finite
     number; without candidates none is asked."""

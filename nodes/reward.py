@@ -19,7 +19,6 @@ from anyprefer.nodes.ask import ask, system, user
 from anyprefer.nodes.probabilities import DIGITS, expected_score, option_probabilities, read_from
 from anyprefer.nodes.prompts import Fence
 
-
 EXPECTED = "expected_reward_policy"
 
 

@@ -10,10 +10,31 @@ from typing import Any
 from anyprefer.nodes.found_json import Found
 from anyprefer.nodes.score_words import FINAL, SCORE, Mention, label_of, mentions, number_of, plain, words_of
 
-_SCORES = ("final_score", "overall_score", "total_score", "overall", "final", "total", "score", "rating", "grade", "reward")
+_SCORES = (
+    "final_score",
+    "overall_score",
+    "total_score",
+    "overall",
+    "final",
+    "total",
+    "score",
+    "rating",
+    "grade",
+    "reward",
+)
 _NAMES = ("answer", "answer_number", "answer_id", "number", "id", "response", "candidate", "index")
 _TOLD = ("analysis", "reasoning", "explanation", "reason", "comment")
-_LISTS = ("answers", "scores", "ratings", "judgments", "judgements", "evaluations", "results", "responses", "candidates")
+_LISTS = (
+    "answers",
+    "scores",
+    "ratings",
+    "judgments",
+    "judgements",
+    "evaluations",
+    "results",
+    "responses",
+    "candidates",
+)
 _NAMED = re.compile(r"(?:answer|response|candidate)?[\s_#]{0,2}([0-9]{1,3})", re.IGNORECASE)
 _OUT_OF_TEN = re.compile(r"([0-9]{1,2}(?:[.,][0-9]{1,6})?)\s?/\s?10")
 
@@ -22,7 +43,9 @@ _ANSWER = (
     r"odpowiedź|cevap|回答|答案|回复|応答|답변)\s{0,2}(?:no\.?|nr\.?|number)?\s{0,2}[#№]?\s{0,2}([0-9]{1,3})"
 )
 _HEAD = re.compile(rf"{_ANSWER}(?![\d/]|[.,]\d|[a-z])")
-_HEADED = re.compile(rf"[\s#>|\-•·.()\[\]0-9*_\"]{{0,12}}(?:the )?{_ANSWER}(?![\d/]|[.,]\d|[a-z])\W{{0,8}}", re.IGNORECASE)
+_HEADED = re.compile(
+    rf"[\s#>|\-•·.()\[\]0-9*_\"]{{0,12}}(?:the )?{_ANSWER}(?![\d/]|[.,]\d|[a-z])\W{{0,8}}", re.IGNORECASE
+)
 _NEXT = re.compile(r"(?:[,;|/.)]|\band)\s{0,2}$|\s{2}$")
 _NUMBERED = re.compile(r"\s{0,4}[(#\[]{0,2}([0-9]{1,2})[.):\]]{1,2}\s")
 
@@ -105,7 +128,11 @@ def _items(value: Any, depth: int = 0) -> list[dict[str, Any]]:
         return [{**(one if isinstance(one, dict) else {"score": one}), "answer": name} for name, one in value.items()]
     for name in _LISTS:
         inner = value.get(name)
-        if name in ("scores", "ratings") and isinstance(inner, list) and not any(isinstance(one, dict) for one in inner):
+        if (
+            name in ("scores", "ratings")
+            and isinstance(inner, list)
+            and not any(isinstance(one, dict) for one in inner)
+        ):
             return [{"answer": number, "score": one} for number, one in enumerate(inner, 1)]
         if inner and isinstance(inner, list | dict):
             return _items(inner, depth + 1) or [{}]
@@ -132,13 +159,15 @@ def last_written(text: str, count: int) -> Block | None:
 def _lines(text: str) -> Iterator[tuple[int, Mention]]:
     """(answer, score) of each line that gives one: by its heading, by its section's, by its row in a table, or, where
     no line has a heading, by its number in a list."""
-    section, columns, listed, headed = 0, [], [], False
+    section, headed = 0, False
+    columns: list[int] = []
+    listed: list[tuple[int, Mention]] = []
     for line in text.split("\n"):
         if line.lstrip().startswith("|"):
             columns = _score_columns(line) or columns
             given = [*_in_row(line, columns)]
-        elif _HEADED.match(line):
-            section = int(_HEAD.search(line)[1])
+        elif head := _HEADED.match(line):
+            section = int(head[1])
             given = [*_in_line(line)]
         else:
             score = _labelled(line)

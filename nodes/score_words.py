@@ -172,7 +172,9 @@ def mentions(text: str) -> list[Mention]:
         if rank and not (bare and (rank == PLAIN or not leads)):
             said = match.groupdict()
             spoilt = said.get("low") or said.get("other") or (not bare and _HIGH.match(text, match.end()))
-            found.append(Mention(None if spoilt else number_of(said["n"] or said["m"]), rank, match[0].strip(), bare, leads))
+            found.append(
+                Mention(None if spoilt else number_of(said["n"] or said["m"]), rank, match[0].strip(), bare, leads)
+            )
         before = match.end()
     return found
 
@@ -223,7 +225,7 @@ def _rank(text: str, floor: int, begun: int, end: int) -> tuple[int, bool]:
 def label_of(words: list[str]) -> int:
     """The rank that a label of these words gives; 0 for words that are none."""
     said = set(words)
-    if said & _MODAL and not (said & _PERSON and said & _GIVING) or said & _NEGATED:
+    if (said & _MODAL and not (said & _PERSON and said & _GIVING)) or said & _NEGATED:
         return 0
     free = said & _PERSON and said & _GIVING and not (said & _REPORTED or _one_sided(said))
     if not (free or said <= _KNOWN):
