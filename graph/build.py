@@ -27,7 +27,7 @@ from langgraph.types import Checkpointer
 from anyprefer.graph.calls import current_account
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.listeners import unheard
-from anyprefer.graph.loops import run_blocking
+from anyprefer.graph.loops import exits_as_errors, run_blocking
 from anyprefer.graph.players import Players, settle
 from anyprefer.graph.roles import Engine, Judge, PromptPolicy, RewardModel, Target
 from anyprefer.graph.settings import Settings, shows_settings
@@ -159,9 +159,10 @@ class _Step(Runnable[GameState, GameState]):
         number = len(input.get("rounds", ())) + (0 if closed else 1)
         if account := current_account():
             account.round, account.state = number, input
-        if unheard(config):
-            return await self.node(input)
-        return await RunnableLambda(self.node).ainvoke(input, patch_config(config, run_name=f"round {number}"))
+        with exits_as_errors(f"step {self.name}"):
+            if unheard(config):
+                return await self.node(input)
+            return await RunnableLambda(self.node).ainvoke(input, patch_config(config, run_name=f"round {number}"))
 
     def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
         return run_blocking(self.ainvoke(input, config))

@@ -183,8 +183,9 @@ class _Loader:
         if played:
             tape = Tape.load(played.removeprefix("replay:"))
             return [replayed_tool(tool, tape) for tool in tools]
-        for tool in tools:
-            tool.prepare()
+        if self.settings.workers == 1 and not self.settings.ray:  # else each worker prepares its own
+            for tool in tools:
+                tool.prepare()
         tools = [limited(tool, self.settings.tool_timeout) for tool in tools]
         return [recorded_tool(tool, self.tape) for tool in tools] if self.tape else tools
 
