@@ -28,7 +28,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from anyprefer.graph.errors import AnswerError, RunFolderError
+from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.ledger import FILE, FinishedRow, Ledger, finished, unwritable
 from anyprefer.graph.models.traits import scrubber
@@ -132,8 +132,7 @@ class RunFolder:
             lines["pairs"] = self._line(pair_row(row))
         if row.outcome != "failed" and (judged := judge_pair_row(row)):
             lines["judge_pairs"] = self._line(judged)
-        # a failed task keeps its answers for when it is played again, but not those that could not be parsed
-        forget = row.outcome != "failed" or row.reason.startswith(AnswerError.__name__)
+        forget = row.outcome != "failed"  # a failed task keeps its answers for when it is played again
         reason = self._scrub(row.reason)
         await self.ledger.keep_row(FinishedRow(row.id, row.outcome, reason, digest(task), forget, lines))
 

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import RunnableConfig
 
 from anyprefer.graph import conversation
-from anyprefer.graph.calls import current_account
+from anyprefer.graph.calls import current_account, last_key
 from anyprefer.graph.errors import AnswerError, AnypreferError, ModelError
 from anyprefer.graph.images import image_url
 from anyprefer.graph.models import accepted_settings, redact, who_and_where
@@ -101,13 +101,16 @@ async def ask(
 
     Raises the last `AnswerError`: what cannot be parsed never becomes a value.
     """
-    asked = list(messages)
+    asked, unread = list(messages), list[str]()
     for attempt in range(reasks + 1):
         answer = await call(model, asked, role, seed=derive_seed(seed, role, attempt), **sampling)
         try:
             return parse(answer)
         except AnswerError as error:
+            unread.append(last_key())
             if attempt == reasks:
+                if account := current_account():
+                    account.unread.update(unread)
                 raise
             asked[-1] = _with_note(asked[-1], f"Your answer number {attempt + 1} could not be read: {error.reason}.")
     raise AssertionError("unreachable")

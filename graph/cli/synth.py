@@ -127,8 +127,10 @@ def _say_what_evidence_judges(settings: Settings) -> None:
 def _exit_code(run: Synthesis, counts: Counter[str]) -> int:
     if run.stopped == INTERRUPT:
         return INTERRUPTED
+    from anyprefer.graph.game import mostly_failed
+
     unfinished = run.stopped and not isinstance(run.calls.stopped, Enough)
-    return STOPPED if unfinished or counts["failed"] == sum(counts.values()) else DONE
+    return STOPPED if unfinished or mostly_failed(counts) else DONE
 
 
 def _least(*counts: int | None) -> int | None:

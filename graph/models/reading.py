@@ -71,7 +71,7 @@ def estimated(size: int) -> int:
 
 def told(usage: Any) -> dict[str, Any] | None:
     """The usage with sound numbers, 0 to MOST_TOKENS; None where a server does not tell, or tells what cannot be."""
-    if not isinstance(usage, dict):
+    if not isinstance(usage, dict) or not (usage.get("prompt_tokens") or usage.get("completion_tokens")):
         return None
     if _sound(usage):
         return usage
