@@ -27,6 +27,7 @@ class EvidenceJudge(Judge):
     """Scores by tool verdicts; uses every tool it is given."""
 
     name = "evidence (rules over tool verdicts, no model)"
+    abstains = True
 
     async def aggregate(self, state: GameState) -> str:
         """The findings as they are; no model consolidates them."""

@@ -34,7 +34,8 @@ def judge(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
     async def run(state: GameState) -> GameState:
         judgments = await judge.score(state) if state["candidates"] else []
         scored, wanted = [j.candidate for j in judgments], [c.index for c in state["candidates"]]
-        if sorted(scored) != wanted:
+        abstained = set(wanted) - set(scored) if getattr(judge, "abstains", False) else set[int]()
+        if sorted([*scored, *abstained]) != wanted:
             raise ModelError(f"judge {judge.name} scored candidates {scored} instead of {wanted}")
         for judgment in judgments:
             if not (math.isfinite(judgment.score) and math.isfinite(judgment.spread)):

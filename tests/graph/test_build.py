@@ -237,12 +237,12 @@ def test_a_player_that_leaves_python_fails_its_task_and_ends_no_run(raised):
         async def sample(self, task, prompt, seeds):
             if task.id == "bad":
                 raise raised
-            return ["a", "b"]
+            return [f"{task.id} {seed}" for seed in seeds]
 
     tasks = [{"id": "bad", "prompt": "x"}, {"id": "good", "prompt": "y"}]
-    rows = {row.id: row for row in synth(tasks, target=Leaves(), judge=Scripted(), tools=[], max_rounds=1)}
+    rows = {row.id: row for row in synth(tasks, target=Leaves(), judge=Scripted(), tools=[], candidates=3)}
     assert rows["bad"].reason == f"RuntimeError: step sample raised {raised.__name__}"
-    assert rows["good"].outcome == "accepted"
+    assert rows["good"].outcome == "accepted", rows["good"].reason
 
 
 def test_the_background_loop_outlives_a_task_that_leaves_python():
