@@ -36,13 +36,14 @@ from torch.nn.functional import logsigmoid
 from transformers import AutoModelForCausalLM, PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
-from anyprefer.graph.models.weights import load_weights, use_threads
+from anyprefer.graph.models.weights import load_tokenizer, load_weights, use_threads
 from anyprefer.graph.state import Task
 from anyprefer.training import dpo
 from anyprefer.training.families import geography
 from anyprefer.training.launch import on_cpu
 from anyprefer.training.pairs import load_pairs
 from anyprefer.training.settings import TrainSettings, train_settings
+from anyprefer.training.tokens import tokenised
 from benchmarks.report import FOLDER, save
 
 STOCK = "TRL's defaults"
@@ -84,7 +85,8 @@ def stock(rows: Any, base: str, settings: TrainSettings, folder: Path, autocast:
 
 
 def ours(rows: Any, base: str, settings: TrainSettings, folder: Path) -> DPOTrainer:
-    return dpo._trainer(dpo._by_length(rows), base, settings, folder)
+    ready = Dataset.from_list(tokenised(list(rows), load_tokenizer(base), settings.max_length, base))
+    return dpo._trainer(ready, base, settings, folder)
 
 
 def one_run(build: Any, sets: dict[str, Any], base: str, settings: TrainSettings) -> dict[str, float]:

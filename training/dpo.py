@@ -37,14 +37,18 @@ from anyprefer.graph.models.weights import (
     adapter_base,
     default_device,
     default_dtype,
+    load_tokenizer,
     load_weights,
+    public_name,
     use_threads,
 )
+from anyprefer.training.card import model_card
 from anyprefer.training.head import AnswersTrainer
 from anyprefer.training.launch import is_sharded, on_cpu, one_machine, shared_rows, train_device
 from anyprefer.training.memory import needs_checkpointing
-from anyprefer.training.pairs import characters, load_pairs, pair_files
+from anyprefer.training.pairs import read_pairs
 from anyprefer.training.settings import TrainSettings
+from anyprefer.training.tokens import tokenised
 
 REPORT = "anyprefer.json"
 _LIBRARIES = ("torch", "transformers", "trl", "peft")
@@ -72,6 +76,8 @@ class TrainReport(BaseModel):
     pairs: tuple[PairFile, ...]
     trained: int
     """Pairs trained on, duplicates counted."""
+    left_out: int = 0
+    """Pairs whose answers were the same tokens."""
     settings: TrainSettings
     versions: dict[str, str]
     losses: tuple[float, ...]
@@ -88,15 +94,14 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
     adapter folder is refused. Raises `TrainingError` (pairs, settings, divergence) and
     `ModelSetupError` (base).
     """
-    if (output / "adapter_config.json").exists():
-        raise TrainingError(f"{output} already holds an adapter; name another folder or remove it")
     began = time.monotonic()
-    rows = load_pairs(*pairs)
-    if "images" in rows.column_names:
-        raise TrainingError(
-            "these pairs have images, which local training cannot use; export them for a trainer that can"
-        )
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(_by_length(rows)) as ready:
+    files = read_pairs(*pairs)
+    rows = [row for _, found in files for row in found]
+    _check(rows, output)
+    origin = tuple(_pair_file(file, len(found)) for file, found in files)
+    # the rows' order within a batch matters little: the sampler shuffles batches of like length
+    tokens = Dataset.from_list(tokenised(rows, load_tokenizer(base), settings.max_length, base))
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(tokens) as ready:
         warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
         trainer = _trainer(ready, base, settings, Path(scratch))
         trainer.train()
@@ -104,31 +109,36 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
     losses = tuple(float(entry["loss"]) for entry in history if "loss" in entry)
     if not all(abs(loss) < float("inf") for loss in losses):
         raise TrainingError("the loss is no longer a number; lower the learning rate")
-    _save_adapter(trainer, base, output)
     report = TrainReport(
         adapter=str(output),
         base=base,
-        pairs=tuple(_pair_file(file) for file in pair_files(*pairs)),
-        trained=len(rows),
+        pairs=origin,
+        trained=len(tokens),
+        left_out=len(rows) - len(tokens),
         settings=settings,
         versions={name: version(name) for name in _LIBRARIES},
         losses=losses,
         metrics=_last_metrics(history),
         seconds=round(time.monotonic() - began, 1),
     )
-    if trainer.is_world_process_zero():
-        (output / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _save(trainer, report)
     trainer.accelerator.wait_for_everyone()
     return report
 
 
-def _by_length(rows: Any) -> Any:
-    """The rows shortest first, with their longer answer's characters as `length`; the sampler shuffles batches anyway."""
-    ready = [
-        {**row, "length": characters(row["prompt"]) + max(map(characters, (row["chosen"], row["rejected"])))}
-        for row in rows
-    ]
-    return Dataset.from_list(sorted(ready, key=lambda row: row["length"]))
+def _check(rows: Sequence[dict[str, Any]], output: Path) -> None:
+    """What would be found out only after the training."""
+    if (output / "adapter_config.json").exists():
+        raise TrainingError(f"{output} already holds an adapter; name another folder or remove it")
+    if any(row["images"] for row in rows):
+        raise TrainingError(
+            "these pairs have images, which local training cannot use; export them for a trainer that can"
+        )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        raise TrainingError(f"the adapter cannot be written to {output}: {error}; name another folder") from error
 
 
 def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DPOTrainer:
@@ -139,7 +149,6 @@ def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DP
     weights = load_weights(base, dtype=dtype, device=device, merge=False)
     # one option under its old name and its new one
     arguments.gradient_checkpointing = arguments.activation_checkpointing = needs_checkpointing(weights.model, settings)
-    _check_lengths(rows, weights.tokenizer, settings.max_length)
     reference = None
     if weights.adapter and settings.reference == "base":
         reference = load_weights(str(adapter_base(base)), dtype=dtype, device=device).model
@@ -163,16 +172,6 @@ class _Bar(ProgressCallback):
 
     def on_log(self, *args: Any, **kwargs: Any) -> None:
         """Nothing."""
-
-
-def _check_lengths(rows: Any, tokenizer: Any, max_length: int) -> None:
-    """TRL drops a pair whose prompt alone fills max_length; that must not happen in silence."""
-    prompts = tokenizer.apply_chat_template(rows["prompt"][:], add_generation_prompt=True, return_dict=False)
-    longest = max(len(ids) for ids in prompts)
-    if longest >= max_length:
-        raise TrainingError(
-            f"the longest prompt has {longest} tokens and leaves no room for answers in max_length {max_length}; raise it"
-        )
 
 
 def lora_config(settings: TrainSettings) -> LoraConfig:
@@ -214,23 +213,32 @@ def _arguments(settings: TrainSettings, scratch: Path) -> DPOConfig:
     )
 
 
+def _save(trainer: DPOTrainer, report: TrainReport) -> None:
+    """The adapter first, then what is said of it."""
+    output = Path(report.adapter)
+    _save_adapter(trainer, report.base, output)
+    if trainer.is_world_process_zero():
+        (output / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (output / "README.md").write_text(model_card(report), encoding="utf-8")
+
+
 def _save_adapter(trainer: DPOTrainer, base: str, output: Path) -> None:
     # gathering sharded weights is every process's work, writing them is the first one's
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None
     if not trainer.is_world_process_zero():
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
-    # what the user named, not the cache folder it was loaded from, so that the adapter works elsewhere
-    model.peft_config["default"].base_model_name_or_path = adapter_base(base) or base
+    # what others can load too, not the cache folder it was loaded from
+    model.peft_config["default"].base_model_name_or_path = public_name(adapter_base(base) or base)
     output.mkdir(parents=True, exist_ok=True)
     # left on "auto", peft asks the hub whether the vocabulary grew
     model.save_pretrained(str(output), selected_adapters=["default"], save_embedding_layers=False, state_dict=state)
 
 
-def _pair_file(file: Path) -> PairFile:
+def _pair_file(file: Path, rows: int) -> PairFile:
     with file.open("rb") as opened:
         sha = hashlib.file_digest(opened, "sha256").hexdigest()
-    return PairFile(path=str(file), sha256=sha, rows=len(load_pairs(file)))
+    return PairFile(path=str(file), sha256=sha, rows=rows)
 
 
 def _last_metrics(history: Sequence[dict[str, Any]]) -> dict[str, float]:

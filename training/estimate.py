@@ -16,13 +16,12 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from anyprefer.graph.errors import ModelSetupError
-from anyprefer.graph.models import smollm2
+from anyprefer.graph.models.source import model_source
 from anyprefer.graph.models.weights import adapter_base
 from anyprefer.graph.settings import Settings
 from anyprefer.training.dpo import lora_config
@@ -133,10 +132,9 @@ def _config(base: str) -> Any:
 
     if base in KNOWN:
         return LlamaConfig(**KNOWN[base])
-    where: str | Path = smollm2.smollm2_folder() if base == smollm2.NAME else base
     try:
-        return AutoConfig.from_pretrained(where, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+        return AutoConfig.from_pretrained(model_source(base), trust_remote_code=False)
+    except (ModelSetupError, OSError, ValueError) as error:
         raise ModelSetupError(
             f"the configuration of {base!r} cannot be had; name a folder with a config.json, or one of "
             f"{', '.join(KNOWN)} ({str(error).strip().splitlines()[0][:200]})"

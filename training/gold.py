@@ -2,7 +2,7 @@
 
 | a row has | right | wrong |
 |---|---|---|
-| prompt, chosen, rejected (TRL's preference format, with or without messages) | chosen | rejected |
+| a preference pair in any form of `training/preference_rows.py` | chosen | rejected |
 | prompt, candidates (texts), correct (true or false for each) | as said | as said |
 | question, and objects with `solution` and `is_correct` (GSM8K's model solutions) | as said | as said |
 
@@ -12,15 +12,24 @@ liking for a place which is right. Which are right is kept apart from the task, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from random import Random
 from typing import Any
 
+from anyprefer.graph.conversation import Message
 from anyprefer.graph.errors import InputError
-from anyprefer.graph.inputs import Source, located_rows
+from anyprefer.graph.inputs import Source
 from anyprefer.graph.state import Task, derive_seed
+from anyprefer.training.preference_rows import (
+    columns_of,
+    preference_file,
+    prompt_of,
+    read_preference,
+    readable,
+    task_of,
+)
 
 Marked = list[tuple[str, bool]]
 """Answers, and whether each is right."""
@@ -43,65 +52,63 @@ class Gold:
 
 def read_gold(source: Source, limit: int | None = None, seed: int = 0) -> list[Gold]:
     """The first `limit` rows, all by default. Raises `InputError` naming the row that has none of the forms above."""
-    read = list(islice(_read(source, seed), limit))
-    if not read:
-        raise InputError(f"{source} holds no rows")
-    return read
-
-
-def _read(source: Source, seed: int) -> Iterator[Gold]:
     seen = set[str]()
-    for number, (where, row) in enumerate(located_rows(source), 1):
-        if isinstance(row, InputError):
-            raise InputError(f"{where}: {row}")
-        if not isinstance(row, Mapping):
-            raise InputError(f"{where}: a row must be an object, not {type(row).__name__}")
+    numbers = count(1)
+
+    def read(where: str, row: Any) -> Gold:
+        number, row = next(numbers), columns_of(where, row)
         identifier = str(row.get("id") or f"row-{number:06d}")
         if identifier in seen:
             raise InputError(f"{where}: id {identifier!r} occurs twice; give every row an id of its own")
         seen.add(identifier)
-        try:
-            system, prompt, marked = _parts(row)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise InputError(
-                f"{where}: no prompt with answers that are known to be right or wrong "
-                f"({type(error).__name__}: {error}); see the forms in training/gold.py"
-            ) from error
-        right = {text.strip(): good for text, good in marked if text.strip()}
-        shown = sorted(right)
-        Random(derive_seed(seed, identifier)).shuffle(shown)
-        yield Gold(Task(id=identifier, prompt=prompt, system=system, meta={"candidates": shown}), right)
+        return _gold(where, row, identifier, seed)
+
+    found = list(islice(readable(preference_file(source), read), limit))
+    if not found:
+        raise InputError(f"{source} holds no rows")
+    return found
 
 
-def _parts(row: Mapping[str, Any]) -> tuple[str | None, str, Marked]:
-    """System message, prompt, answers."""
+def _gold(where: str, row: Mapping[str, Any], identifier: str, seed: int) -> Gold:
+    prompt, marked = _solved(where, row) or _marked(where, row) or _preferred(where, row)
+    right = {text.strip(): good for text, good in marked if text.strip()}
+    shown = sorted(right)
+    Random(derive_seed(seed, identifier)).shuffle(shown)
+    return Gold(task_of(where, identifier, prompt, meta={"candidates": shown}), right)
+
+
+def _solved(where: str, row: Mapping[str, Any]) -> tuple[Sequence[Message], Marked] | None:
+    """GSM8K's form, where the row has it."""
     solved = [value for value in row.values() if isinstance(value, Mapping) and "is_correct" in value]
-    if solved:
-        return None, row["question"], [(one["solution"], bool(one["is_correct"])) for one in solved]
-    if "candidates" in row:
-        marked = [(text, bool(good)) for text, good in zip(row["candidates"], row["correct"], strict=True)]
-        return (*_asked(row["prompt"]), marked)
-    if "prompt" not in row:
-        from trl.data_utils import extract_prompt
-
-        row = extract_prompt(row)  # type: ignore[arg-type]
-    return (*_asked(row["prompt"]), [(_said(row["chosen"]), True), (_said(row["rejected"]), False)])
+    if not solved:
+        return None
+    if not all(isinstance(one.get("solution"), str) for one in solved):
+        raise InputError(f"{where}: every object with `is_correct` needs a `solution` text")
+    return _asked(where, row), [(one["solution"], bool(one["is_correct"])) for one in solved]
 
 
-def _asked(prompt: Any) -> tuple[str | None, str]:
-    """System message and text of a prompt; turns before the last are told with their roles."""
-    if isinstance(prompt, str):
-        return None, prompt
-    system = next((message["content"] for message in prompt if message["role"] == "system"), None)
-    turns = [message for message in prompt if message["role"] != "system"]
-    if len(turns) == 1:
-        return system, turns[0]["content"]
-    return system, "\n\n".join(f"{message['role']}: {message['content']}" for message in turns)
+def _marked(where: str, row: Mapping[str, Any]) -> tuple[Sequence[Message], Marked] | None:
+    """Candidates with their marks, where the row has them."""
+    if "candidates" not in row:
+        return None
+    texts, marks = row["candidates"], row.get("correct")
+    if not isinstance(texts, list) or not isinstance(marks, list) or len(texts) != len(marks):
+        raise InputError(f"{where}: `candidates` and `correct` must be lists of the same length")
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{where}: every one of the `candidates` must be a text")
+    return _asked(where, row), [(text, bool(good)) for text, good in zip(texts, marks, strict=True)]
 
 
-def _said(answer: Any) -> str:
-    """The text of an answer, which may be one assistant message."""
-    if isinstance(answer, str):
-        return answer
-    [message] = answer
-    return str(message["content"])
+def _preferred(where: str, row: Mapping[str, Any]) -> tuple[Sequence[Message], Marked]:
+    pair = read_preference(where, row)
+    return pair.prompt, [(pair.chosen, True), (pair.rejected, False)]
+
+
+def _asked(where: str, row: Mapping[str, Any]) -> Sequence[Message]:
+    try:
+        prompt = prompt_of(row)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+    if not prompt:
+        raise InputError(f"{where}: there is no prompt; it has: {', '.join(map(str, row))}")
+    return prompt

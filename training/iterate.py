@@ -20,9 +20,10 @@ iteration. The reference policy of later rounds is `TrainSettings.reference`.
 from __future__ import annotations
 
 import json
-import shutil
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ from langchain_core.language_models import BaseChatModel
 
 from anyprefer.graph.errors import INTERRUPT, BudgetSpent, RunFolderError, SettingsError, TrainingError
 from anyprefer.graph.folder import write_json
-from anyprefer.graph.game import mostly_failed
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
 from anyprefer.graph.runner import Synthesis
@@ -43,6 +43,8 @@ from anyprefer.training.merge import merge
 from anyprefer.training.replay import replayed
 from anyprefer.training.serving import serve_adapter
 from anyprefer.training.settings import IterateSettings, TrainSettings
+
+log = logging.getLogger("anyprefer")
 
 Evaluate = Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]
 """Held-out results, by name of the task set, of the target after so many iterations (0: before the
@@ -181,10 +183,6 @@ def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Step
     if isinstance(run.calls.stopped, BudgetSpent):
         raise run.calls.stopped
     counts: dict[str, int] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]
-    if mostly_failed(counts):
-        raise TrainingError(
-            f"iteration {number}: most tasks failed ({counts}); see the reasons in {folder}, then resume"
-        )
     if not counts["accepted"]:
         raise TrainingError(f"iteration {number} accepted no pair ({counts}); see the reasons in {folder}")
     return counts
@@ -194,11 +192,21 @@ def _trained(plan: Plan, home: Path, base: str, number: int, earlier: Sequence[P
     """The folder of the adapter, or of the model it was merged into."""
     adapter = home / "adapter"
     if not (adapter / REPORT).exists():
-        shutil.rmtree(adapter, ignore_errors=True)  # a run that was killed while it saved
+        _set_aside(adapter)  # of a run that was killed while it saved
         seed = plan.training.seed + number
         again = replayed(home / "pairs", earlier, plan.loop.replay, seed, home / "replay.jsonl")
         train([home / "pairs", *again], base=base.removeprefix("hf:"), output=adapter, settings=plan.training)
     return merge(adapter, home / "model", plan.training.dtype) if plan.loop.adapter == "merge" else adapter
+
+
+def _set_aside(folder: Path) -> None:
+    """A folder of an unfinished training under another name, said so: what it holds may be all there is of it."""
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        number = next(n for n in count(1) if not folder.with_name(f"{folder.name}.unfinished-{n}").exists())
+        aside = folder.rename(folder.with_name(f"{folder.name}.unfinished-{number}"))
+        log.warning("%s has no report, so its training did not finish; it is kept as %s", folder, aside)
 
 
 def _served(plan: Plan, number: int, adapter: Path) -> str:

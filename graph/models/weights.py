@@ -5,10 +5,10 @@ Used for sampling (`LocalChat`, adapter merged) and for training (adapter kept a
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from anyprefer.graph.errors import ModelSetupError
-from anyprefer.graph.models import smollm2
+from anyprefer.graph.models.adapters import adapter_base as adapter_base
+from anyprefer.graph.models.adapters import check_finite, with_adapter
+from anyprefer.graph.models.adapters import public_name as public_name
+from anyprefer.graph.models.source import model_source
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DTYPE = "ANYPREFER_DTYPE"
@@ -35,20 +38,6 @@ class Weights:
     """Whether the description was an adapter folder."""
 
 
-def adapter_base(spec: str) -> str | None:
-    """The base an adapter folder was trained on, as recorded in it; None when `spec` is no adapter folder."""
-    file = Path(spec) / "adapter_config.json"
-    if not file.is_file():
-        return None
-    try:
-        base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (OSError, ValueError) as error:
-        raise ModelSetupError(f"{file} cannot be read: {error}") from error
-    if not base:
-        raise ModelSetupError(f"{file} names no base model; add its base_model_name_or_path")
-    return str(base)
-
-
 def load_weights(
     spec: str, *, dtype: str = "", device: str = "", merge: bool = True, trust_remote_code: bool = False
 ) -> Weights:
@@ -56,48 +45,63 @@ def load_weights(
 
     `merge` adds an adapter's matrices into the weights, in float32 before the cast to `dtype`, so
     that sampling costs nothing extra; without it the adapter stays trainable on its own.
-    Raises `ModelSetupError` for a missing folder or unknown model.
+    Raises `ModelSetupError` for a missing folder or unknown model, weights that are missing, do not fit or hold
+    NaN or infinity.
     """
     place = device or default_device()
     kind = _torch_dtype(dtype or default_dtype(place))
     base = adapter_base(spec)
-    model, tokenizer = _load(base or spec, torch.float32 if base and merge else kind, trust_remote_code)
+    source = model_source(base or spec)
+    tokenizer = _tokenizer(base or spec, source, trust_remote_code)
+    model = _model(base or spec, source, torch.float32 if base and merge else kind, trust_remote_code)
     if base:
-        model = _with_adapter(model, spec, merge)
+        model = with_adapter(model, spec, merge)
     model = model.to(kind) if base and merge else model
     return Weights(model=model.to(place), tokenizer=tokenizer, adapter=base is not None)
 
 
-def _with_adapter(model: Any, folder: str, merge: bool) -> Any:
-    from peft import PeftModel
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft's use of a name transformers will drop
-        joined = PeftModel.from_pretrained(model, folder, is_trainable=not merge)
-    if not merge:
-        return joined
-    # peft froze the weights, and torch multiplies frozen bfloat16 weights several times more slowly on a CPU
-    return joined.merge_and_unload().requires_grad_(True)
+def load_tokenizer(spec: str, trust_remote_code: bool = False) -> Any:
+    """The tokenizer `load_weights` gives with `spec`, without any weights."""
+    base = adapter_base(spec) or spec
+    return _tokenizer(base, model_source(base), trust_remote_code)
 
 
-def _load(spec: str, dtype: torch.dtype, trust_remote_code: bool) -> tuple[Any, Any]:
-    where = smollm2.smollm2_folder() if spec == smollm2.NAME else spec
-    if Path(where).is_dir() and not (Path(where) / "config.json").is_file():
-        raise ModelSetupError(f"folder {where} holds no model: neither config.json nor adapter_config.json is there")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(where, padding_side="left", trust_remote_code=trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(
-            where, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelSetupError(
-            f"cannot load model {spec!r}: it is neither a folder with safetensors weights nor a model the "
-            f"Hugging Face hub gives us; check the spelling, or use `smollm2` ({type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0][:200]})"
-        ) from error
+def _tokenizer(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
+    with _named(spec):
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", trust_remote_code=trust_remote_code)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+    return tokenizer
+
+
+def _model(spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    with _named(spec):
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
+        )
+    for what in ("missing_keys", "mismatched_keys"):
+        if names := sorted(map(str, found.get(what) or ())):
+            raise ModelSetupError(
+                f"the weights of model {spec!r} do not fit its config.json: {what.replace('_', ' ')} {names[0]} "
+                f"({len(names)} in all)"
+            )
+    check_finite(model.named_parameters(), f"model {spec!r}")
+    return model
+
+
+@contextmanager
+def _named(spec: str) -> Iterator[None]:
+    """An error of transformers' as one that names the model."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # a broken folder makes it raise a dozen types
+        lines = str(error).strip().splitlines() or [""]
+        raise ModelSetupError(
+            f"cannot load model {spec!r}: it is neither a folder with safetensors weights nor a model the "
+            f"Hugging Face hub gives us; check the spelling, or use `smollm2` ({type(error).__name__}: {lines[0][:200]})"
+        ) from error
 
 
 def _torch_dtype(name: str) -> torch.dtype:

@@ -1,12 +1,14 @@
 import hashlib
 import json
 import math
+from pathlib import Path
 
 import pytest
+import yaml
 
 from anyprefer.graph.errors import ModelSetupError, TrainingError
 from anyprefer.graph.models.local import LocalChat
-from anyprefer.graph.models.weights import adapter_base
+from anyprefer.graph.models.weights import adapter_base, public_name
 from anyprefer.training.dpo import REPORT, TrainReport, train
 from anyprefer.training.settings import PRESETS, train_settings
 
@@ -71,6 +73,80 @@ def test_the_next_round_starts_at_log_2_from_the_same_adapter(tiny, pairs, first
     ]
 
 
+def test_an_empty_file_beside_the_pairs_loses_no_training(tiny, pairs, tmp_path):
+    """A run that was killed before its first commit leaves one."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "pairs.jsonl").write_bytes((pairs / "pairs.jsonl").read_bytes())
+    (run / "judge_pairs.jsonl").touch()
+    report = train([run], str(tiny), tmp_path / "out", train_settings(**{**FAST, "epochs": 1}))
+    assert [(file.rows, file.path.rpartition("/")[2]) for file in report.pairs] == [
+        (8, "pairs.jsonl"),
+        (0, "judge_pairs.jsonl"),
+    ]
+    assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
+
+
+def test_all_that_can_be_refused_is_refused_before_training(tiny, pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr("anyprefer.training.dpo._trainer", lambda *given: pytest.fail("it began to train"))
+    settings, file = train_settings(**FAST), tmp_path / "file"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "pairs.jsonl").touch()
+    file.touch()
+    with pytest.raises(TrainingError, match=r"empty/pairs\.jsonl holds no pairs"):
+        train([pairs, tmp_path / "empty"], str(tiny), tmp_path / "out", settings)
+    with pytest.raises(TrainingError, match="the adapter cannot be written to"):
+        train([pairs], str(tiny), file / "adapter", settings)
+
+
+def test_the_adapter_is_saved_before_what_is_said_of_it(tiny, pairs, tmp_path, monkeypatch):
+    def full(report):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("anyprefer.training.dpo.model_card", full)
+    with pytest.raises(OSError, match="no space"):
+        train([pairs], str(tiny), tmp_path / "out", train_settings(**{**FAST, "epochs": 1}))
+    assert adapter_base(str(tmp_path / "out")) == str(tiny)
+    assert (tmp_path / "out" / "adapter_model.safetensors").stat().st_size > 0
+
+
+def test_pairs_equal_as_tokens_are_counted_in_the_report(tiny, pairs, tmp_path):
+    rows = [json.loads(line) for line in (pairs / "pairs.jsonl").read_text().splitlines()]
+    for answer, text in (("chosen", "w" * 80 + "a"), ("rejected", "w" * 80 + "b")):
+        rows[0][answer][0]["content"] = text
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = train([file], str(tiny), tmp_path / "out", train_settings(**{**FAST, "epochs": 1}))
+    assert (report.trained, report.left_out, report.pairs[0].rows) == (7, 1, 8)
+
+
+def test_the_card_is_valid_and_says_what_was_trained_on(tiny, pairs, first):
+    header, _, text = (Path(first.adapter) / "README.md").read_text(encoding="utf-8")[4:].partition("---\n")
+    said = yaml.safe_load(header)
+    assert (said["base_model"], said["library_name"], said["pipeline_tag"]) == (str(tiny), "peft", "text-generation")
+    assert "8 preference pairs" in text
+    assert first.pairs[0].sha256 in text
+    assert str(pairs) not in text  # where the user's files lie is nobody's business
+    [command] = [line for line in text.splitlines() if line.startswith("anyprefer train")]
+    assert f"{pairs.name}/pairs.jsonl --base hf:{tiny}" in command
+    assert "--epochs=6" in command
+    assert "--learning-rate=0.005" in command
+
+
+def test_an_adapter_on_the_embedded_model_names_what_others_can_load(tmp_path):
+    from anyprefer.training.card import model_card
+
+    report = TrainReport(
+        adapter="a", base="smollm2", pairs=(), trained=1, settings=train_settings("embedded"), versions={}, losses=(),
+        metrics={}, seconds=1,
+    )  # fmt: skip
+    assert 'base_model: "HuggingFaceTB/SmolLM2-135M-Instruct"' in model_card(report)
+    assert "anyprefer train --base smollm2 --preset embedded --out a" in model_card(report)
+    assert public_name("smollm2") == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": public_name("smollm2")}))
+    assert adapter_base(str(tmp_path)) == "smollm2"
+
+
 def test_with_the_base_as_reference_a_trained_start_is_ahead(pairs, first, tmp_path):
     settings = train_settings(**{**FAST, "epochs": 1, "reference": "base"})
     assert train([pairs], first.adapter, tmp_path / "out", settings).losses[0] < math.log(2) / 2
@@ -125,8 +201,6 @@ def test_named_modules_are_adapted(tiny, pairs, tmp_path):
 
 
 def test_an_existing_adapter_is_not_overwritten(tiny, pairs, first):
-    from pathlib import Path
-
     with pytest.raises(TrainingError, match="already holds an adapter"):
         train([pairs], str(tiny), Path(first.adapter), train_settings(**FAST))
 

@@ -4,13 +4,15 @@ import json
 
 import pytest
 import torch
+from datasets import Dataset
 from transformers import AutoModelForCausalLM
 from trl import DPOConfig, DPOTrainer
 
-from anyprefer.graph.models.weights import load_weights
+from anyprefer.graph.models.weights import load_tokenizer, load_weights
 from anyprefer.training import dpo
 from anyprefer.training.pairs import load_pairs
 from anyprefer.training.settings import train_settings
+from anyprefer.training.tokens import tokenised
 
 LOSSES = [("sigmoid",), ("sigmoid", "sft"), ("ipo",)]
 
@@ -59,6 +61,10 @@ def stock(rows, base, settings, folder):
     )
 
 
+def ready(rows, base):
+    return Dataset.from_list(tokenised(list(rows), load_tokenizer(str(base)), 96, "tiny"))
+
+
 def loss_and_gradients(trainer):
     """Of all pairs as one batch in the rows' order, with LoRA's matrices set to the same values everywhere."""
     draw = torch.Generator().manual_seed(1)
@@ -95,7 +101,7 @@ def test_loss_and_gradients_are_trls(tiny, pairs, tmp_path, loss_type):
         dtype="float32", lora_r=2, lora_alpha=4, max_length=96, batch_size=5, threads=1,
         loss_type=loss_type, loss_weights=(1.0, 0.5)[: len(loss_type)],
     )  # fmt: skip
-    loss, gradients = loss_and_gradients(dpo._trainer(dpo._by_length(pairs), str(tiny), settings, tmp_path / "ours"))
+    loss, gradients = loss_and_gradients(dpo._trainer(ready(pairs, tiny), str(tiny), settings, tmp_path / "ours"))
     expected, theirs = loss_and_gradients(stock(pairs, str(tiny), settings, tmp_path / "stock"))
     assert loss == pytest.approx(expected, abs=1e-5)
     assert gradients.keys() == theirs.keys()

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from anyprefer.graph.errors import TrainingError
-from anyprefer.training.pairs import load_pairs
+from anyprefer.training.pairs import load_pairs, pair_files
 
 
 def pair(**changes):
@@ -40,9 +40,9 @@ def test_images_are_kept(tmp_path):
     [
         ("{", "not JSON"),
         ("[1]", "JSON object"),
-        (pair(prompt="2+2?"), "'prompt' must be a list of messages"),
-        (pair(chosen=[]), "'chosen' must be a list of messages"),
-        (pair(rejected=[{"role": "assistant", "content": ""}]), "not empty"),
+        (pair(prompt=7), "'prompt' must be a text or a list of messages"),
+        (pair(chosen=[]), "'chosen' must be a text or a list of messages"),
+        (pair(rejected=[{"role": "assistant", "content": ""}]), "the answer is empty"),
         (pair(rejected=[{"role": "user", "content": "5"}]), "exactly one assistant message"),
         (pair(rejected=pair()["chosen"]), "equal"),
     ],
@@ -62,3 +62,12 @@ def test_missing_and_empty_files_are_named(tmp_path):
         load_pairs(write(tmp_path / "p.jsonl"))
     with pytest.raises(TrainingError, match="no pairs given"):
         load_pairs()
+
+
+def test_a_folders_other_files_are_not_read(tmp_path):
+    write(tmp_path / "pairs-00001.jsonl", pair())
+    write(tmp_path / "pairs.dedup.jsonl", pair())
+    write(tmp_path / "pairs_old.jsonl", "{")
+    write(tmp_path / "judge_pairs.jsonl")
+    assert [file.name for file in pair_files(tmp_path)] == ["pairs-00001.jsonl", "judge_pairs.jsonl"]
+    assert len(load_pairs(tmp_path)) == 1

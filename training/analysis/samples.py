@@ -3,29 +3,22 @@
     samples = read_samples("runs/first")                  # a run folder: its accepted rows, with candidates and scores
     samples = read_samples("harmless_base_test.jsonl")    # or a file of pairs; hub:ID works too
 
-| row of a file | known as |
-|---|---|
-| `prompt`, `chosen`, `rejected`: texts or messages | TRL |
-| `chosen`, `rejected` alone, each the whole dialogue: text with `\\n\\nAssistant:`, or messages | HH-RLHF, TRL's implicit prompt |
-| `conversations` of {from, value}, `chosen` and `rejected` of {from, value} | ShareGPT, LLaMA-Factory |
+A file's rows are in any form of `training/preference_rows.py`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.folder import read_rows
-from anyprefer.graph.inputs import located_rows
 from anyprefer.graph.state import Row, Task, as_text
 from anyprefer.training.pairs import pair_files
-
-_TURN = "\n\nAssistant:"
+from anyprefer.training.preference_rows import preference_file, read_preference, readable, task_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ def read_samples(source: str | Path) -> list[Sample]:
         samples = [_of_row(row) for row in read_rows(path) if row.outcome == "accepted"]
     else:
         files: Sequence[str | Path] = pair_files(path) if path.is_dir() else [source]
-        samples = [_of_file(where, row) for file in files for where, row in located_rows(file)]
+        samples = [sample for file in files for sample in readable(preference_file(file), _of_file)]
     if not samples:
         raise InputError(f"{source} holds no pairs, so there is nothing to analyse")
     return samples
@@ -79,47 +72,12 @@ def _of_row(row: Row) -> Sample:
 
 
 def _of_file(where: str, row: Any) -> Sample:
-    if isinstance(row, InputError):
-        raise InputError(f"{where}: {row}")
-    if not isinstance(row, Mapping) or not {"chosen", "rejected"} <= row.keys():
-        there = ", ".join(map(str, row)) if isinstance(row, Mapping) else type(row).__name__
-        raise InputError(f"{where}: a pair needs columns chosen and rejected; it has: {there}")
-    try:
-        prompt, chosen, rejected = _texts(row)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: no pair in a known form (see training/analysis/samples.py): {error!r}") from error
+    pair = read_preference(where, row)
     best, worst = row.get("chosen_score"), row.get("rejected_score")
     return Sample(
-        task=Task(id=str(row.get("id") or where), prompt=prompt, reference=row.get("reference")),
-        chosen=chosen,
-        rejected=rejected,
+        task=task_of(where, str(row.get("id") or where), pair.prompt, reference=row.get("reference")),
+        chosen=pair.chosen.strip(),
+        rejected=pair.rejected.strip(),
         margin=best - worst if isinstance(best, int | float) and isinstance(worst, int | float) else None,
         reward=row.get("reward"),
     )
-
-
-def _texts(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Prompt, chosen and rejected as text."""
-    if prompt := row.get("conversations") or row.get("prompt"):
-        return _said(prompt), _said(row["chosen"]), _said(row["rejected"])
-    chosen, rejected = row["chosen"], row["rejected"]
-    same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(chosen, rejected, strict=False)))
-    if isinstance(chosen, str):
-        same = chosen[:same].rfind(_TURN) + len(_TURN) if _TURN in chosen[:same] else 0
-    return _said(chosen[:same]).removesuffix(_TURN.strip()).strip(), _said(chosen[same:]), _said(rejected[same:])
-
-
-def _said(content: Any) -> str:
-    """Text as it is, one message's text, or a dialogue with its roles."""
-    if isinstance(content, Mapping):
-        content = [content]
-    if isinstance(content, str) or not isinstance(content, Sequence):
-        return as_text(content).strip()
-    turns = list(_turns(content))
-    return turns[0][1] if len(turns) == 1 else "\n\n".join(f"{role}: {text}" for role, text in turns)
-
-
-def _turns(messages: Sequence[Any]) -> Iterator[tuple[str, str]]:
-    for message in messages:
-        role, text = ("from", "value") if "from" in message else ("role", "content")
-        yield str(message[role]), as_text(message[text]).strip()

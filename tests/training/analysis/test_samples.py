@@ -17,54 +17,6 @@ def write(path, *rows):
     return path
 
 
-def said(role, text):
-    return {"role": role, "content": text}
-
-
-@pytest.mark.parametrize(
-    ("row", "prompt", "chosen", "rejected"),
-    [
-        ({"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}, "2 + 2?", "4", "5"),
-        (
-            {"prompt": [said("user", "q")], "chosen": [said("assistant", "a")], "rejected": [said("assistant", "b")]},
-            "q",
-            "a",
-            "b",
-        ),
-        (
-            {
-                "chosen": [said("user", "q"), said("assistant", "a")],
-                "rejected": [said("user", "q"), said("assistant", "b")],
-            },
-            "q",
-            "a",
-            "b",
-        ),
-        (
-            {
-                "conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}],
-                "chosen": {"from": "gpt", "value": "a"},
-                "rejected": {"from": "gpt", "value": "b"},
-            },
-            "system: s\n\nhuman: q",
-            "a",
-            "b",
-        ),
-        (HH, "Human: hi\n\nAssistant: hello\n\nHuman: 2 + 2?", "4", "4, or 5"),
-        (
-            {"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: r\n\nAssistant: b"},
-            "",
-            "Human: q\n\nAssistant: a",
-            "Human: r\n\nAssistant: b",
-        ),
-    ],
-)
-def test_known_forms(tmp_path, row, prompt, chosen, rejected):
-    [sample] = read_samples(write(tmp_path / "pairs.jsonl", row))
-    assert (sample.task.prompt, sample.chosen, sample.rejected) == (prompt, chosen, rejected)
-    assert (sample.margin, sample.reward, sample.candidates) == (None, None, ())
-
-
 def test_scores_and_references_of_a_file_are_kept(tmp_path):
     row = {"id": "a", "prompt": "q", "chosen": "4", "rejected": "5", "reference": "4", "reward": 9}
     [sample] = read_samples(write(tmp_path / "p.jsonl", {**row, "chosen_score": 8, "rejected_score": 2.5}))
@@ -76,8 +28,7 @@ def test_scores_and_references_of_a_file_are_kept(tmp_path):
     [
         ("{broken", r"p\.jsonl, line 2: not JSON"),
         ({"prompt": "q", "chosen": "a"}, "line 2: a pair needs columns chosen and rejected; it has: prompt, chosen"),
-        ({"prompt": [{"text": "q"}], "chosen": "a", "rejected": "b"}, "line 2: no pair in a known form"),
-        ({"chosen": 4, "rejected": 5}, "line 2: no pair in a known form"),
+        ({"chosen": 4, "rejected": 5}, "line 2: column 'chosen' must be a text or a list of messages"),
     ],
 )
 def test_a_row_that_is_no_pair_is_named(tmp_path, row, said):
