@@ -27,10 +27,10 @@ from langgraph.types import Checkpointer
 from anyprefer.graph.calls import current_account
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.listeners import unheard
-from anyprefer.graph.loops import run_blocking
+from anyprefer.graph.loops import exits_as_errors, run_blocking
 from anyprefer.graph.players import Players, settle
 from anyprefer.graph.roles import Engine, Judge, PromptPolicy, RewardModel, Target
-from anyprefer.graph.settings import Settings
+from anyprefer.graph.settings import Settings, shows_settings
 from anyprefer.graph.state import FRESH, RECORDS, GameState, Task
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
@@ -44,6 +44,7 @@ from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
 Graph = CompiledStateGraph[GameState, None, GameState, GameState]
 
 
+@shows_settings
 def build_graph(
     settings: Settings | None = None,
     *,
@@ -158,9 +159,10 @@ class _Step(Runnable[GameState, GameState]):
         number = len(input.get("rounds", ())) + (0 if closed else 1)
         if account := current_account():
             account.round, account.state = number, input
-        if unheard(config):
-            return await self.node(input)
-        return await RunnableLambda(self.node).ainvoke(input, patch_config(config, run_name=f"round {number}"))
+        with exits_as_errors(f"step {self.name}"):
+            if unheard(config):
+                return await self.node(input)
+            return await RunnableLambda(self.node).ainvoke(input, patch_config(config, run_name=f"round {number}"))
 
     def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
         return run_blocking(self.ainvoke(input, config))

@@ -10,21 +10,25 @@ Costs are in US dollars; None is an unknown cost, which is not zero (see `prices
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.graph.errors import BudgetSpent, RunStopped
+from anyprefer.graph.models.reading import estimated
 from anyprefer.graph.models.traits import traits_of
-from anyprefer.graph.prices import Prices
+from anyprefer.graph.packing import packed, unpacked
+from anyprefer.graph.prices import Prices, used
 from anyprefer.graph.state import GameState, Usage, stable_hash
+
+log = logging.getLogger("anyprefer")
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class CallStore(Protocol):
     """Where answers are kept: the ledger, or what stands for it in a worker process."""
 
     async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
-        """Returns once the answer is safe; None only counts what was spent."""
+        """Returns once the answer is safe; None only counts what was spent, an empty one stands for none."""
         ...
 
 
@@ -82,6 +86,7 @@ class Calls:
         self.stopped: RunStopped | None = None
         """Why no further call is made."""
         self._slots = asyncio.Semaphore(slots)
+        self._quiet: set[str] = set()
 
     def stop(self, reason: RunStopped) -> None:
         """No further call is made; those in flight come back and are kept. The first reason stays."""
@@ -103,9 +108,9 @@ class Calls:
         self.requests += 1
 
     async def make(
-        self, task: str, key: str, model: BaseChatModel, once: Once, role: str, round: int
+        self, task: str, key: str, model: BaseChatModel, once: Once, role: str, round: int, size: int = 0
     ) -> tuple[list[AIMessage], Usage]:
-        """One call that was not made before, and what it took."""
+        """One call that was not made before, with `size` characters, and what it took."""
         async with self._slots:
             await self.admitted()
             sent = [1]
@@ -117,9 +122,22 @@ class Calls:
                 raise
             finally:
                 _REQUESTS.reset(token)
-            usage = used(messages, self.prices, model)
+            usage = self.used(messages, model, size)
             await self.keep(task, key, packed(messages), Spending(role, round, usage, sent[0]))
         return messages, usage
+
+    def used(self, choices: Sequence[AIMessage], model: BaseChatModel, size: int) -> Usage:
+        """What a call of so many characters took. Where `tokens` are limited and a server tells none they are
+        estimated, so that the limit holds all the same; cost stays unknown."""
+        usage = used(choices, self.prices, model)
+        if not self.budget.tokens or choices[0].usage_metadata:
+            return usage
+        name = traits_of(model).name
+        if name not in self._quiet:
+            self._quiet.add(name)
+            log.warning("%s tells no tokens: max_tokens counts an estimate, 4 characters a token", name)
+        written = sum(len(choice.text) for choice in choices)
+        return usage.model_copy(update={"input_tokens": estimated(size), "output_tokens": estimated(written)})
 
     async def admitted(self) -> None:
         """`admit` for a call's first request; a worker process asks for it."""
@@ -147,9 +165,12 @@ class Account:
         """What the step now at work was given; a failed task's row is made from it."""
         self.used: dict[tuple[int, str], Usage] = {}
         """Per round and role, answers from the ledger counted as when they were made."""
-        self._known = dict(known or {})
+        self.unread: set[str] = set()
+        """Keys of answers that do not hold what was asked for."""
+        self._known = {key: answer for key, answer in (known or {}).items() if answer}
+        self._keys: dict[str, tuple[str, int]] = {}
         self._asked: Counter[str] = Counter()
-        self._open: set[asyncio.Future[None]] = set()
+        self._open: set[asyncio.Future[list[AIMessage]]] = set()
 
     async def answer(
         self,
@@ -164,30 +185,51 @@ class Account:
         self._asked[asked] += 1
         round, key = self.round, f"{asked}-{self._asked[asked]}"
         recorded = self._known.pop(key, None)
-        if recorded is not None:
-            choices = unpacked(recorded)
-            usage = used(choices, self.calls.prices, model)
-        else:
-            choices, usage = await self._made(key, model, once, role, round)
-        self.used[round, role] = self.used.get((round, role), Usage()) + usage
+        self._keys[key] = (role, round)
+        _LAST.set(key)
+        size = sum(len(message.text) for message in messages) if self.calls.budget.tokens else 0
+        if recorded is None:
+            return await self._sheltered(self._made(key, model, once, role, round, size))
+        choices = unpacked(recorded)
+        self._count(round, role, self.calls.used(choices, model, size))
         return choices
 
+    async def _sheltered(self, call: Coroutine[Any, Any, list[AIMessage]]) -> list[AIMessage]:
+        """A call that goes on when the step it is made for is cancelled by an error beside it: it is paid for."""
+        made = asyncio.ensure_future(call)
+        self._open.add(made)
+        made.add_done_callback(self._open.discard)
+        return await asyncio.shield(made)
+
     async def _made(
-        self, key: str, model: BaseChatModel, once: Once, role: str, round: int
-    ) -> tuple[list[AIMessage], Usage]:
-        """`Calls.make`. An error, which ends the game, waits for the task's other calls: they are paid for."""
-        back = asyncio.get_running_loop().create_future()
-        self._open.add(back)
+        self, key: str, model: BaseChatModel, once: Once, role: str, round: int, size: int
+    ) -> list[AIMessage]:
+        choices, usage = await self.calls.make(self.task, key, model, once, role, round, size)
+        self._count(round, role, usage)
+        return choices
+
+    def _count(self, round: int, role: str, usage: Usage) -> None:
+        self.used[round, role] = self.used.get((round, role), Usage()) + usage
+
+    async def settled(self) -> None:
+        """Returns once no call is in flight: all are counted and kept."""
         try:
-            return await self.calls.make(self.task, key, model, once, role, round)
-        except Exception:
-            self._open.discard(back)
             while self._open:
                 await asyncio.wait([*self._open])
+        except BaseException:
+            self.abandon()
             raise
-        finally:
-            self._open.discard(back)
-            back.set_result(None)
+
+    def abandon(self) -> None:
+        """Cancels the calls in flight."""
+        for call in self._open:
+            call.cancel()
+
+    async def forget_unread(self) -> None:
+        """When the task is played again, what could not be read is asked anew: the answers `ask` noted, else all."""
+        for key in sorted(self.unread or self._keys):
+            role, round = self._keys[key]
+            await self.calls.keep(self.task, key, b"", Spending(role, round, Usage(), 0))
 
     def knows(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> bool:
         """Whether the next answer to this question was recorded."""
@@ -211,32 +253,8 @@ def _asked(model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mappin
     return stable_hash([traits.name, traits.where, said, dict(kwargs)])[:40]
 
 
-def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> Usage:
-    """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens
-    of unknown cost.
-
-    Every choice of one request reports the whole request.
-    """
-    tokens = choices[0].usage_metadata
-    if not tokens:
-        return Usage(calls=1, cost=0.0 if prices.of(model) == (0.0, 0.0) else None)
-    read, written = tokens["input_tokens"], tokens["output_tokens"]
-    return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(model, read, written))
-
-
-_KEPT = ("content", "tool_calls", "invalid_tool_calls", "usage_metadata", "response_metadata", "additional_kwargs")
-
-
-def packed(choices: Sequence[AIMessage]) -> bytes:
-    """Messages as JSON."""
-    return orjson.dumps([{name: getattr(message, name) for name in _KEPT} for message in choices], default=str)
-
-
-def unpacked(data: bytes) -> list[AIMessage]:
-    """The messages `packed` made JSON of."""
-    return [AIMessage(**message) for message in orjson.loads(data)]
-
-
+_LAST: ContextVar[str] = ContextVar("anyprefer_last", default="")
+"""The key of the call this context made last."""
 _ACCOUNT: ContextVar[Account | None] = ContextVar("anyprefer_account", default=None)
 _REQUESTS: ContextVar[list[int] | None] = ContextVar("anyprefer_requests", default=None)
 """Requests of the call that is being made, as a list of one number."""
@@ -245,6 +263,11 @@ _REQUESTS: ContextVar[list[int] | None] = ContextVar("anyprefer_requests", defau
 def current_account() -> Account | None:
     """The account of the task that is being played here; None outside a run."""
     return _ACCOUNT.get()
+
+
+def last_key() -> str:
+    """The key of the call made last, by the step that asks."""
+    return _LAST.get()
 
 
 @contextmanager

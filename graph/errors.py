@@ -10,6 +10,7 @@ AnypreferError
 ├── RunFolderError        folder exists, experiments mixed, disk full  (stops the run)
 ├── ModelError            a model could not be loaded or reached
 │   ├── ModelSetupError   no key, unknown name, missing package        (stops the run)
+│   ├── PartRefused       tools that a server does not take: the caller asks in another form
 │   └── AnswerError       an answer that cannot be parsed; `.text` is what the model said
 ├── ToolError             a tool is unknown or badly declared          (stops the run)
 ├── RunStopped            the run ends early and can be gone on with   (stops the run)
@@ -55,14 +56,19 @@ class ModelSetupError(ModelError):
     """A model that cannot be made from its description: no key, unknown name, missing package."""
 
 
+class PartRefused(ModelError):
+    """An optional part of a request, such as tools, that a server does not take and the caller must do without."""
+
+
 class AnswerError(ModelError):
     """An answer that does not hold what was asked for. Unparsed is unscored: never 0, never a tie.
 
-    `text` is the answer as the model gave it.
+    `text` is the answer as the model gave it, `reason` what is wrong with it.
     """
 
     def __init__(self, message: str, text: str) -> None:
         super().__init__(f"{message}; the model said: {text[:500]!r}")
+        self.reason = message
         self.text = text
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from anyprefer.graph.errors import AnswerError, RunFolderError
+from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.ledger import FILE, FinishedRow, Ledger, finished, unwritable
 from anyprefer.graph.models.traits import scrubber
@@ -55,6 +55,8 @@ class RunFolder:
         self.models = dict(models)
         self.source = source
         self._check()
+        self.refused: Callable[[], Mapping[str, Any]] = dict
+        """What the run's models refused of their requests, for run.json."""
         self._scrub = scrubber()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -130,8 +132,7 @@ class RunFolder:
             lines["pairs"] = self._line(pair_row(row))
         if row.outcome != "failed" and (judged := judge_pair_row(row)):
             lines["judge_pairs"] = self._line(judged)
-        # a failed task keeps its answers for when it is played again, but not those that could not be parsed
-        forget = row.outcome != "failed" or row.reason.startswith(AnswerError.__name__)
+        forget = row.outcome != "failed"  # a failed task keeps its answers for when it is played again
         reason = self._scrub(row.reason)
         await self.ledger.keep_row(FinishedRow(row.id, row.outcome, reason, digest(task), forget, lines))
 
@@ -154,6 +155,7 @@ class RunFolder:
             "models": self.models,
             "counts": {name: counts.get(name, 0) for name in ("accepted", "rejected", "failed")},
             "requests": self.ledger.requests(),
+            "refused": self.refused(),
             "usage": {role: used.model_dump() for role, used in sorted(roles.items())},
             "usage_by_round": [
                 {"round": number, "role": role, **used.model_dump()} for (number, role), used in sorted(spent.items())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from anyprefer.graph.build import Graph
 from anyprefer.graph.calls import Account, accounted
-from anyprefer.graph.errors import ModelSetupError, RunFolderError, RunStopped, SettingsError, ToolError
+from anyprefer.graph.errors import AnswerError, ModelSetupError, RunFolderError, RunStopped, SettingsError, ToolError
+from anyprefer.graph.images import load, loaded
 from anyprefer.graph.inputs import BadRow, printable
 from anyprefer.graph.models import redact
 from anyprefer.graph.settings import Settings
@@ -49,18 +50,30 @@ class Game:
         config: Any = {"run_name": "game", "metadata": {"task_id": task.id}}
         with self._traced(task) as finish, accounted(account):
             try:
-                if callbacks := silent():
-                    final = await self._walk.play(begin, config | {"callbacks": callbacks})
-                else:
-                    async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
-                        final = cast("GameState", state)
+                with loaded(await load(task.images) if task.images else {}):
+                    final = await self._played(begin, config)
             except STOPS_THE_RUN:
+                await account.settled()
                 raise
             except Exception as error:
+                await account.settled()
+                if isinstance(error, AnswerError):
+                    await account.forget_unread()
                 final, failure = None, redact(f"{type(error).__name__}: {error}")
+            except BaseException:
+                account.abandon()
+                raise
             row = self._row(task, final or account.state or {}, failure, account)
             finish(row)
         return row
+
+    async def _played(self, begin: GameState, config: Any) -> GameState | None:
+        if callbacks := silent():
+            return await self._walk.play(begin, config | {"callbacks": callbacks})
+        final: GameState | None = None
+        async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
+            final = cast("GameState", state)
+        return final
 
     def failed(self, identifier: str, reason: str) -> Row:
         """The row of a task that could not be played."""
@@ -91,6 +104,11 @@ class Game:
         if last.reward is None:
             return f"no pair {spent}: {last.feedback}"
         return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}"
+
+
+def mostly_failed(counts: Mapping[str, int]) -> bool:
+    """Whether more than half of a run's rows failed, or it has none: no success, whatever else there is."""
+    return 2 * counts["failed"] > sum(counts.values()) or not sum(counts.values())
 
 
 def _with_usage(played: Round, account: Account) -> Round:

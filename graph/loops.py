@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -51,6 +52,18 @@ def run_blocking(work: Coroutine[Any, Any, T], on_interrupt: Callable[[], None] 
         raise
 
 
+@contextlib.contextmanager
+def exits_as_errors(who: str) -> Iterator[None]:
+    """SystemExit and KeyboardInterrupt of somebody's code as a `RuntimeError`: in a task they would end the event loop.
+    A KeyboardInterrupt in the main thread is the user's and stays."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as raised:
+        if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        raise RuntimeError(f"{who} raised {type(raised).__name__}") from raised
+
+
 def on_background_loop() -> bool:
     """Whether this thread runs the background loop, so that waiting for its work would never end."""
     try:
@@ -63,8 +76,15 @@ def _background_loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if not _loops:
             _loops.append(_new_loop())
-            threading.Thread(target=_loops[0].run_forever, daemon=True, name="anyprefer").start()
+            threading.Thread(target=_run, args=(_loops[0],), daemon=True, name="anyprefer").start()
         return _loops[0]
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Runs a loop for ever: a task that raises SystemExit or KeyboardInterrupt ends with it, the loop goes on."""
+    while True:
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

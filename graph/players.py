@@ -14,6 +14,7 @@ from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.models import load_model
 from anyprefer.graph.models.endpoint import Endpoints
 from anyprefer.graph.models.limits import Limits
+from anyprefer.graph.models.openai_chat import terms_of
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
 from anyprefer.graph.models.traits import keep_secret
 from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
@@ -61,6 +62,11 @@ class Players:
         """The chat models among the players, by role."""
         held = {role: getattr(getattr(self, role), "model", None) for role in ROLES}
         return {role: model for role, model in held.items() if isinstance(model, BaseChatModel)}
+
+    def refused(self) -> dict[str, dict[str, str]]:
+        """By model and server, the parts of requests it refused in this process, and what is done without them."""
+        found = [terms_of(model) for model in self.chats().values()]
+        return {terms.who: dict(terms.said) for terms in found if terms and terms.said}
 
 
 def assemble(
@@ -177,8 +183,9 @@ class _Loader:
         if played:
             tape = Tape.load(played.removeprefix("replay:"))
             return [replayed_tool(tool, tape) for tool in tools]
-        for tool in tools:
-            tool.prepare()
+        if self.settings.workers == 1 and not self.settings.ray:  # else each worker prepares its own
+            for tool in tools:
+                tool.prepare()
         tools = [limited(tool, self.settings.tool_timeout) for tool in tools]
         return [recorded_tool(tool, self.tape) for tool in tools] if self.tape else tools
 

@@ -168,7 +168,7 @@ class SharedPrompts:
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
             self._file.write_text(whole, encoding="utf-8")
-        for number, line in enumerate(whole.splitlines(), 1):
+        for number, line in enumerate(whole.split("\n")[:-1], 1):
             try:
                 decision = Decision.model_validate_json(line)
             except ValidationError as error:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from math import inf
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
 
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.models.traits import traits_of
+from anyprefer.graph.state import Usage
 
 Price = tuple[float, float]
 """US dollars per million input tokens and per million output tokens, each ≥ 0."""
@@ -69,3 +72,16 @@ def _table(text: str, where: str) -> dict[str, Price]:
             )
         table[name] = (float(numbers[0]), float(numbers[1]))
     return table
+
+
+def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> Usage:
+    """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens
+    of unknown cost.
+
+    Every choice of one request reports the whole request.
+    """
+    tokens = choices[0].usage_metadata
+    if not tokens:
+        return Usage(calls=1, cost=0.0 if prices.of(model) == (0.0, 0.0) else None)
+    read, written = tokens["input_tokens"], tokens["output_tokens"]
+    return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(model, read, written))

@@ -40,6 +40,8 @@ class Judge:
     """π_j with sensible defaults: all tools, knowledge joined as it is. Subclasses give `score`."""
 
     name: str = "judge"
+    abstains: bool = False
+    """Whether `score` may leave out a candidate that it cannot compare; no pair is formed with it."""
 
     async def select(self, state: GameState, tools: Sequence[BaseTool]) -> list[Selection]:
         """S ⊆ tools with the arguments to pass; may be empty."""
@@ -51,7 +53,7 @@ class Judge:
         return "\n".join(f"{item.tool}: {item.text}" for item in found if not item.error)
 
     async def score(self, state: GameState) -> list[Judgment]:
-        """Exactly one judgment per candidate, in the candidates' order; higher is better."""
+        """Exactly one judgment per candidate (or none, see `abstains`), in the candidates' order; higher is better."""
         raise NotImplementedError(f"{type(self).__name__} must define score()")
 
 

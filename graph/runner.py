@@ -8,13 +8,16 @@ call goes on with them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
+from functools import wraps
+from inspect import signature
 from itertools import chain
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from anyprefer.graph.build import wire
 from anyprefer.graph.calls import Account, Budget, Calls
@@ -29,9 +32,12 @@ from anyprefer.graph.models import model_name
 from anyprefer.graph.players import Players, assemble, settle
 from anyprefer.graph.policy import SharedPrompts, check_scope
 from anyprefer.graph.prices import Prices
-from anyprefer.graph.settings import Settings
+from anyprefer.graph.settings import Settings, shows_settings
 from anyprefer.graph.state import Outcome, Row, Task, Usage
 from anyprefer.graph.trace import Tracer, untraced
+
+log = logging.getLogger("anyprefer")
+_P = ParamSpec("_P")
 
 AT_ONCE = 4
 """Tasks begun in one turn of the event loop. More: a wide run's first answers are late by all the work of beginning;
@@ -65,16 +71,20 @@ class Synthesis:
         if settings.trace and folder is None:
             raise SettingsError("trace needs a run folder to write traces.db to; give one")
         self.folder = RunFolder(folder, settings, self.models, source) if folder is not None else None
+        if self.folder:
+            self.folder.refused = self.players.refused
         self.counts: Counter[Outcome] = Counter()
         """Rows of this call by outcome; a resumed folder's earlier rows are not among them."""
         self.calls = self._calls(prices)
         """The run's model calls: what was spent, and why no more are made."""
-        traced = Tracer(self.folder.path).task if settings.trace and self.folder else untraced
+        self._tracer = Tracer(self.folder.path) if settings.trace and self.folder else None
         where = self.folder.path if self.folder else None
         policy = SharedPrompts(self.players, settings, where) if shared else None
+        traced = self._tracer.task if self._tracer else untraced
         self.game = Game(wire(self.players, settings, policy=policy), settings, self.models, traced)
         self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0
         self._failed_in_a_row = 0
+        self._playing: set[asyncio.Task[Row | None]] = set()
         self._ending = False
 
     async def stream(self, tasks: Iterable[Task | BadRow]) -> AsyncGenerator[Row, None]:
@@ -84,7 +94,7 @@ class Synthesis:
         another reason, once the calls in flight are back.
         """
         finished: asyncio.Queue[asyncio.Task[Row | None]] = asyncio.Queue()
-        playing: set[asyncio.Task[Row | None]] = set()
+        playing = self._playing
         feed = self._unfinished(tasks)
         self._stop_when_enough()
         with rarely_collecting():
@@ -125,6 +135,7 @@ class Synthesis:
     def drain(self) -> None:
         """No further task is begun; those in flight are played to their end."""
         self._ending = True
+        log.warning("interrupted: %d tasks in flight are finished; Ctrl-C again stops at once", len(self._playing))
 
     @property
     def stopped(self) -> str:
@@ -207,6 +218,8 @@ class Synthesis:
         await asyncio.gather(*playing, return_exceptions=True)
         if self.cluster:
             await self.cluster.close()
+        if self._tracer:
+            await asyncio.to_thread(self._tracer.close)
         if self.folder:
             self.folder.close()
 
@@ -227,6 +240,7 @@ class Synthesis:
                 )
 
 
+@shows_settings
 async def asynth(
     tasks: Source,
     settings: Settings | None = None,
@@ -263,17 +277,29 @@ def source_name(source: Source, columns: Mapping[str, str] | None = None) -> str
     return " ".join([str(name), *(f"{field}={column}" for field, column in sorted((columns or {}).items()))])
 
 
-def synth(tasks: Source, settings: Settings | None = None, **arguments: Any) -> Iterator[Row]:
-    """`asynth` for synchronous code: rows as they finish.
+def _blocking(function: Callable[_P, AsyncGenerator[Row, None]]) -> Callable[_P, Iterator[Row]]:
+    """The same for synchronous code, with the same parameters."""
 
-    >>> for row in synth(["What is 34 + 57? Answer with the number only."], target="smollm2"): print(row.outcome)
-    """
-    rows = asynth(tasks, settings, **arguments)
-    try:
-        while True:
-            try:
-                yield run_blocking(rows.__anext__())
-            except StopAsyncIteration:
-                return
-    finally:
-        run_blocking(rows.aclose())
+    @wraps(function)
+    def rows(*args: _P.args, **kwargs: _P.kwargs) -> Iterator[Row]:
+        playing = function(*args, **kwargs)
+        try:
+            while True:
+                try:
+                    yield run_blocking(playing.__anext__())
+                except StopAsyncIteration:
+                    return
+        finally:
+            run_blocking(playing.aclose())
+
+    return rows
+
+
+synth = _blocking(asynth)
+synth.__name__ = synth.__qualname__ = "synth"
+synth.__signature__ = signature(asynth).replace(return_annotation=Iterator[Row])  # type: ignore[attr-defined]
+synth.__doc__ = """`asynth` for synchronous code: rows as they finish.
+
+>>> for row in synth(["What is 34 + 57? Answer with the number only."], target="smollm2"): print(row.outcome)
+
+""" + (asynth.__doc__ or "")

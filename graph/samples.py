@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from anyprefer.graph.errors import RunFolderError
+from anyprefer.graph.models.answer import Answer
 from anyprefer.graph.models.traits import who_and_where
 from anyprefer.graph.roles import Target
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task, stable_hash
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS samples (key TEXT PRIMARY KEY, content BLOB) WITHOUT ROWID"
+_ANSWER = "anyprefer.Answer"
 _WAIT = 60.0
 """Seconds another process may hold the file."""
 
@@ -47,17 +50,18 @@ class SharedTarget:
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
         """One content per seed, in order; only those the file lacks are asked for."""
-        asked = [self._who(), task.system, prompt, task.images, task.start, *self._sampling]
+        before = [] if isinstance(task.prompt, str) else [task.prompt]
+        asked = [self._who(), task.system, *before, prompt, task.images, task.start, *self._sampling]
         keys = {seed: stable_hash([*asked, seed])[:40] for seed in seeds}
         known = {seed: content for seed in seeds if (content := self._known(keys[seed])) is not None}
         missing = [seed for seed in seeds if seed not in known]
         if missing:
             made = await self.target.sample(task, prompt, missing)
-            known |= {seed: orjson.dumps(content) for seed, content in zip(missing, made, strict=True)}
+            known |= {seed: _packed(content) for seed, content in zip(missing, made, strict=True)}
             self._db.executemany(
                 "INSERT OR IGNORE INTO samples VALUES (?, ?)", [(keys[seed], known[seed]) for seed in missing]
             )
-        return [orjson.loads(known[seed]) for seed in seeds]
+        return [_unpacked(known[seed]) for seed in seeds]
 
     def _who(self) -> list[Any]:
         adapter = Path(self.name) / "adapter_model.safetensors"
@@ -67,3 +71,13 @@ class SharedTarget:
     def _known(self, key: str) -> bytes | None:
         found = self._db.execute("SELECT content FROM samples WHERE key = ?", (key,)).fetchone()
         return found and bytes(found[0])
+
+
+def _packed(content: Any) -> bytes:
+    """As JSON; an answer under a key that no other content has."""
+    return orjson.dumps({_ANSWER: asdict(content)} if isinstance(content, Answer) else content)
+
+
+def _unpacked(data: bytes) -> Any:
+    content = orjson.loads(data)
+    return Answer(**content[_ANSWER]) if isinstance(content, dict) and content.keys() == {_ANSWER} else content

@@ -8,10 +8,11 @@ open; those defaults are ours.
 from __future__ import annotations
 
 import difflib
+import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +21,7 @@ from anyprefer.graph.state import stable_hash
 
 Origin = Literal["default", "app", "file", "flag"]
 Player = Literal["target", "judge", "tools"]
+Part = Literal["temperature", "top_p", "seed", "max_tokens", "n", "tools", "response_format", "logprobs", "system"]
 
 
 class Settings(BaseModel):
@@ -111,7 +113,7 @@ class Settings(BaseModel):
         8, ge=1, description="First tasks of the run, on which a new shared version must raise the mean reward."
     )
 
-    seed: int = Field(0, ge=0, description="Seed of sampling and of every random order.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and of every random order.")
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
     accept: int = Field(0, ge=0, description="Stop at exactly so many accepted pairs; 0: play all tasks.")
     failures_in_a_row: int = Field(
@@ -135,17 +137,23 @@ class Settings(BaseModel):
         repr=False,
         description="Key for `openai:` models; empty: OPENAI_API_KEY. Never written anywhere.",
     )
+    leave_out: tuple[Part, ...] = Field(
+        (),
+        description="Parts of requests that servers are never sent; what a server refuses is found out without this.",
+    )
     connections: int = Field(256, ge=1, description="Model calls in flight at once, over all tasks.")
     rpm: int = Field(0, ge=0, description="Requests per minute to one server; 0: no limit.")
     tpm: int = Field(0, ge=0, description="Tokens per minute to one server; 0: no limit.")
     connect_timeout: float = Field(10.0, gt=0, description="Seconds to connect to a server.")
-    read_timeout: float = Field(120.0, gt=0, description="Seconds without a byte after which a request is sent again.")
-    total_timeout: float = Field(600.0, gt=0, description="Seconds one request may take in all.")
+    read_timeout: float = Field(600.0, gt=0, description="Seconds without a byte after which a request is sent again.")
+    total_timeout: float = Field(1800.0, gt=0, description="Seconds one request may take in all.")
     retries: int = Field(
-        8, ge=0, le=100, description="Further requests after a passing error (408, 409, 429, 5xx, connection lost)."
+        8, ge=0, le=100, description="Further requests after a passing error (408, 409, 425, 5xx, connection lost)."
     )
     patience: float = Field(
-        600.0, ge=0, description="Seconds to wait for a server that answers nobody before the run stops."
+        600.0,
+        ge=0,
+        description="Seconds to wait for a server that answers nobody before the run stops, and for one call before it fails.",
     )
     hedge: float = Field(
         0.0, ge=0, description="Send a second request when one takes this many times the p95 latency; 0: off."
@@ -169,7 +177,7 @@ class Settings(BaseModel):
 
 MANNER = (
     "concurrency", "accept", "failures_in_a_row", "samples", "record", "trace", "shard_rows", "format", "workers", "ray",
-    "api_key", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
+    "api_key", "leave_out", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
     "hedge", "max_calls", "max_tokens", "max_cost", "prices",
 )  # fmt: skip
 """Settings of how a run is carried out; they may change when it is gone on with."""
@@ -196,13 +204,38 @@ def load_settings(
     return _validate(merged, where=f" in {file}" if file else ""), origins
 
 
+_Taker = TypeVar("_Taker", bound=Callable[..., Any])
+
+
+def shows_settings(function: _Taker) -> _Taker:
+    """Marks a function whose `**values` are settings: its signature names each, with type and default, so that
+    completion and `inspect.signature` show them."""
+    signature = inspect.signature(function)
+    kept = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    taken = {one.name for one in kept}
+    new = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.get_default(call_default_factory=True),
+            annotation=field.annotation,
+        )
+        for name, field in Settings.model_fields.items()
+        if name not in taken
+    ]
+    function.__signature__ = signature.replace(parameters=[*kept, *new])  # type: ignore[attr-defined]
+    return function
+
+
 def _read_toml(path: Path) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"settings file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"settings file {path} cannot be read as TOML: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"settings file {path} is nested too deeply to be settings") from None
 
 
 def _validate(values: Mapping[str, Any], where: str) -> Settings:
@@ -216,5 +249,18 @@ def _validate(values: Mapping[str, Any], where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        got = "" if name == "api_key" else f" (got {first['input']!r})"
+        got = "" if name == "api_key" else f" (got {_brief(first['input'])})"
         raise SettingsError(f"setting {name!r}{where}: {first['msg']}{got}") from None
+
+
+def _brief(value: Any) -> str:
+    """A wrong value for a message; Python refuses to write out whole numbers of more than 4,300 digits."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LONGEST = 200
+"""Characters shown of a wrong value."""

@@ -188,7 +188,7 @@ def _to_parquet(file: Path) -> None:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    rows = [_flat(orjson.loads(line)) for line in file.read_bytes().splitlines()]
+    rows = [_flat(orjson.loads(line)) for line in file.read_bytes().split(b"\n") if line]
     names = dict.fromkeys(name for row in rows for name in row)
     made = file.with_suffix(".parquet")
     fresh = made.with_suffix(".parquet.new")

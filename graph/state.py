@@ -30,6 +30,17 @@ class Candidate(Record):
     """The answer: text, or any JSON value such as a trajectory."""
     seed: int
     """The seed it was asked for with; a server that gave all choices in one request (`n`) used the first one's."""
+    ended: Literal["", "stop", "length", "filter", "error"] = ""
+    """How it ended, as in `models.answer.Answer`: `length` is an answer cut off at `max_new_tokens`."""
+    refusal: str = ""
+    """What the server said where it refused."""
+    thoughts: str = ""
+    """What the target thought before; no part of the answer."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing at its end and nothing was refused. What is not is judged, but never y+."""
+        return self.ended in ("", "stop") and not self.refusal
 
     @property
     def text(self) -> str:

@@ -52,9 +52,17 @@ class Tracer:
         self._mlflow: Any = mlflow
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         _quiet_prices()
+        self._before: str | None = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         mlflow.set_tracking_uri(f"sqlite:///{(folder / 'traces.db').absolute()}")
         mlflow.set_experiment("anyprefer")
         mlflow.langchain.autolog()
+
+    def close(self) -> None:
+        """Writes what is still queued and switches tracing off: a later run in this process is not traced here."""
+        self._mlflow.flush_trace_async_logging()
+        self._mlflow.langchain.autolog(disable=True)
+        if self._before is not None:
+            self._mlflow.set_tracking_uri(self._before)
 
     @contextmanager
     def task(self, task: Task) -> Iterator[Finish]:

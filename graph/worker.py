@@ -19,7 +19,7 @@ from typing import Any
 from ray import cloudpickle
 
 from anyprefer.graph.build import wire
-from anyprefer.graph.calls import Account, Calls, Spending
+from anyprefer.graph.calls import Account, Budget, Calls, Spending
 from anyprefer.graph.errors import AnypreferError, SettingsError
 from anyprefer.graph.game import STOPS_THE_RUN, Game
 from anyprefer.graph.models import redact
@@ -108,8 +108,9 @@ _SENDS: ContextVar[_Sends | None] = ContextVar("anyprefer_sends", default=None)
 class RemoteCalls(Calls):
     """A worker's model calls: the driver admits them, counts them and keeps their answers."""
 
-    def __init__(self, channel: Channel, prices: Prices, slots: int) -> None:
-        super().__init__(prices=prices, slots=slots, store=RemoteStore(channel))
+    def __init__(self, channel: Channel, prices: Prices, slots: int, max_tokens: int = 0) -> None:
+        """With `max_tokens`, which the driver keeps to, tokens that a server does not tell are estimated."""
+        super().__init__(Budget(tokens=max_tokens), prices, slots, RemoteStore(channel))
         self._channel = channel
 
     async def admitted(self) -> None:
@@ -211,7 +212,7 @@ class Worker:
         players = assemble(settings, **setup.given)
         for endpoint in _endpoints(players):
             endpoint._new_traffic().pacer = RemotePacer(self._channel, endpoint)
-        self._calls = RemoteCalls(self._channel, setup.prices, settings.connections)
+        self._calls = RemoteCalls(self._channel, setup.prices, settings.connections, settings.max_tokens)
         self._game = Game(wire(players, settings), settings, players.names())
 
     async def play(self, packed_task: bytes) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from langchain_core.language_models import BaseChatModel
 
+from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, derive_seed
@@ -27,22 +28,27 @@ def aggregate(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
 async def consolidate(model: BaseChatModel, state: GameState, settings: Settings) -> str:
     """Asks a chat model; its answer is the context the candidates are judged with."""
     task = state["task"]
+    known, previous = all_knowledge(state), _previous(state)
+    seed = derive_seed(settings.seed, task.id, len(state["rounds"]), "aggregate")
+    answers = [candidate.text for candidate in state["candidates"]]
+    fence = prompts.Fence(seed, [task.text, known, previous, *answers])
     body = prompts.fill(
         prompts.text("aggregate"),
-        knowledge=all_knowledge(state),
-        previous=_previous(state),
-        query=task.text,
-        answers=prompts.numbered([candidate.text for candidate in state["candidates"]]),
+        notice=fence.notice,
+        knowledge=fence.around("Knowledge base:\n", known),
+        previous=fence.around("", previous),
+        query=fence.around("Query: ", task.text),
+        answers=fence.numbered(answers),
     )
     answer = await call(
         model,
         [system(state["prompts"].judge), user(body, task.images)],
         "aggregate",
-        seed=derive_seed(settings.seed, task.id, len(state["rounds"]), "aggregate"),
+        seed=seed,
         temperature=0.0,
         max_tokens=settings.judge_max_new_tokens,
     )
-    return str(answer.text).strip()
+    return read_answer(answer).text
 
 
 def _previous(state: GameState) -> str:

@@ -1,43 +1,117 @@
-"""Reading numbers and JSON out of what a model said; each raises or returns None, never a default score."""
+"""What a judge or a reward model said, read as scores. One reader for all: listwise and pointwise, JSON and words.
+
+1. Thoughts are no answer (`read_answer`), and a refused, filtered or empty answer has no score.
+2. The verdict under the prompt's own mark counts (`Fence.verdict`), since nobody else can have written it.
+3. Without the mark, scores that stand word for word in what the judge was shown are a quotation, and left out.
+4. What is left is read by `verdicts.py`: a marked final score first; what contradicts itself, lies outside of 1..10, or
+   was cut off before it was final raises `AnswerError` with what could not be read, and is asked again.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from langchain_core.messages import BaseMessage
 
 from anyprefer.graph.errors import AnswerError
+from anyprefer.graph.models.answer import Answer, read_answer, split_thoughts
+from anyprefer.nodes.found_json import all_json, find_json
+from anyprefer.nodes.prompts import Fence
+from anyprefer.nodes.score_blocks import Unclear, score_value, sections_of
+from anyprefer.nodes.score_words import folded
+from anyprefer.nodes.verdicts import all_scores, one_score, without
 
-_OUT_OF_TEN = re.compile(r"(?<![\d.\-−])(\d+(?:\.\d+)?)\s*/\s*10(?![\d.]*\d)")
+__all__ = ["find_json", "last_out_of_ten", "own_words", "read_score", "read_scores", "score_of", "told"]
+
+T = TypeVar("T")
+_LABELLED = re.compile(
+    r"(?:(?:answer|response|candidate)\W{0,3}\d{1,3}\W{1,6}(?:score\W{1,4})?|(?:score|rating|overall|verdict|final|grade)\W{1,6})"
+    r"\d{1,3}(?:[.,]\d{1,6})?(?:\s{0,3}(?:/|out of|von|sur)\s{0,3}10)?",
+    re.IGNORECASE,
+)
+_LINE = re.compile(r"[^\n]*\d[^\n]*")
+_LOOSE = re.compile(r"[\s*_`#>|\"'\-]+")
 
 
-def find_json(text: str, kind: type) -> Any:
-    """The first JSON value of the given type (list or dict) in the text, None when there is none."""
-    decoder = json.JSONDecoder()
-    opening = "[" if kind is list else "{"
-    start = text.find(opening)
-    while start >= 0:
-        try:
-            value, _ = decoder.raw_decode(text, start)
-        except (json.JSONDecodeError, RecursionError):
-            value = None
-        if isinstance(value, kind):
-            return value
-        start = text.find(opening, start + 1)
-    return None
+def read_score(message: BaseMessage | Answer | str, fence: Fence | None = None) -> float:
+    """The one score of an answer, 1..10, exactly as given. Raises `AnswerError`, quoting the whole answer."""
+    return _read(_answer(message), fence, one_score)
+
+
+def read_scores(message: BaseMessage | Answer | str, count: int, fence: Fence | None = None) -> list[tuple[float, str]]:
+    """(score, analysis) for answers 1..`count`. Raises `AnswerError` unless every one has a score in 1..10."""
+    answer = _answer(message)
+
+    def parse(text: str, cut: bool, marked: bool) -> list[tuple[float, str]]:
+        return all_scores(text, count, cut and not marked)
+
+    scored = _read(answer, fence, parse)
+    if fence is None or fence.verdict not in answer.text:
+        return scored
+    analyses = sections_of(answer.text.partition(fence.verdict)[0])
+    return [(score, told or analyses.get(number, "")) for number, (score, told) in enumerate(scored, 1)]
+
+
+def told(answer: Answer, fence: Fence | None = None) -> str:
+    """What an answer said, without the mark above its verdict."""
+    return answer.text.replace(f"{fence.verdict}\n", "").replace(fence.verdict, "").strip() if fence else answer.text
+
+
+def _answer(message: BaseMessage | Answer | str) -> Answer:
+    if isinstance(message, BaseMessage):
+        return read_answer(message)
+    return Answer(split_thoughts(message)[0]) if isinstance(message, str) else message
+
+
+def _read(answer: Answer, fence: Fence | None, parse: Callable[[str, bool, bool], T]) -> T:
+    cut = answer.ended == "length"
+    if answer.flaw and not (cut and answer.text):
+        raise AnswerError(answer.flaw, answer.text)
+    try:
+        below = answer.text.rpartition(fence.verdict)[2] if fence and fence.verdict in answer.text else ""
+        if any(letter.isdigit() for letter in below):
+            return parse(below, cut, True)
+        return parse(own_words(answer.text, fence.texts if fence else ()), cut, False)
+    except Unclear as why:
+        raise AnswerError(f"{why}{f'; {answer.flaw}' if cut else ''}", answer.text) from why
+
+
+def own_words(text: str, shown: Sequence[str]) -> str:
+    """The text without the scores it repeats, word for word or but for spaces and marks, from what was shown."""
+    if not any("10" in one or "core" in one or not one.isascii() for one in shown):
+        return text
+    known = _tight("\0".join(shown))
+    text = without(text, [(one.start, one.end) for one in all_json(text) if _tight(text[one.start : one.end]) in known])
+    lines = {_tight(line) for one in shown for line in one.split("\n")}
+    return without(text, list(_repeated(text, known, lines)))
+
+
+def _repeated(text: str, known: str, lines: set[str]) -> Iterator[tuple[int, int]]:
+    """Where the text has a whole line of what was shown beside others, or a labelled score of it."""
+    whole = text.strip()
+    for line in _LINE.finditer(text):
+        if line[0].strip() != whole and _tight(line[0]) in lines:
+            yield line.span()
+            continue
+        for one in _LABELLED.finditer(line[0]):
+            if _tight(one[0]) in known:
+                yield line.start() + one.start(), line.start() + one.end()
+
+
+def _tight(text: str) -> str:
+    return _LOOSE.sub("", folded(text)).lower()
 
 
 def score_of(value: Any, text: str) -> float:
-    """A score in 1..10. Raises `AnswerError` for anything else, quoting the whole answer."""
-    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if number is None or not 1 <= number <= 10:
+    """A score in 1..10 from a number. Raises `AnswerError` for anything else, quoting the whole answer."""
+    number = None if isinstance(value, str) else score_value(value)
+    if number is None:
         raise AnswerError(f"a score must be a number from 1 to 10, not {value!r}", text)
     return number
 
 
 def last_out_of_ten(text: str) -> float:
-    """The last "score/10" in the text (Appendix D.2). Raises `AnswerError` when there is none in 1..10."""
-    found = _OUT_OF_TEN.findall(text)
-    if not found:
-        raise AnswerError('no score in the form "score/10"', text)
-    return score_of(float(found[-1]), text)
+    """`read_score` of a text by itself."""
+    return read_score(text)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import mimetypes
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -14,8 +11,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import RunnableConfig
 
 from anyprefer.graph import conversation
-from anyprefer.graph.calls import current_account
-from anyprefer.graph.errors import AnswerError, AnypreferError, InputError, ModelError
+from anyprefer.graph.calls import current_account, last_key
+from anyprefer.graph.errors import AnswerError, AnypreferError, ModelError
+from anyprefer.graph.images import image_url
 from anyprefer.graph.models import accepted_settings, redact, who_and_where
 from anyprefer.graph.models.openai_chat import PostedChat
 from anyprefer.graph.state import Message, Task, derive_seed
@@ -98,18 +96,32 @@ async def ask(
     seed: int,
     **sampling: Any,
 ) -> T:
-    """Asks until `parse` accepts the answer, at most 1 + `reasks` times, each with its own seed.
+    """Asks until `parse` accepts the answer, at most 1 + `reasks` times, each with its own seed and with what could
+    not be read of the answers before.
 
     Raises the last `AnswerError`: what cannot be parsed never becomes a value.
     """
+    asked, unread = list(messages), list[str]()
     for attempt in range(reasks + 1):
-        answer = await call(model, messages, role, seed=derive_seed(seed, role, attempt), **sampling)
+        answer = await call(model, asked, role, seed=derive_seed(seed, role, attempt), **sampling)
         try:
             return parse(answer)
-        except AnswerError:
+        except AnswerError as error:
+            unread.append(last_key())
             if attempt == reasks:
+                if account := current_account():
+                    account.unread.update(unread)
                 raise
+            asked[-1] = _with_note(asked[-1], f"Your answer number {attempt + 1} could not be read: {error.reason}.")
     raise AssertionError("unreachable")
+
+
+def _with_note(message: BaseMessage, note: str) -> BaseMessage:
+    """The same message with a paragraph more: roles still alternate, and a greedy model has another question."""
+    added: Any = f"{message.content}\n\n{note}"
+    if isinstance(message.content, list):
+        added = [*message.content, {"type": "text", "text": note}]
+    return message.model_copy(update={"content": added})
 
 
 def user(text: str, images: Sequence[str] = ()) -> HumanMessage:
@@ -123,23 +135,6 @@ def user(text: str, images: Sequence[str] = ()) -> HumanMessage:
 def system(text: str) -> SystemMessage:
     """A system message."""
     return SystemMessage(text)
-
-
-def image_url(image: str) -> str:
-    """http(s) and data URLs as they are; a file as a data URL.
-
-    Raises `InputError` naming the path when it cannot be read or is no image.
-    """
-    if image.startswith(("http://", "https://", "data:image/")):
-        return image
-    kind = mimetypes.guess_type(image, strict=False)[0] or ""
-    if not kind.startswith("image/"):
-        raise InputError(f"image {image[:200]!r} is no image file by its name; use .png, .jpg, .webp or a data: URL")
-    try:
-        data = Path(image).read_bytes()
-    except OSError as error:
-        raise InputError(f"image {image!r} cannot be read: {error.strerror}; check the path") from error
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def task_messages(task: Task, prompt: str) -> list[Any]:

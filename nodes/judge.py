@@ -6,40 +6,43 @@ the scores averaged, so that with C passes every candidate stood at every place 
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
 
-from anyprefer.graph.errors import AnswerError, ModelError
+from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models import model_name, traits_of
+from anyprefer.graph.models.openai_chat import refuses
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Judgment, Selection, derive_seed
 from anyprefer.nodes import prompts
 from anyprefer.nodes.aggregate import consolidate
-from anyprefer.nodes.answers import find_json, score_of
+from anyprefer.nodes.answers import read_scores
 from anyprefer.nodes.ask import ask, system, user
+from anyprefer.nodes.prompts import Fence
 from anyprefer.nodes.select_tools import choose_tools
-
-_LINE = re.compile(
-    r"\banswer\s*#?(\d+)\W{1,8}"
-    r"(?:score\W{1,4}(?<![-−])(\d+)(?=\s*/\s*10\b|[^\w\n]*$)|(?<![-−])(\d+)\s*/\s*10\b)",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""`Answer 2: 7/10` or `Answer 2: score 7`. A bare number after the heading may be the answer itself, read out."""
 
 
 def judge(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node. Refuses a judge that leaves out a candidate or scores one twice; without candidates none is asked."""
+    """The node. Refuses a judge that leaves out a candidate, scores one twice, or gives a score that is no finite
+    number; without candidates none is asked."""
 
     async def run(state: GameState) -> GameState:
         judgments = await judge.score(state) if state["candidates"] else []
         scored, wanted = [j.candidate for j in judgments], [c.index for c in state["candidates"]]
-        if sorted(scored) != wanted:
+        abstained = set(wanted) - set(scored) if getattr(judge, "abstains", False) else set[int]()
+        if sorted([*scored, *abstained]) != wanted:
             raise ModelError(f"judge {judge.name} scored candidates {scored} instead of {wanted}")
+        for judgment in judgments:
+            if not (math.isfinite(judgment.score) and math.isfinite(judgment.spread)):
+                raise ModelError(
+                    f"judge {judge.name} gave candidate {judgment.candidate + 1} the score {judgment.score} (spread "
+                    f"{judgment.spread}), which cannot be ranked; a score must be a finite number"
+                )
         return {"judgments": sorted(judgments, key=lambda judgment: judgment.candidate)}
 
     return run
@@ -61,6 +64,11 @@ class ModelJudge(Judge):
         """Appendix D.1's consolidation; see `aggregate`."""
         return await consolidate(self.model, state, self.settings)
 
+    def fence(self, state: GameState) -> Fence:
+        """The marks of this round's questions to the judge; all of them have the same, so that they begin alike."""
+        shown = [state["task"].text, state["context"], *(candidate.text for candidate in state["candidates"])]
+        return Fence(self.seed(state, "fence"), shown)
+
     def seed(self, state: GameState, *parts: object) -> int:
         """The seed of one question to the judge in this round."""
         return derive_seed(self.settings.seed, state["task"].id, len(state["rounds"]), "judge", *parts)
@@ -80,19 +88,22 @@ class ChatJudge(ModelJudge):
         task, candidates = state["task"], state["candidates"]
         count = len(candidates)
         order = [(place + shift) % count for place in range(count)]
+        fence = self.fence(state)
         body = prompts.fill(
             prompts.text("judge"),
             examples=self.settings.examples,
-            context=f"Context:\n{state['context']}" if state["context"] else "",
-            query=task.text,
-            answers=prompts.numbered([candidates[index].text for index in order]),
+            notice=fence.notice,
+            context=fence.around("Context:\n", state["context"]),
+            query=fence.around("Query: ", task.text),
+            answers=fence.numbered(candidates[index].text for index in order),
             count=str(count),
+            mark=fence.verdict,
         )
         messages = [system(state["prompts"].judge), user(body, task.images)]
-        scored = await self._ask(messages, count, self.seed(state, number))
+        scored = await self._ask(messages, count, fence, self.seed(state, number))
         return {order[place]: one for place, one in enumerate(scored)}
 
-    async def _ask(self, messages: Sequence[Any], count: int, seed: int) -> list[tuple[float, str]]:
+    async def _ask(self, messages: Sequence[Any], count: int, fence: Fence, seed: int) -> list[tuple[float, str]]:
         sampling: dict[str, Any] = {"temperature": 0.0, "max_tokens": self.settings.judge_max_new_tokens}
 
         async def attempt(**extra: Any) -> list[tuple[float, str]]:
@@ -100,7 +111,7 @@ class ChatJudge(ModelJudge):
                 self.model,
                 messages,
                 "judge",
-                parse=lambda answer: parse_scores(str(answer.text), count),
+                parse=lambda answer: read_scores(answer, count, fence),
                 reasks=self.settings.reasks,
                 seed=seed,
                 **sampling,
@@ -111,7 +122,7 @@ class ChatJudge(ModelJudge):
             try:
                 return await attempt(binding={"response_format": scores_schema(count)})
             except ModelError as error:
-                if not _refuses_schema(error):
+                if not refuses(self.model, error):
                     raise
         return await attempt()
 
@@ -146,36 +157,5 @@ def scores_schema(count: int) -> dict[str, Any]:
 
 
 def parse_scores(text: str, count: int) -> list[tuple[float, str]]:
-    """(score, analysis) for answers 1..count, from JSON or from lines such as `Answer 2: 7/10`.
-
-    Raises `AnswerError` unless every answer has a score in 1..10; where a line is repeated the last counts.
-    """
-    found = find_json(text, dict)
-    if isinstance(found, dict) and isinstance(found.get("answers"), list):
-        scores = {
-            item["answer"]: (score_of(item.get("score"), text), str(item.get("analysis", "")))
-            for item in found["answers"]
-            if isinstance(item, dict) and isinstance(item.get("answer"), int)
-        }
-    else:
-        analyses = _sections(text)
-        last = {int(number): int(named or bare) for number, named, bare in _LINE.findall(text)}
-        scores = {number: (score_of(score, text), analyses.get(number, "")) for number, score in last.items()}
-    missing = [number for number in range(1, count + 1) if number not in scores]
-    if missing or len(scores) != count:
-        raise AnswerError(f"the judge scored answers {sorted(map(str, scores))} of 1 to {count}", text)
-    return [scores[number] for number in range(1, count + 1)]
-
-
-def _sections(text: str) -> dict[int, str]:
-    """The text under each first heading `Answer N`, the analyses of a plain-text judgment."""
-    parts = re.split(r"(?im)^\W*answer\s*#?(\d+)\W*", text)
-    sections: dict[int, str] = {}
-    for number, body in zip(parts[1::2], parts[2::2], strict=True):
-        sections.setdefault(int(number), body.strip())
-    return sections
-
-
-def _refuses_schema(error: ModelError) -> bool:
-    words = str(error.__cause__ or "").lower()
-    return "response_format" in words or "schema" in words
+    """(score, analysis) for answers 1..count; see `read_scores`."""
+    return read_scores(text, count)

@@ -20,14 +20,16 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import BaseTool
 
 from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Candidate, GameState, Judgment, Selection
 from anyprefer.nodes import prompts
-from anyprefer.nodes.answers import last_out_of_ten
+from anyprefer.nodes.answers import read_score, told
 from anyprefer.nodes.ask import all_done, ask, system, user
 from anyprefer.nodes.judge import ModelJudge, averaged
 from anyprefer.nodes.probabilities import DIGITS, expected_score, option_probabilities, read_from
+from anyprefer.nodes.prompts import Fence
 from anyprefer.nodes.use_tools import all_knowledge, knowledge_lines
 
 
@@ -46,14 +48,15 @@ class PointwiseJudge(ModelJudge):
 
     def _question(self, state: GameState, candidate: Candidate) -> str:
         """What the judge is asked about the candidate."""
-        context = state["context"]
+        fence = self.fence(state)
         return prompts.fill(
             prompts.text(self.prompt),
             examples=self.settings.examples,
-            context=f"Context:\n{context}" if context else "",
-            query=state["task"].text,
-            number=str(candidate.index + 1),
-            answer=candidate.text,
+            notice=fence.notice,
+            context=fence.around("Context:\n", state["context"]),
+            query=fence.around("Query: ", state["task"].text),
+            answer=fence.around(f"Answer {candidate.index + 1}:\n", candidate.text),
+            mark=fence.verdict,
         )
 
     async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
@@ -61,7 +64,7 @@ class PointwiseJudge(ModelJudge):
             self.model,
             [system(state["prompts"].judge), user(self._question(state, candidate), state["task"].images)],
             "judge",
-            parse=parse_score,
+            parse=lambda answer: parse_score(answer, self.fence(state)),
             reasks=self.settings.reasks,
             seed=self.seed(state, candidate.index, number),
             temperature=self.settings.temperature if self.settings.judge_passes > 1 else 0.0,
@@ -69,10 +72,10 @@ class PointwiseJudge(ModelJudge):
         )
 
 
-def parse_score(answer: AIMessage) -> tuple[float, str]:
-    """The last "score/10" and the whole answer as analysis. Raises `AnswerError` without one in 1..10."""
-    text = str(answer.text).strip()
-    return last_out_of_ten(text), text
+def parse_score(message: AIMessage, fence: Fence | None = None) -> tuple[float, str]:
+    """The score, and the whole answer as analysis. Raises `AnswerError` where there is no clear one in 1..10."""
+    answer = read_answer(message)
+    return read_score(answer, fence), told(answer, fence)
 
 
 class ExpectedJudge(ModelJudge):
@@ -102,12 +105,14 @@ class ExpectedJudge(ModelJudge):
         task = state["task"]
         found = [k for k in state["candidate_knowledge"] if k.candidate == candidate.index]
         about = [*state["task_knowledge"], *(k.model_copy(update={"candidate": None}) for k in found)]
+        fence = self.fence(state)
         body = prompts.fill(
             prompts.text("expected"),
             examples=self.settings.examples,
-            context=f"Context:\n{knowledge_lines(about)}" if about else "",
-            query=task.text,
-            answer=candidate.text,
+            notice=fence.notice,
+            context=fence.around("Context:\n", knowledge_lines(about)),
+            query=fence.around("Query: ", task.text),
+            answer=fence.around("Answer:\n", candidate.text),
         )
         messages = [system(state["prompts"].judge), user(body, task.images)]
         shares = await option_probabilities(self.model, messages, DIGITS, "judge", self.seed(state, candidate.index))

@@ -21,12 +21,14 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from anyprefer.graph.errors import AnswerError, SettingsError
+from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Candidate, GameState, Judgment, JudgmentPair
 from anyprefer.nodes import prompts
 from anyprefer.nodes.ask import all_done, call, system, user
 from anyprefer.nodes.judge_forms import PointwiseJudge
 from anyprefer.nodes.probabilities import DIGITS, expected_score, option_probabilities
+from anyprefer.nodes.prompts import Fence
 
 MARK = "Score:"
 """Where a written judgment's score begins."""
@@ -85,9 +87,10 @@ class MetaJudge(PointwiseJudge):
             temperature=self.settings.temperature,
             max_tokens=self.settings.judge_max_new_tokens,
         )
-        analysis = str(written.text).partition(MARK)[0].strip()
+        said = read_answer(written)
+        analysis = said.text.partition(MARK)[0].strip()
         if not analysis:
-            raise AnswerError("a judgment without an analysis", str(written.text))
+            raise AnswerError(said.flaw or "a judgment without an analysis", str(written.text))
         question = [*asked, AIMessage(analysis), user(prompts.text("meta_score"))]
         shares = await option_probabilities(self.model, question, DIGITS, "judge", seed)
         return f"{analysis}\n{MARK} {max(shares, key=shares.__getitem__)}", expected_score(shares)
@@ -110,15 +113,18 @@ class MetaJudge(PointwiseJudge):
         return (first["A"] + second["B"]) / 2
 
     async def _compare(self, state: GameState, candidate: Candidate, first: str, second: str) -> dict[str, float]:
+        task = state["task"]
+        fence = Fence(self.seed(state, "meta"), [task.text, candidate.text, first, second])
         body = prompts.fill(
             prompts.text("meta_judge"),
-            query=state["task"].text,
-            answer=candidate.text,
-            first=first,
-            second=second,
+            notice=fence.notice,
+            query=fence.around("Query: ", task.text),
+            answer=fence.around("Answer:\n", candidate.text),
+            first=fence.around("Judgment A:\n", first),
+            second=fence.around("Judgment B:\n", second),
         )
         policy = prompts.fill(prompts.text("meta_policy"), task_field=self.settings.task_field)
-        messages = [system(policy), user(body, state["task"].images)]
+        messages = [system(policy), user(body, task.images)]
         return await option_probabilities(
             self.model, messages, "AB", "meta_judge", self.seed(state, candidate.index, "meta")
         )

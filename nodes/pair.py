@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.state import Candidate, GameState, Judgment, PreferencePair, Task, as_text
+from anyprefer.tools.reference import verdict
 
 Builder = Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str]
 
@@ -22,6 +23,8 @@ def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[G
         built = build(state["task"], state["candidates"], state["judgments"])
         if not isinstance(built, str) and as_text(built.chosen) == as_text(built.rejected):
             built = "The better and the worse answer are the same text."
+        if not isinstance(built, str) and not _whole(state["candidates"], built.chosen_index):
+            built = "The better answer is cut off, filtered or refused, so it cannot be chosen."
         if not isinstance(built, str) and built.margin is not None and built.margin <= min_margin:
             built = (
                 f"The judge scored the better answer {built.chosen_score:g} and the worse one {built.rejected_score:g}; "
@@ -32,6 +35,10 @@ def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[G
         return {"pair": built, "pair_note": ""}
 
     return run
+
+
+def _whole(candidates: Sequence[Candidate], index: int | None) -> bool:
+    return index is None or candidates[index].complete
 
 
 def pair_builder(name: str, candidates: int) -> Builder:
@@ -54,17 +61,23 @@ def pair_builder(name: str, candidates: int) -> Builder:
 
 def best_worst(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
     """The paper's default: the top-scoring and the lowest-scoring candidate."""
-    return ranks(1, len(candidates))(task, candidates, judgments)
+    return ranks(1, max(2, len(judgments)))(task, candidates, judgments)
 
 
 def ranks(better: int, worse: int) -> Builder:
-    """The candidates at two ranks, 1 being the best (Table 5's ablation uses 3 with 5 and 3 with 1)."""
+    """The candidates at two ranks, 1 being the best (Table 5's ablation uses 3 with 5 and 3 with 1); instead of one
+    that is cut off the next whole one is y+."""
 
     def build(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
-        if len(candidates) < max(worse, 2):
+        if len(candidates) < worse:
             return f"Only {len(candidates)} different answers were sampled. The answers should differ."
+        if len(judgments) < worse:
+            return f"Only {len(judgments)} of {len(candidates)} answers could be judged; each should state one answer."
         ranked = sorted(judgments, key=lambda judgment: (-judgment.score, judgment.candidate))
-        top, low = ranked[better - 1], ranked[worse - 1]
+        top = next((one for one in ranked[better - 1 : worse - 1] if candidates[one.candidate].complete), None)
+        if top is None:
+            return "The answers that were ranked better are cut off, filtered or refused, so none can be chosen."
+        low = ranked[worse - 1]
         return PreferencePair(
             chosen=candidates[top.candidate].content,
             rejected=candidates[low.candidate].content,
@@ -80,12 +93,14 @@ def ranks(better: int, worse: int) -> Builder:
 def reference_chosen(
     task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]
 ) -> PreferencePair | str:
-    """The gold answer is y+, the target supplies only y- (§3.1, medical image analysis)."""
+    """The gold answer is y+, the target supplies only y- (§3.1, medical image analysis): the worst of those that do
+    not agree with it by the rule of the tool `reference`."""
     if task.reference is None:
         return "The task has no reference to be the chosen answer."
-    wrong = [j for j in judgments if candidates[j.candidate].content != task.reference]
+    agree = [verdict(one.content, task.reference, task.question) for one in candidates]
+    wrong = [judgment for judgment in judgments if agree[judgment.candidate] is False]
     if not wrong:
-        return "Every sampled answer equals the reference."
+        return "Every sampled answer agrees with the reference, or does not state one answer that could be compared."
     low = min(wrong, key=lambda judgment: (judgment.score, judgment.candidate))
     return PreferencePair(
         chosen=task.reference,

@@ -2,12 +2,17 @@
 
 One pass, because `str.format` breaks on JSON braces and filling twice would read placeholders out
 of a question or a tool's answer: what is filled in is data and survives as it is.
+
+What others wrote (tasks, answers, tools' findings, feedback) is shown within a `Fence`, so that it cannot pose as
+the prompt that shows it.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, cached_property
+from hashlib import blake2b
 from importlib.resources import files
 
 _SLOT = re.compile(r"\{([a-z_]+)\}")
@@ -29,9 +34,55 @@ def fill(template: str, **slots: str) -> str:
     return "\n\n".join(part for part in filled if part.strip())
 
 
-def numbered(answers: list[str]) -> str:
-    """Answers under headings `Answer 1`, `Answer 2`, …"""
-    return "\n\n".join(f"Answer {number}:\n{answer}" for number, answer in enumerate(answers, 1))
+_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvz")
+_CONTROL = re.compile(
+    r"<(?=[|｜][^|｜<>\s]{1,40}[|｜]>"  # <|im_start|>, <｜User｜>
+    r"|/?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn|start_of_image|think|tool_call|[A-Z_]{3,40})>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|THINK)\])"
+)
+_HEADING = re.compile(
+    r"\n(?=(?i:answer \d|answers|query|context|judgment [ab]|(?:positive|negative) response|knowledge base)[^\n:]{0,4}:)"
+)
+_UNPRINTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def inert(said: str) -> str:
+    """The text as data: a space breaks what a chat template or TextGrad would take for a control token and moves
+    lines that imitate a prompt's headings; control characters are replaced."""
+    if "<" in said or "[" in said:
+        said = _CONTROL.sub(r"\g<0> ", said)
+    if ":" in said:
+        said = _HEADING.sub("\n ", f"\n{said}")[1:]
+    return _UNPRINTED.sub("\ufffd", said)
+
+
+class Fence:
+    """The marks between which one prompt shows what others wrote.
+
+    They are 12 letters drawn from `seed` and from all `texts` together: the same question has the same marks when a
+    run is resumed, and no text can hold them, since a text that changes changes them. Letters only, so that they
+    hold no number.
+    """
+
+    def __init__(self, seed: int, texts: Iterable[str]) -> None:
+        self.texts = tuple(texts)
+        content = "\0".join([str(seed), *sorted(self.texts)])
+        letters = blake2b(content.encode(errors="surrogatepass"), digest_size=12).hexdigest().translate(_LETTERS)
+        self.mark, self.verdict = letters[:12], letters[12:]
+        """What encloses others' texts, and what only the reader of this prompt can write above its verdict."""
+
+    def around(self, heading: str, said: str) -> str:
+        """The text under its heading, within the marks; "" for no text."""
+        return f"<{self.mark}>\n{heading}{inert(said)}\n</{self.mark}>" if said.strip() else ""
+
+    @cached_property
+    def notice(self) -> str:
+        """What the reader is told of the marks."""
+        return fill(text("fence"), mark=self.mark)
+
+    def numbered(self, answers: Iterable[str]) -> str:
+        """Answers under headings `Answer 1`, `Answer 2`, …"""
+        return "\n\n".join(self.around(f"Answer {number}:\n", answer) for number, answer in enumerate(answers, 1))
 
 
 def policy_of(judge_form: str) -> str:

@@ -9,13 +9,17 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.graph.models import model_name
+from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.roles import RewardModel
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, PreferencePair, Reward, Round, as_text, derive_seed
 from anyprefer.nodes import prompts
-from anyprefer.nodes.answers import last_out_of_ten
+from anyprefer.nodes.answers import read_score, told
 from anyprefer.nodes.ask import ask, system, user
 from anyprefer.nodes.probabilities import DIGITS, expected_score, option_probabilities, read_from
+from anyprefer.nodes.prompts import Fence
+
+EXPECTED = "expected_reward_policy"
 
 
 def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
@@ -34,10 +38,10 @@ def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awai
     return run
 
 
-def parse_reward(answer: AIMessage) -> Reward:
-    """The last "score/10" with the whole answer as analysis. Raises `AnswerError` without one in 1..10."""
-    text = str(answer.text).strip()
-    return Reward(score=last_out_of_ten(text), analysis=text)
+def parse_reward(message: AIMessage, fence: Fence | None = None) -> Reward:
+    """The score with the whole answer as analysis. Raises `AnswerError` where there is no clear one in 1..10."""
+    answer = read_answer(message)
+    return Reward(score=read_score(answer, fence), analysis=told(answer, fence))
 
 
 def close_round(state: GameState, rated: Reward | None, feedback: str) -> Round:
@@ -84,27 +88,34 @@ class ChatReward:
         self.name = model_name(model)
 
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
-        """R in 1..10. Raises `AnswerError` when the answer holds no score."""
+        """R in 1..10. Raises `AnswerError` when the answer holds no clear score."""
+        fence = self._fence(state, pair)
         return await ask(
             self.model,
             self._question(state, pair, "reward_policy"),
             "reward",
-            parse=parse_reward,
+            parse=lambda answer: parse_reward(answer, fence),
             reasks=self.settings.reasks,
             seed=self._seed(state),
             temperature=0.0,
             max_tokens=self.settings.judge_max_new_tokens,
         )
 
+    def _fence(self, state: GameState, pair: PreferencePair) -> Fence:
+        shown = [state["task"].text, state["context"], as_text(pair.chosen), as_text(pair.rejected)]
+        return Fence(self._seed(state), shown)
+
     def _question(self, state: GameState, pair: PreferencePair, policy: str) -> list[BaseMessage]:
-        task, settings = state["task"], self.settings
+        task, settings, fence = state["task"], self.settings, self._fence(state, pair)
         body = prompts.fill(
             prompts.text("reward"),
             examples=settings.examples,
-            context=f"Context:\n{state['context']}" if state["context"] else "",
-            query=task.text,
-            positive=as_text(pair.chosen),
-            negative=as_text(pair.rejected),
+            notice=fence.notice,
+            context=fence.around("Context:\n", state["context"]),
+            query=fence.around("Query: ", task.text),
+            positive=fence.around("Positive response:\n", as_text(pair.chosen)),
+            negative=fence.around("Negative response:\n", as_text(pair.rejected)),
+            form="" if policy == EXPECTED else prompts.fill(prompts.text("reward_form"), mark=fence.verdict),
         )
         return [system(prompts.fill(prompts.text(policy), task_field=settings.task_field)), user(body, task.images)]
 
@@ -121,6 +132,6 @@ class ExpectedReward(ChatReward):
 
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
         """R in 1..10."""
-        messages = self._question(state, pair, "expected_reward_policy")
+        messages = self._question(state, pair, EXPECTED)
         shares = await option_probabilities(self.model, messages, DIGITS, "reward", self._seed(state))
         return Reward(score=expected_score(shares), analysis=read_from(shares))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models import model_name
+from anyprefer.graph.models.answer import Answer, read_answer
 from anyprefer.graph.models.openai_chat import PostedChat
 from anyprefer.graph.roles import Target
 from anyprefer.graph.settings import Settings
@@ -27,7 +28,7 @@ class ChatTarget:
         self.name = model_name(model)
         self._knows_n = settings.server_n
 
-    async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
+    async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Answer]:
         """One answer per seed; an error ends the task once all calls are back, and never becomes a candidate.
 
         Choices of one request all come from the first seed.
@@ -38,29 +39,19 @@ class ChatTarget:
         answers = await self._together(messages, seeds) if together else []
         rest = seeds[len(answers) :]
         answers += await all_done(call(self.model, messages, "sample", seed=seed, **self._sampling()) for seed in rest)
-        return [str(answer.text).strip() for answer in answers]
+        return [read_answer(answer) for answer in answers]
 
     async def _together(self, messages: Sequence[Any], seeds: Sequence[int]) -> list[AIMessage]:
         """All answers from one request, or as many as the server gave; none from one that refuses `n`."""
         if not isinstance(self.model, PostedChat):
             return []
-        try:
-            answers = await choices(self.model, messages, "sample", len(seeds), seed=seeds[0], **self._sampling())
-        except ModelError as error:
-            if not _refuses_n(error):
-                raise
-            answers = []
+        answers = await choices(self.model, messages, "sample", len(seeds), seed=seeds[0], **self._sampling())
         self._knows_n = self._knows_n and len(answers) == len(seeds)
         return answers[: len(seeds)]
 
     def _sampling(self) -> dict[str, Any]:
         chosen = self.settings
         return {"temperature": chosen.temperature, "top_p": chosen.top_p, "max_tokens": chosen.max_new_tokens}
-
-
-def _refuses_n(error: ModelError) -> bool:
-    words = str(error.__cause__ or "").lower()
-    return ("400" in words or "422" in words) and re.search(r"\bn\b", words) is not None
 
 
 def _as_json(content: Any, name: str) -> str:
@@ -71,25 +62,87 @@ def _as_json(content: Any, name: str) -> str:
 
 
 def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node. Duplicates and empty contents are sampled again `resamples` times, then fewer are kept."""
+    """The node. Duplicates and answers without content are sampled again `resamples` times, then fewer are kept.
+
+    Raises `ModelError`, which names the cause and the setting, where flawed answers leave no pair to be formed: a
+    rewritten prompt would not help.
+    """
 
     async def run(state: GameState) -> GameState:
         task, number = state["task"], len(state["rounds"]) + 1
-        kept: dict[str, tuple[int, Any]] = {}
-        drawn = 0
+        draw = _Draw(settings, target.name)
         for _ in range(settings.resamples + 1):
-            missing = settings.candidates - len(kept)
-            if not missing:
+            missing = settings.candidates - len(draw.kept)
+            if not missing or draw.hopeless:
                 break
-            seeds = [derive_seed(settings.seed, task.id, number, drawn + i) for i in range(missing)]
-            drawn += missing
+            seeds = [derive_seed(settings.seed, task.id, number, draw.drawn + i) for i in range(missing)]
             contents = await target.sample(task, state["prompts"].asked(task), seeds)
             if len(contents) != missing:
                 raise ModelError(f"target {target.name} returned {len(contents)} samples for {missing} seeds")
-            for seed, content in zip(seeds, contents, strict=True):
-                if content not in ("", None, []):
-                    kept.setdefault(_as_json(content, target.name), (seed, content))
-        candidates = [Candidate(index=i, content=content, seed=seed) for i, (seed, content) in enumerate(kept.values())]
-        return {"candidates": candidates}
+            draw.take(seeds, contents)
+        return {"candidates": draw.candidates()}
 
     return run
+
+
+class _Draw:
+    """The answers of one round: which are candidates, and what the others, or parts of them, lack."""
+
+    def __init__(self, settings: Settings, target: str) -> None:
+        self.settings = settings
+        self.target = target
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.flaws: Counter[str] = Counter()
+        self.drawn = 0
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether a whole draw brought nothing, for a reason that another draw would meet too."""
+        return (
+            bool(self.drawn) and not self.kept and sum(self.flaws.values()) == self.drawn and _BROKEN not in self.flaws
+        )
+
+    def take(self, seeds: Sequence[int], contents: Sequence[Any]) -> None:
+        """One more draw. Of answers with one content the first is kept; a whole one rather than one cut off."""
+        self.drawn += len(seeds)
+        for seed, content in zip(seeds, contents, strict=True):
+            answer = content if isinstance(content, Answer) else None
+            flaw = flaw_of(answer, self.settings) if answer else ""
+            if flaw:
+                self.flaws[flaw] += 1
+            told = {"ended": answer.ended, "refusal": answer.refusal, "thoughts": answer.thoughts} if answer else {}
+            value = answer.text if answer else content
+            if value in ("", None, []) or flaw == _BROKEN:
+                continue
+            key = _as_json(value, self.target)
+            if key not in self.kept or (not flaw and self.kept[key]["flawed"]):
+                self.kept[key] = {"content": value, "seed": seed, "flawed": bool(flaw), **told}
+
+    def candidates(self) -> list[Candidate]:
+        """The kept answers. Raises `ModelError` where flaws are why there are too few."""
+        whole = sum(not one["flawed"] for one in self.kept.values())
+        enough = self.kept if self.settings.pair == "reference_chosen" else len(self.kept) > 1 and whole
+        if not enough and 2 * sum(self.flaws.values()) >= self.drawn and self.flaws:
+            why = "; ".join(f"{count} of {self.drawn} answers {flaw}" for flaw, count in self.flaws.most_common())
+            raise ModelError(f"target {self.target} gave {whole} different whole answers, too few for a pair: {why}")
+        rows = ({key: value for key, value in one.items() if key != "flawed"} for one in self.kept.values())
+        return [Candidate(index=index, **row) for index, row in enumerate(rows)]
+
+
+_BROKEN = "were ended by an error of the server"
+
+
+def flaw_of(answer: Answer, settings: Settings) -> str:
+    """What a target's answer lacks, as it follows "3 of 5 answers", with the setting that helps; empty where whole."""
+    limit = f"at max_new_tokens = {settings.max_new_tokens}; raise it"
+    if answer.refusal:
+        return f"were refused: {answer.refusal[:200]!r}"
+    if answer.ended == "length":
+        return f"were still thinking {limit}" if answer.thoughts and not answer.text else f"were cut off {limit}"
+    if answer.ended == "filter":
+        return "were ended by the server's content filter"
+    if answer.ended == "error":
+        return _BROKEN
+    if not answer.text:
+        return "were thoughts alone" if answer.thoughts else "were empty"
+    return ""

@@ -14,6 +14,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from anyprefer.graph.errors import AnswerError, ModelError
 from anyprefer.graph.models import traits_of
+from anyprefer.graph.models.openai_chat import refuses, takes
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Selection, derive_seed
@@ -53,12 +54,12 @@ async def choose_tools(
             **extra,
         )
 
-    if traits_of(model).tools:
+    if traits_of(model).tools and takes(model, "tools"):
         offered = {"tools": [_offer(_Shown(tool)) for tool in tools]}
         try:
             return await attempt("", lambda answer: parse_calls(answer, tools), binding=offered)
         except ModelError as error:
-            if not _refuses_tools(error):
+            if not refuses(model, error):
                 raise
     form = prompts.text("select_tools_form")
     return await attempt(form, lambda answer: parse_selection(str(answer.text), tools))
@@ -137,8 +138,3 @@ def _messages(state: GameState, tools: Sequence[BaseTool], form: str) -> list[An
         form=form,
     )
     return [system(state["prompts"].judge), user(body, task.images)]
-
-
-def _refuses_tools(error: ModelError) -> bool:
-    words = str(error.__cause__ or "").lower()
-    return "tool" in words and ("400" in words or "422" in words or "support" in words)

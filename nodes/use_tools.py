@@ -48,7 +48,7 @@ def use_candidate_tools(tools: Sequence[KnowledgeTool]) -> Node:
 async def _all(uses: Sequence[tuple[KnowledgeTool, Selection, Mapping[str, Any]]]) -> list[Knowledge]:
     """What came of each use, in order, all at once; quick tools come first, each is done before a task of its own
     would have begun."""
-    found = {place: await _use(*use) for place, use in enumerate(uses) if use[0].quick}
+    found = {place: await _use(*use) for place, use in enumerate(uses) if use[0].at_once(use[2])}
     rest = [place for place in range(len(uses)) if place not in found]
     if rest:
         found.update(zip(rest, await asyncio.gather(*(_use(*uses[place]) for place in rest)), strict=True))

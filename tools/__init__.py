@@ -1,6 +1,7 @@
 """Knowledge tools. Every other file in this folder that defines a `@tool` is found by itself."""
 
-from anyprefer.tools.base import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text, limited, tool
+from anyprefer.tools.base import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text, tool
+from anyprefer.tools.limits import limited
 from anyprefer.tools.registry import as_knowledge_tool, available_tools, load_tools
 
 __all__ = [

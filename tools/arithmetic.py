@@ -11,7 +11,9 @@ import ast
 import operator
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 _LONGEST_TEXT = 20_000
@@ -21,9 +23,20 @@ _LARGEST_EXPONENT = 64
 _LARGEST_BITS = 2_000
 
 _NUMBER = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
-_WRITTEN_NUMBER = re.compile(rf"((?<![\w)])(?<![0-9)] )-)?({_NUMBER})(/[0-9]+)?")
+_PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+# Digits and commas are taken whole and looked at afterwards: a pattern that tries each group again is quadratic.
+_DIGITS = re.compile(r"[0-9][0-9,]*+")
+_WRITTEN_NUMBER = re.compile(r"((?<![\w)])(?<![0-9)] )-)?([0-9][0-9,]*+(?:\.[0-9]++)?|\.[0-9]++)(/[0-9]++)?")
 _DECIMAL = re.compile(rf"-?{_NUMBER}")
-_RUN = re.compile(rf"(?:{_NUMBER}|[-+*/()= ])++")
+_RUN = re.compile(r"(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++|[-+*/()= ])++")
+_SCIENTIFIC = re.compile(r"(?<![\w.,])[0-9]{1,9}(?:\.[0-9]{1,9})?e-?[0-9]{1,2}(?![\w.])")
+_OTHER_NUMBERS = re.compile(
+    r"\b(?:binary|hexadecimal|hex|octal|base|modulo|mod|degrees|o'clock|am|pm|roman)\b", re.IGNORECASE
+)
+_GOES_ON = re.compile(
+    r"\s*\(?(?:remainder|rem|r|hundred|thousand|million|billion|dozen|percent|and a half)\b", re.IGNORECASE
+)
 _WRITTEN = (
     (re.compile(r"[×⋅·∗]|\\times|\\cdot"), "*"),
     (re.compile(r"÷|\\div"), "/"),
@@ -31,6 +44,12 @@ _WRITTEN = (
     (re.compile(r"\\[()\[\]]|[$€£]"), " "),
     (re.compile(r"\^"), "**"),
     (re.compile(r"\bmultiplied by\b|\btimes\b|(?<=[0-9)]) ?[xX] ?(?=[0-9(])", re.IGNORECASE), "*"),
+    (re.compile(r"(?<![\w.,])([0-9]{1,9}),([0-9]{1,2})(?![\w.,])"), r"\1.\2"),
+    (re.compile(r"\)\("), ")*("),
+    (
+        re.compile(r"([-+*/] ?[0-9.]{1,40}\)?) (?:is|equals|makes|gives)(?: equal to)? (?=[-(]?[0-9])", re.IGNORECASE),
+        r"\1 = ",
+    ),
     (re.compile(r"\bdivided by\b", re.IGNORECASE), "/"),
     (re.compile(r"\bplus\b", re.IGNORECASE), "+"),
     (re.compile(r"\bminus\b", re.IGNORECASE), "-"),
@@ -51,9 +70,16 @@ def plain(text: str) -> str:
     text = text[:_LONGEST_TEXT]
     for pattern, sign in _WRITTEN:
         text = pattern.sub(sign, text)
-    return re.sub(" +", " ", text)
+    text = _SCIENTIFIC.sub(lambda found: format(Decimal(found[0]), "f"), text)
+    return _DIGITS.sub(_without_thousands, re.sub(" +", " ", text))
 
 
+def _without_thousands(digits: re.Match[str]) -> str:
+    whole = digits[0].rstrip(",")
+    return whole.replace(",", "") + digits[0][len(whole) :] if _THOUSANDS.fullmatch(whole) else digits[0]
+
+
+@lru_cache(maxsize=4096)
 def value(expression: str) -> Fraction | None:
     """The exact value of an expression of numbers, + - * / ** and parentheses; None when it is none.
 
@@ -61,6 +87,8 @@ def value(expression: str) -> Fraction | None:
     """
     if len(expression) > _LONGEST_EXPRESSION:
         return None
+    if _PLAIN.fullmatch(expression):
+        return Fraction(expression) if len(expression) <= _LONGEST_NUMBER else None
     digits = re.sub(_NUMBER, lambda found: found[0].replace(",", "").lstrip("0") or "0", expression.strip())
     try:
         return _evaluate(ast.parse(digits, mode="eval").body, digits)
@@ -111,7 +139,9 @@ def final_number(text: str) -> str | None:
     if not numbers:
         return None
     sign, number, under = map(str, numbers[-1])
-    whole = sign + number.replace(",", "")
+    digits, point, decimals = number.rstrip(",").partition(".")
+    whole = digits.replace(",", "") if _THOUSANDS.fullmatch(digits) else digits.rpartition(",")[2]
+    whole = (sign if whole in (digits, digits.replace(",", "")) else "") + whole + point + decimals
     if not under:
         return whole
     return whole + under if str(value(whole + under)) == whole + under else under[1:]
@@ -120,7 +150,7 @@ def final_number(text: str) -> str | None:
 def says(number: str | None, exact: Fraction) -> bool:
     """Does a written number state an exact value? "91.0" states 91; "3.33" states 10/3.
 
-    A value with no finite decimal form may be rounded, to two decimals at least.
+    A value with no finite decimal form may be rounded or cut off, to two decimals at least.
     """
     stated = value(number) if number else None
     if number is None or stated is None:
@@ -138,31 +168,56 @@ def _is_endless(exact: Fraction) -> bool:
 
 def _is_rounded(number: str, stated: Fraction, exact: Fraction) -> bool:
     decimals = len(number.partition(".")[2])
-    return bool(_DECIMAL.fullmatch(number)) and decimals >= 2 and abs(stated - exact) <= Fraction(1, 2 * 10**decimals)
+    if not _DECIMAL.fullmatch(number) or decimals < 2:
+        return False
+    cut_off = abs(stated) <= abs(exact) and abs(stated - exact) < Fraction(1, 10**decimals) and stated * exact >= 0
+    return cut_off or abs(stated - exact) <= Fraction(1, 2 * 10**decimals)
 
 
 def equations(text: str) -> list[tuple[str, bool]]:
     """Every equation between numbers that a text states, and whether it holds.
 
     "3 + 4 = 7 = 8" states two. A side that touches a word, a percent sign or a colon ("5 = 2x",
-    "1:30 + 2") or is cut off by a word ("apples + 3 = 8") says more than can be checked and is left out.
+    "1:30 + 2") or is cut off by a word ("apples + 3 = 8") says more than can be checked and is left out;
+    nothing is read from a text about numbers of another kind ("in binary").
     """
     text = plain(text)
-    return [found for run in _RUN.finditer(text) if "=" in run[0] for found in _check(_sides(run, text))]
+    if _OTHER_NUMBERS.search(text):
+        return []
+    return [found for sides, _ in sides_of(text) for found in _check(sides)]
+
+
+def is_equation(text: str) -> bool:
+    """Is a text nothing but one equation, or several with "and" between them, each side of which can be computed?"""
+    parts = re.split(r"[,;\n]|\band\b", plain(text).strip().rstrip("."))
+    return all(
+        _RUN.fullmatch(part) and "=" in part and all(value(side) is not None for side in _parts(part)) for part in parts
+    )
+
+
+def sides_of(text: str) -> list[tuple[list[str], str]]:
+    """The equations of a text in `plain` spelling: each as its sides, "" for one that cannot be read alone, and what
+    stands behind it, up to 200 characters."""
+    return [(_sides(run, text), text[run.end() : run.end() + 200]) for run in _RUN.finditer(text) if "=" in run[0]]
 
 
 def _sides(run: re.Match[str], text: str) -> list[str]:
-    """The parts between equals signs; an empty one cannot be read alone."""
-    sides = [side.strip() for side in run[0].split("=")]
-    if _touches(text[run.start() - 1 : run.start()], run[0][0]) or re.match(r"[+*/]|- ", sides[0]):
+    sides = _parts(run[0])
+    if _touches(text[run.start() - 1 : run.start()], run[0][0], ",.") or re.match(r"[+*/]|- ", sides[0]):
         sides[0] = ""
-    if _touches(text[run.end() : run.end() + 1], run[0][-1]):
+    behind = text[run.end() : run.end() + 2]
+    decimal = behind[:1] in (",", ".") and behind[1:].isdigit()
+    if decimal or _touches(behind[:1], run[0][-1], "!") or _GOES_ON.match(text, run.end()):
         sides[-1] = ""
     return sides
 
 
-def _touches(neighbour: str, edge: str) -> bool:
-    return edge != " " and (neighbour.isalnum() or neighbour in ("_", "%", ":"))
+def _parts(equation: str) -> list[str]:
+    return [side.strip() for side in re.sub("={2,}", "=", equation).split("=")]
+
+
+def _touches(neighbour: str, edge: str, marks: str) -> bool:
+    return edge != " " and neighbour != "" and (neighbour.isalnum() or neighbour in "_%:^√±" + marks)
 
 
 def _check(sides: list[str]) -> list[tuple[str, bool]]:

@@ -15,28 +15,26 @@ It returns text, or a `Finding` when it has a verdict or structured data. It may
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import functools
 import inspect
 import json
 import threading
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, overload
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from anyprefer.graph.errors import ToolError
+from anyprefer.graph.errors import AnypreferError, ToolError
 from anyprefer.graph.listeners import unheard
+from anyprefer.graph.loops import exits_as_errors
 from anyprefer.graph.state import as_text
 
-THREADS = 64
-"""Tool uses that run in threads at once."""
-_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+QUICK_TEXT = 20_000
+"""Characters of task and answer together up to which a quick tool is run in the event loop."""
 _INJECTED = ("task", "candidate", "candidates")
 
 
@@ -67,6 +65,12 @@ class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class _Options(BaseModel):
+    """Base of the options a user may set."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
 class KnowledgeTool(BaseTool):
     """A LangChain tool (it traces and binds as one) that also says what it looks at.
 
@@ -80,10 +84,12 @@ class KnowledgeTool(BaseTool):
     """Which of `task`, `candidate` and `candidates` the function takes."""
     options: tuple[str, ...] = ()
     """Names of the keyword-only options."""
+    options_schema: type[BaseModel] | None = None
+    """The options with their types, as the signature has them."""
     set_options: dict[str, Any] = Field(default_factory=dict)
     prepare_with: Callable[..., Any] | None = None
     quick: bool = False
-    """Whether it takes no time worth a thread: it is run where it is called, and no time limit holds it."""
+    """Whether it takes no time worth a thread: on texts of at most `QUICK_TEXT` it is run where it is called."""
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """One use. LangChain's machinery around it is entered only where somebody listens."""
@@ -92,12 +98,25 @@ class KnowledgeTool(BaseTool):
         return await self._arun(**self._to_args_and_kwargs(input, None)[1])
 
     def with_options(self, **options: Any) -> KnowledgeTool:
-        """The same tool with options set; an unknown one raises `ToolError`."""
+        """The same tool with options set; an unknown one, or one of another type than the signature's, raises
+        `ToolError`."""
         for name in options:
             if name not in self.options:
                 known = ", ".join(self.options) or "none"
                 raise ToolError(f"tool {self.name!r} has no option {name!r}; it has: {known}")
-        return self.model_copy(update={"set_options": {**self.set_options, **options}})
+        return self.model_copy(update={"set_options": {**self.set_options, **self._checked(options)}})
+
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        if self.options_schema is None or not options:
+            return options
+        try:
+            checked = self.options_schema.model_validate(options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ToolError(
+                f"tool {self.name!r}: option {'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}"
+            ) from None
+        return {name: getattr(checked, name) for name in options}
 
     def preparation(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Decorates a function of the options that runs once before any task: it opens what takes long
@@ -106,9 +125,16 @@ class KnowledgeTool(BaseTool):
         return function
 
     def prepare(self) -> None:
-        """Runs the preparation with the options that are set."""
-        if self.prepare_with is not None:
+        """Runs the preparation with the options that are set. Raises the framework's errors as they are and
+        `ToolError` for any other."""
+        if self.prepare_with is None:
+            return
+        try:
             self.prepare_with(**self.set_options)
+        except AnypreferError:
+            raise
+        except Exception as error:
+            raise ToolError(f"tool {self.name!r} cannot be prepared: {type(error).__name__}: {error}") from error
 
     def with_instruction(self, instruction: str) -> KnowledgeTool:
         """The same tool as the judge sees it after its instruction was rewritten."""
@@ -129,14 +155,21 @@ class KnowledgeTool(BaseTool):
         return self.function(**kwargs)
 
     async def _arun(self, **kwargs: Any) -> Any:
-        if inspect.iscoroutinefunction(self.function):
-            return await self.function(**kwargs)
-        if self.quick:
-            return self.function(**kwargs)
-        return await _in_daemon_thread(functools.partial(self.function, **kwargs))
+        if not inspect.iscoroutinefunction(self.function) and not self.at_once(kwargs):
+            return await in_daemon_thread(functools.partial(self.function, **kwargs), self.name)
+        with exits_as_errors(f"tool {self.name}"):
+            found = self.function(**kwargs)
+            return await found if inspect.isawaitable(found) else found
+
+    def at_once(self, given: Mapping[str, Any]) -> bool:
+        """Whether a use with these inputs is quick enough for the event loop."""
+        if not self.quick:
+            return False
+        texts = (given[name].text for name in ("task", "candidate") if name in given)
+        return sum(map(len, texts)) <= QUICK_TEXT
 
 
-async def _in_daemon_thread(call: Callable[[], Any]) -> Any:
+async def in_daemon_thread(call: Callable[[], Any], name: str) -> Any:
     """Runs a blocking call; a daemon thread, because one that hangs must not hold up the exit."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
@@ -156,12 +189,12 @@ async def _in_daemon_thread(call: Callable[[], Any]) -> Any:
         except Exception as raised:
             error = raised
         except BaseException as raised:  # such as SystemExit, which would end the run
-            error = RuntimeError(f"the tool raised {type(raised).__name__}")
+            error = RuntimeError(f"tool {name} raised {type(raised).__name__}")
             error.__cause__ = raised
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=work, daemon=True, name=f"anyprefer-tool-{name}").start()
     return await done
 
 
@@ -201,6 +234,7 @@ def _declared(function: Callable[..., Any], quick: bool) -> KnowledgeTool:
             raise ToolError(f"tool {name!r}: parameter {parameter.name!r} needs a type hint")
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (parameter.annotation, default)
+    options = {p.name: _typed(p) for p in parameters if p.kind is p.KEYWORD_ONLY}
     return KnowledgeTool(
         name=name,
         description=description,
@@ -208,47 +242,21 @@ def _declared(function: Callable[..., Any], quick: bool) -> KnowledgeTool:
         function=function,
         looks_at="candidate" if "candidate" in wants else "task",
         wants=wants,
-        options=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+        options=tuple(options),
+        options_schema=create_model(f"{name}_options", __base__=_Options, **options),
         quick=quick,
     )
+
+
+def _typed(option: inspect.Parameter) -> Any:
+    annotation = Any if option.annotation is option.empty else option.annotation
+    return annotation, None if option.default is option.empty else option.default
 
 
 def injected(names: Iterable[str]) -> tuple[str, ...]:
     """Those of a tool's parameters that the game passes; `candidates` is one beside `candidate` only."""
     found = set(names)
     return tuple(name for name in _INJECTED if name in found and (name != "candidates" or "candidate" in found))
-
-
-def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
-    """The same tool, given up on after `seconds`; what it does afterwards is nobody's concern.
-
-    At most `THREADS` uses run in threads at once; one that waits for its turn is not running out of time.
-    """
-    if tool.quick:
-        return tool
-    waits = not inspect.iscoroutinefunction(tool.function)
-
-    async def function(**inputs: Any) -> Any:
-        async with _turn() if waits else contextlib.nullcontext():
-            return await _within(tool, seconds, inputs)
-
-    return tool.model_copy(update={"function": function})
-
-
-async def _within(tool: KnowledgeTool, seconds: float, inputs: dict[str, Any]) -> Any:
-    limit = asyncio.timeout(seconds)
-    try:
-        async with limit:
-            return await tool._arun(**inputs)
-    except TimeoutError:
-        if limit.expired():
-            raise ToolFailure(f"no answer within {seconds:g} s") from None
-        raise  # the tool's own time limit
-
-
-def _turn() -> asyncio.Semaphore:
-    """The turns of this event loop's tools that run in threads."""
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(THREADS))
 
 
 def as_finding(result: Any) -> Finding:

@@ -1,50 +1,66 @@
-"""Is what a candidate adds to the question found in the best passage for that question?
+"""Is the one thing a candidate adds to the question what the best passage says of it?
 
 The rule, all of it lexical:
 
 1. The question is the task's prompt without sentences about form. It alone is searched for, so a
-   candidate cannot steer what it is compared with.
+   candidate cannot steer what it is compared with. A question to be answered with yes or no is left alone.
 2. A passage counts when it holds more than half of the question's words, each weighted by its rarity in
    the corpus: for "the capital of Atlantis" no passage counts, however many capitals there are.
-3. The candidate's new words are its words that are not in the prompt; lower case, stemmed, no stopwords.
+3. What answers the question is the passage's `facts` entry that the question names ("capital"), where the corpus
+   has such entries; else the words of those clauses that hold most of the question's words beside the passage's
+   title; else the passage.
+4. The candidate's new words are its words that are not in the prompt; lower case, stemmed, no stopwords.
    When only stopwords are new, those with a capital count, as written: "He" is the symbol of helium. The
-   first of several words does not, for it has its capital anyway.
-4. Verdict: the share of the new words found in the passage, 0 when there are none. With k > 1 it is the
-   best of the k passages. The default is 1 because further passages are about other things: the second
-   best passage for the capital of Peru may name the capital of Chile.
+   first of several words does not, for it has its capital anyway. A symbol is compared as written.
+5. Verdict: 1 when all new words are among what answers the question, 0 when none is or there are none. It takes no
+   side on an answer that denies, asks, lists several (see `stated`) or says other things beside, nor on one that only
+   the passage at large holds.
 
-Its weakness: it sees words, not claims. "Not Lima" is supported like "Lima", so is any other word of the
-passage ("Spanish", where the capital was asked for), and a right answer that only repeats words of the
-question ("Yes", "Luxembourg") is not.
+Its weakness: it sees words, not claims.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
 
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.calculator import asked_value
-from anyprefer.tools.knowledge_search import STOPWORDS, Corpus, folded, question_of, terms
+from anyprefer.tools.knowledge_search import STOPWORDS, Corpus, folded, question_of, shown, terms
+from anyprefer.tools.spelling import cleaned
+from anyprefer.tools.stated import stated_text
 
-_LONGEST_ANSWER = 20_000
 _ENOUGH = 0.5
+_CLAUSE = re.compile(r"[.;,:()\n]")
+_YES_OR_NO = re.compile(
+    r"(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|am|true or false)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A passage about a question."""
+
+    passage: dict[str, Any]
+    answers: frozenset[str]
+    """The words that answer the question; all of the passage's where it does not say."""
+    kind: Literal["entry", "clause", "passage"]
 
 
 @tool
 def fact_check(task: Task, candidate: Candidate, *, corpus: str = "", k: int = 1) -> Finding:
-    """Checks whether an answer's own words are found in the best knowledge-base passage for the question."""
-    passages = [] if asked_value(task.question) else _passages(Corpus.open(corpus), question_of(task.question), k)
-    if not passages:
+    """Checks whether what an answer says is what the best knowledge-base passage says of the question."""
+    known = _known(corpus, task.question, k)
+    if not known:
         return Finding("No passage about this question was found.")
-    new = _new_words(candidate.text[:_LONGEST_ANSWER], task.text)
-    if not new:
-        return Finding("The answer adds nothing to the question.", verdict=0.0)
-    passage, found = max(((p, new & _words(p)) for p in passages), key=lambda pair: len(pair[1]))
-    missing = ", ".join(sorted(new - found)[:20]) or "none"
-    text = f"Passage: {passage['title']}: {passage['text']}\nWords of the answer that it does not hold: {missing}."
-    return Finding(text, verdict=len(found) / len(new), data=passage)
+    found = [(_verdict(one, candidate.text, task.text), one.passage) for one in known]
+    verdict, passage = max(found, key=lambda pair: -1 if pair[0] is None else pair[0])
+    said = {None: "cannot be compared with it", 0.0: "is not what it says", 1.0: "is what it says"}[verdict]
+    text = f"Passage: {passage['title']}: {passage['text']}\nThe answer {said}."
+    return Finding(text, verdict=verdict, data=shown(passage))
 
 
 @fact_check.preparation
@@ -52,16 +68,59 @@ def _open(*, corpus: str = "", k: int = 1) -> None:
     Corpus.open(corpus)
 
 
+@lru_cache(maxsize=1024)
+def _known(corpus: str, prompt: str, k: int) -> tuple[_Known, ...]:
+    """The passages about a task's question, looked up once for all its candidates."""
+    question = question_of(prompt)
+    if asked_value(prompt) or _YES_OR_NO.match(question) or "yes or no" in prompt.casefold():
+        return ()
+    return tuple(_answering(one, question) for one in _passages(Corpus.open(corpus), question, k))
+
+
 def _passages(corpus: Corpus, question: str, k: int) -> list[dict[str, Any]]:
     """Of the k best passages those that hold more than half of the question, by rarity."""
     asked = {word: corpus.rarity(word) for word in terms([question])[0]}
     needed = _ENOUGH * sum(asked.values())
-    return [p for p in corpus.search(question, k) if sum(asked[word] for word in asked.keys() & _words(p)) > needed]
+    return [
+        p for p in corpus.search(question, k) if sum(asked[word] for word in asked.keys() & _words(_all(p))) > needed
+    ]
 
 
-def _words(passage: dict[str, Any]) -> set[str]:
-    """A passage's terms, and its capitalised stopwords as written."""
-    text = f"{passage['title']}. {passage['text']}"
+def _answering(passage: dict[str, Any], question: str) -> _Known:
+    asked = set(terms([question])[0])
+    facts = passage.get("facts") if isinstance(passage.get("facts"), dict) else {}
+    named = [str(entry) for name, entry in facts.items() if asked.issuperset(terms([name])[0])]
+    if len(named) == 1 and not asked.issuperset(terms(named)[0] or ["?"]):
+        as_written = "symbol" in asked
+        return _Known(passage, frozenset(named) if as_written else frozenset(_words(named[0]) - asked), "entry")
+    asked -= set(terms([passage["title"]])[0])
+    clauses = [(len(asked & words), words) for words in map(_words, _CLAUSE.split(passage["text"]))]
+    most = max(shared for shared, _ in clauses)
+    if not most:
+        return _Known(passage, frozenset(_words(_all(passage))), "passage")
+    return _Known(passage, frozenset().union(*(words for shared, words in clauses if shared == most)), "clause")
+
+
+def _verdict(known: _Known, answer: str, prompt: str) -> float | None:
+    stated = stated_text(answer, prompt) if answer.strip() else ""
+    if stated is None:
+        return None
+    new = _new_words(cleaned(answer), prompt)
+    if known.kind == "entry" and "symbol" in prompt.casefold():
+        new = set(re.findall(r"\w+", stated))
+    supported = new & known.answers
+    if not supported:
+        return 0.0
+    whole = known.kind == "clause" or known.answers <= new
+    return 1.0 if known.kind != "passage" and supported == new and whole else None
+
+
+def _all(passage: dict[str, Any]) -> str:
+    return f"{passage['title']}. {passage['text']}"
+
+
+def _words(text: str) -> set[str]:
+    """A text's terms, and its capitalised stopwords as written."""
     return set(terms([text])[0]) | _capitalised_stopwords(text)
 
 

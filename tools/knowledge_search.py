@@ -34,10 +34,12 @@ PACKAGED = Path(__file__).parent / "facts.jsonl"
 STOPWORDS = frozenset(bm25s.stopwords.STOPWORDS_EN_PLUS)
 
 _LONGEST_QUERY = 10_000
-_FORM = re.compile(r"(?:^|(?<=[.?!\n]))\s*(?:please )?(?:answer|reply|respond)\b[^.?!\n]*[.?!]*", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^.?!\n]*+[.?!\n]*+")
+_FORM = re.compile(r"(?:please )?(?:answer|reply|respond)\b", re.IGNORECASE)
 _APOSTROPHES = re.compile(r"['’`]")
-_TERMS = 1
-"""Version of `folded` and `terms`: an index made with another one is not reused."""
+_FORMAT = 2
+"""Version of `folded`, `terms` and of what is kept of a row: an index made with another one is not reused."""
+_DIGESTS = "sha256.json"
 
 _log = logging.getLogger(__name__)
 _opened: dict[tuple[Path, int, int], Corpus] = {}
@@ -67,7 +69,8 @@ def terms(texts: Iterable[str]) -> list[list[str]]:
 
 def question_of(prompt: str) -> str:
     """A prompt without its sentences about form ("Answer with the name only.") and cut at 10,000 characters."""
-    return _FORM.sub(" ", prompt[:_LONGEST_QUERY]).strip()
+    sentences = _SENTENCE.findall(prompt[:_LONGEST_QUERY])
+    return "".join(one for one in sentences if not _FORM.match(one.strip())).strip()
 
 
 class Corpus:
@@ -128,9 +131,10 @@ def _load(file: Path) -> Corpus:
     folder = _cache_folder() / f"bm25-{_key(file)}"
     if folder.is_dir():
         try:
+            _check(folder)
             return _open_saved(folder)
         except (OSError, EOFError, ValueError, KeyError) as error:
-            _log.warning("the index in %s is damaged (%s) and is built again", folder, error)
+            _log.warning("the index in %s is not used (%s) and is built again", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
     rows = _read(file)
     index = bm25s.BM25()
@@ -140,7 +144,24 @@ def _load(file: Path) -> Corpus:
     except OSError as error:
         _log.warning("the index of %s stays in memory, %s cannot be written: %s", file, folder, error)
         return Corpus(index, rows)
-    return _open_saved(folder)
+    return _open_saved(folder) if folder.is_dir() else Corpus(index, rows)
+
+
+def _check(folder: Path) -> None:
+    """Raises `ValueError` for an index that another user made, or whose files are not those that were written."""
+    if hasattr(os, "geteuid") and folder.stat().st_uid not in (0, os.geteuid()):
+        raise ValueError("it belongs to another user")
+    if json.loads((folder / _DIGESTS).read_text(encoding="utf-8")) != _digests(folder):
+        raise ValueError("its files are damaged")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    found = {}
+    for file in sorted(folder.iterdir()):
+        if file.name != _DIGESTS:
+            with file.open("rb") as stream:
+                found[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
 
 
 def _open_saved(folder: Path) -> Corpus:
@@ -156,6 +177,7 @@ def _save(index: bm25s.BM25, rows: list[dict[str, Any]], folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="building-"))
     try:
         index.save(draft, corpus=rows, show_progress=False, raise_on_serialization_error=True)
+        (draft / _DIGESTS).write_text(json.dumps(_digests(draft)), encoding="utf-8")
         draft.rename(folder)
     except OSError:
         if not folder.is_dir():
@@ -171,7 +193,7 @@ def _cache_folder() -> Path:
 def _key(file: Path) -> str:
     with file.open("rb") as stream:
         content = hashlib.file_digest(stream, "sha256").hexdigest()
-    return hashlib.sha256(f"{content} {version('bm25s')} {_TERMS}".encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{content} {version('bm25s')} {_FORMAT}".encode()).hexdigest()[:24]
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
@@ -198,7 +220,7 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
         raise InputError(
             f'{where}: no text; each line needs a passage, such as {{"id": "1", "title": "…", "text": "…"}}'
         )
-    return {key: row[key] for key in ("source",) if key in row} | {
+    return {key: row[key] for key in ("source", "facts") if key in row} | {
         "id": str(row.get("id", "")),
         "title": str(row.get("title", "")),
         "text": row["text"],
@@ -212,7 +234,12 @@ def knowledge_search(query: str, *, corpus: str = "", k: int = 3) -> Finding:
     if not passages:
         return Finding("No passage found.", data=[])
     text = "\n".join(f"[{number}] {p['title']}: {p['text']}" for number, p in enumerate(passages, 1))
-    return Finding(text, data=passages)
+    return Finding(text, data=[shown(one) for one in passages])
+
+
+def shown(passage: dict[str, Any]) -> dict[str, Any]:
+    """A passage as findings hold it: without the entries that `fact_check` compares with."""
+    return {key: value for key, value in passage.items() if key != "facts"}
 
 
 @knowledge_search.preparation

@@ -22,7 +22,7 @@ from anyprefer.graph.errors import ToolError
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import KnowledgeTool, injected
 
-_OURS = ("base", "registry")
+_OURS = ("base", "limits", "registry")
 
 
 def as_knowledge_tool(given: BaseTool) -> KnowledgeTool:

@@ -37,10 +37,8 @@ def reward_model(
     dtype: str = "",
 ) -> Finding:
     """Compares an answer with the others by a reward model trained on human preferences: helpfulness, honesty, style."""
-    import torch
-
     with _lock:
-        scorer = _Scorer.load(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype or "auto")
+        scorer = _loaded(model, device, dtype)
         score = scorer(task.text, candidate.text)
         others = [
             known for one in candidates if one != candidate and (known := _or_none(scorer, task, one)) is not None
@@ -50,6 +48,18 @@ def reward_model(
         return Finding(text, data={"score": score})
     verdict = sum(_sigmoid(score - other) for other in others) / len(others)
     return Finding(f"{text} Preferred to the other answers: {verdict:.0%}.", verdict=verdict, data={"score": score})
+
+
+@reward_model.preparation
+def _load(*, model: str = "sfairXC/FsfairX-LLaMA3-RM-v0.1", device: str = "", dtype: str = "") -> None:
+    with _lock:
+        _loaded(model, device, dtype)
+
+
+def _loaded(model: str, device: str, dtype: str) -> _Scorer:
+    import torch
+
+    return _Scorer.load(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype or "auto")
 
 
 def _or_none(scorer: _Scorer, task: Task, other: Candidate) -> float | None:

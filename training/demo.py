@@ -18,6 +18,8 @@ from langchain_core.language_models import BaseChatModel
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
+from anyprefer.training.analysis.report import as_text, table_line
+from anyprefer.training.analysis.statistics import paired_difference
 from anyprefer.training.applications import load_application
 from anyprefer.training.benchmarks.families import MAX_TOKENS
 from anyprefer.training.evaluate import EvalResult, evaluate
@@ -96,14 +98,14 @@ def _heading(iteration: Iteration) -> str:
 
 
 def change(results: Sequence[EvalResult]) -> str:
-    """What became of a family from the first to the last result, judged by their 95% intervals."""
-    first, last = results[0], results[-1]
-    points = f"{100 * (last.accuracy - first.accuracy):+.1f} points"
-    if last.interval[0] > first.interval[1]:
-        return f"{points}, better beyond the interval"
-    if last.interval[1] < first.interval[0]:
-        return f"{points}, worse beyond the interval"
-    return f"{points}, within the interval"
+    """What became of a family from the first to the last result, on the tasks marked in both, paired by task."""
+    first, last = results[0].marks, results[-1].marks
+    both = sorted(first.keys() & last.keys())
+    if not both:
+        return f"{100 * (results[-1].accuracy - results[0].accuracy):+.1f} points, no task marked in both"
+    found = paired_difference([[first[task] for task in both]], [[last[task] for task in both]])
+    beyond = "better beyond" if found.low > 0 else "worse beyond" if found.high < 0 else "within"
+    return f"{100 * found.mean:+.1f} points, {beyond} the interval"
 
 
 def _cell(result: EvalResult) -> str:
@@ -118,7 +120,7 @@ def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
     heading, *rows = table(iterations)
     lines = [heading, ["---"] * len(heading), *rows]
     pairs = [
-        f"- iteration {it.number}: {it.counts}{'' if it.adopted else f'; not adopted: {it.reason}'}"
+        f"- iteration {it.number}: {_counts(it.counts)}{'' if it.adopted else f'; not adopted: {it.reason}'}"
         for it in iterations
         if it.counts
     ]
@@ -126,12 +128,17 @@ def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
         [
             "# Held-out accuracy",
             "",
-            *(f"| {' | '.join(line)} |" for line in lines),
+            *map(table_line, lines),
             "",
-            f"Accuracy with its 95% Wilson interval; greedy answers, seed {settings.seed}.",
-            f"Target: {settings.target}. Judge of the pairs: {judge}.",
+            f"Accuracy with its 95% Wilson interval; greedy answers, seed {settings.seed}. Changes are paired by task,",
+            "and their 95% interval is over tasks: with one seed it says nothing of another training run.",
+            as_text(f"Target: {settings.target}. Judge of the pairs: {judge}."),
             "",
-            *pairs,
+            *map(as_text, pairs),
             "",
         ]
     )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

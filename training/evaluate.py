@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from anyprefer.graph.errors import ModelSetupError, TrainingError
 from anyprefer.graph.folder import versions
+from anyprefer.graph.images import load, loaded
+from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.models.traits import accepted_settings, model_name, redact, traits_of
 from anyprefer.graph.state import Task
 from anyprefer.nodes.ask import task_messages
@@ -34,6 +36,9 @@ class EvalAnswer(BaseModel):
     id: str
     prompt: str
     answer: str = ""
+    """Without thoughts."""
+    ended: str = ""
+    """How it ended, as in `models.answer.Answer`; `length`: cut off at `max_tokens`."""
     correct: bool | None = None
     """None when there was no answer to mark."""
     error: str = ""
@@ -113,9 +118,11 @@ async def evaluate(
     async def ask(task: Task) -> EvalAnswer:
         async with limit:
             try:
-                reply = await model.ainvoke(_messages(task, system), **settings)
-                text = str(reply.text)
-                return EvalAnswer(id=task.id, prompt=task.text, answer=text, correct=is_correct(task, text))
+                with loaded(await load(task.images) if task.images else {}):
+                    asked = _messages(task, system)
+                said = read_answer(await model.ainvoke(asked, **settings))
+                told = {"id": task.id, "prompt": task.text, "answer": said.text, "ended": said.ended}
+                return EvalAnswer(**told, correct=is_correct(task, said.text))
             except ModelSetupError:
                 raise
             except Exception as error:  # one failed call is reported, it does not end the evaluation

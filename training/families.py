@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from anyprefer.graph.state import Task, as_text, stable_hash
 from anyprefer.tools.arithmetic import final_number, says, value
 from anyprefer.tools.knowledge_search import PACKAGED, STOPWORDS, folded
 from anyprefer.tools.reference import agrees
+from anyprefer.tools.stated import stated_number
 
 Split = Literal["train", "heldout"]
 _Item = tuple[str, str, str]
@@ -45,7 +47,9 @@ _ARC = {
     "heldout": ("arc/easy_test_first_500.jsonl", "test"),
 }
 """By split, the file in the data folder and the split of the hub's data set."""
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\W*[A-Z0-9])|\n+")
+_BETWEEN_WORDS = re.compile(r"\W++")
+_SENTENCE_END = re.compile(r"[.!?]\s")
+_BEGINNINGS = frozenset(string.ascii_uppercase + string.digits)
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def science(n: int, seed: int, split: Split) -> list[Task]:
 def _arc_rows(split: Split) -> list[dict[str, Any]]:
     name, hub_split = _ARC[split]
     if has_data(name):
-        return [json.loads(line) for line in data_file(name).read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in data_file(name).read_text(encoding="utf-8").split("\n") if line.strip()]
     from datasets import load_dataset
 
     try:
@@ -127,7 +131,7 @@ def _from_corpus(family: str, questions: Sequence[_Question], n: int, seed: int,
 
 
 def _items(questions: Sequence[_Question]) -> Iterator[_Item]:
-    for line in PACKAGED.read_text(encoding="utf-8").splitlines():
+    for line in PACKAGED.read_text(encoding="utf-8").rstrip("\n").split("\n"):
         row = json.loads(line)
         columns = {"title": row["title"], **row.get("facts", {})}
         for kind, wanted, question in questions:
@@ -162,7 +166,8 @@ def _tasks(family: str, items: list[_Item], n: int, rng: random.Random, split: S
 
 def _sum_is_right(task: Task, answer: str) -> bool:
     exact = value(task.reference)
-    return exact is not None and says(final_number(answer), exact)
+    stated = stated_number(answer) or final_number(answer)
+    return exact is not None and says(stated, exact)
 
 
 def _fact_is_right(task: Task, answer: str) -> bool:
@@ -170,7 +175,13 @@ def _fact_is_right(task: Task, answer: str) -> bool:
     flags = 0 if task.text.endswith("symbol only.") else re.IGNORECASE
     # The gold answer may hold full stops itself ("St. George's").
     said, found = re.subn(rf"(?<!\w){re.escape(gold)}(?!\w)", "Gold", said, flags=flags)
-    return found > 0 and len([part for part in _SENTENCE_END.split(said) if part.strip()]) == 1
+    return found > 0 and _is_one_sentence(said)
+
+
+def _is_one_sentence(said: str) -> bool:
+    """Of a stripped text: no line break, and no full stop before a capital or a digit."""
+    runs = (run for run in _BETWEEN_WORDS.finditer(said) if run.end() < len(said))
+    return "\n" not in said and not any(_SENTENCE_END.search(run[0]) and said[run.end()] in _BEGINNINGS for run in runs)
 
 
 def _is_exactly(task: Task, answer: str) -> bool:
@@ -184,7 +195,10 @@ _SENTENCE = (
 
 FAMILIES = {
     "sums": Family(
-        "sums", sums, _sum_is_right, "right when the last number of the answer equals the sum; no number is wrong"
+        "sums",
+        sums,
+        _sum_is_right,
+        "right when the number the answer states plainly equals the sum, or its last number where it states none plainly",
     ),
     "facts": Family("facts", facts, _fact_is_right, _SENTENCE),
     "geography": Family("geography", geography, _fact_is_right, _SENTENCE),

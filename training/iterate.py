@@ -31,6 +31,7 @@ from langchain_core.language_models import BaseChatModel
 
 from anyprefer.graph.errors import INTERRUPT, BudgetSpent, RunFolderError, SettingsError, TrainingError
 from anyprefer.graph.folder import write_json
+from anyprefer.graph.game import mostly_failed
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
 from anyprefer.graph.runner import Synthesis
@@ -183,6 +184,10 @@ def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Step
     if isinstance(run.calls.stopped, BudgetSpent):
         raise run.calls.stopped
     counts: dict[str, int] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]
+    if mostly_failed(counts):
+        raise TrainingError(
+            f"iteration {number}: most tasks failed ({counts}); see the reasons in {folder}, then resume"
+        )
     if not counts["accepted"]:
         raise TrainingError(f"iteration {number} accepted no pair ({counts}); see the reasons in {folder}")
     return counts

@@ -29,6 +29,7 @@ from anyprefer.graph.runner import Synthesis
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.graph.state import Round, Row, Task
 from anyprefer.nodes.judge import ChatJudge, ModelJudge
+from anyprefer.training.analysis.statistics import share
 from anyprefer.training.gold import Gold
 from anyprefer.training.iterate import unload
 
@@ -39,8 +40,6 @@ EVAL: dict[str, Any] = {
     "failures_in_a_row": 0,
 }  # fmt: skip
 """What an evaluation sets where nothing else is said: one round, so no feedback; a task a judge cannot score is counted."""
-DRAWS = 2000
-"""Bootstrap samples of an interval."""
 
 
 class JudgeAccuracy(BaseModel):
@@ -61,7 +60,7 @@ class JudgeAccuracy(BaseModel):
     accuracy: float | None
     """Share of pairs with the right answer above the wrong one, 0..1, chance 0.5; None where no task was scored."""
     interval: tuple[float, float]
-    """95% of the accuracy: percentiles of a bootstrap over tasks, since a task's pairs hang together."""
+    """95% of the accuracy over tasks, since a task's pairs stand or fall together."""
     top1: float | None
     """Share of tasks whose best-scored answer is right, ties shared, 0..1; None where no task was scored."""
     top1_chance: float | None
@@ -185,18 +184,24 @@ def _answers(last: Round, gold: Gold) -> list[dict[str, Any]]:
     return listed
 
 
-def pair_accuracy(scored: Sequence[Sequence[tuple[float, bool]]], seed: int) -> dict[str, Any]:
-    """n tasks, pairs, ties, accuracy and its interval, as in `JudgeAccuracy`, from each task's (score, right) answers."""
+def pair_accuracy(
+    scored: Sequence[Sequence[tuple[float, bool]]], seed: int, seeds: Sequence[int] = ()
+) -> dict[str, Any]:
+    """n tasks, pairs, ties, accuracy and its interval, as in `JudgeAccuracy`, from each task's (score, right) answers.
+
+    `seeds` is the seed each task was played under, where several runs are taken together.
+    """
     compared = [
         [(right > wrong) + (right == wrong) / 2 for right in _of(s, True) for wrong in _of(s, False)] for s in scored
     ]
-    pairs, wins = np.array([len(one) for one in compared]), np.array([sum(one) for one in compared])
+    pairs, wins = [len(one) for one in compared], [sum(one) for one in compared]
+    found = share(wins, pairs, seeds, seed) if sum(pairs) else None
     return {
         "n": len(scored),
-        "pairs": int(pairs.sum()),
+        "pairs": sum(pairs),
         "ties": sum(one.count(0.5) for one in compared),
-        "accuracy": float(wins.sum() / pairs.sum()) if scored else None,
-        "interval": clustered(wins, pairs, seed),
+        "accuracy": found.mean if found else None,
+        "interval": (found.low, found.high) if found else (0.0, 1.0),
     }
 
 
@@ -223,15 +228,6 @@ def _right_among_best(scores: Sequence[tuple[float, bool]]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
-
-
-def clustered(wins: Any, pairs: Any, seed: int) -> tuple[float, float]:
-    """95% interval of Σ wins / Σ pairs by a percentile bootstrap over tasks; (0, 1) without any."""
-    if not len(pairs):
-        return 0.0, 1.0
-    drawn = np.random.default_rng(seed).integers(len(pairs), size=(DRAWS, len(pairs)))  # (DRAWS, n)
-    low, high = np.percentile(wins[drawn].sum(axis=1) / pairs[drawn].sum(axis=1), [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _consistency(shown: Sequence[dict[str, Any]], turned: Sequence[dict[str, Any]]) -> float | None:

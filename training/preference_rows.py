@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from anyprefer.graph.conversation import Message, turns
 from anyprefer.graph.errors import InputError
-from anyprefer.graph.inputs import EmptyLine, Located, Source, located_rows
+from anyprefer.graph.files import EmptyLine, Located, Source, located_rows
 from anyprefer.graph.state import Task
 
 _Read = TypeVar("_Read")

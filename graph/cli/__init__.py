@@ -6,9 +6,7 @@ and an exit code (`console.py`). Nothing heavy is imported before a command runs
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -23,6 +21,7 @@ from anyprefer.graph.cli.iterate import demo, iterate
 from anyprefer.graph.cli.judge_eval import judge_eval
 from anyprefer.graph.cli.reproduce import ablate, reproduce
 from anyprefer.graph.cli.show import graph, tools
+from anyprefer.graph.cli.streams import take_over
 from anyprefer.graph.cli.synth import synth
 from anyprefer.graph.cli.train import train
 
@@ -67,11 +66,16 @@ def anyprefer(
 
 
 def main() -> None:
-    """The entry point. Files and pipes get UTF-8 and no progress bars; a terminal keeps its encoding, and
-    what that lacks is printed as `?`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
-    if not sys.stderr.isatty() or int(os.environ.get("RANK") or 0):  # of several processes only the first shows bars
+    """The entry point. Files and pipes get UTF-8 and no progress bars. Output that cannot be written stops nothing,
+    but ends in exit code 1."""
+    written, errors = take_over()
+    if not errors.isatty() or int(os.environ.get("RANK") or 0):  # of several processes only the first shows bars
         os.environ.setdefault("TQDM_DISABLE", "1")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        written.flush()
+        if written.failure and not end.code:
+            errors.write(f"error: standard output cannot be written: {written.failure.strerror}\n")
+            raise SystemExit(1) from None
+        raise

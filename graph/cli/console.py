@@ -63,10 +63,12 @@ def said_warnings() -> Iterator[None]:
     handler = _ToStderr(logging.WARNING)
     logger = logging.getLogger("anyprefer")
     logger.addHandler(handler)
+    logger.propagate = False  # a library's handler at the root would say it once more
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.propagate = True
 
 
 class _ToStderr(logging.Handler):
@@ -86,9 +88,25 @@ def complain(error: Exception) -> None:
     to_stderr(Text.assemble(("error: ", "bold red"), " ".join(str(error).split())))
 
 
+_live: list[Console] = []
+"""The console that shows a live line now, if any does."""
+
+
+@contextmanager
+def shows_live(console: Console) -> Iterator[None]:
+    """While a live line stands on a console, notes are printed above it and not into it."""
+    _live.append(console)
+    try:
+        yield
+    finally:
+        _live.remove(console)
+
+
 def to_stderr(text: Text) -> None:
-    """One line on standard error, never wrapped."""
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+    """One line on standard error, never wrapped; above the live line where one stands on the same terminal."""
+    errors = Console(stderr=True, highlight=False)
+    console = _live[-1] if _live and errors.is_terminal else errors
+    console.print(text, soft_wrap=True)
 
 
 def table(*columns: str, title: str = "", right: tuple[str, ...] = ()) -> Table:

@@ -15,7 +15,7 @@ from anyprefer.graph.cli.apps import App, Chosen, chosen_app
 from anyprefer.graph.cli.console import at_work, out
 from anyprefer.graph.cli.console import table as new_table
 from anyprefer.graph.cli.evaluate import is_asked_elsewhere, task_set
-from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
+from anyprefer.graph.cli.flags import COMMON, PANELS, Values, flags, settings_from
 from anyprefer.graph.cli.progress import progress
 from anyprefer.graph.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, source_of
 from anyprefer.graph.cli.train import PANELS as TRAIN_PANELS
@@ -34,8 +34,14 @@ LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
 """The fields of `IterateSettings` as help shows them."""
 
 
-@flags(Settings, into="values", panels=PANELS, leave_out=("record", "trace"))
-@flags(TrainSettings, into="training", panels=TRAIN_PANELS, leave_out=("seed",))
+@flags(Settings, into="values", panels=PANELS, leave_out=("record", "trace"), common=COMMON)
+@flags(
+    TrainSettings,
+    into="training",
+    panels=TRAIN_PANELS,
+    leave_out=("seed",),
+    common=("epochs", "learning_rate", "beta", "batch_size"),
+)
 @flags(IterateSettings, into="loop", panels=LOOP_PANELS)
 def iterate(
     source: Input = None,

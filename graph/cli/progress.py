@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from anyprefer.graph.cli.console import shows_live
+
 if TYPE_CHECKING:
     from anyprefer.graph.state import Row
 
@@ -33,7 +35,7 @@ def progress(console: Console, rows: int | None, kept: int = 0, every: float = E
 def _live(console: Console, rows: int | None, kept: int) -> Iterator[RowCallback]:
     counts: Counter[str] = Counter()
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), _Done(), _Rate(), _Left())
-    with Progress(*columns, console=console, speed_estimate_period=600) as bar:
+    with shows_live(console), Progress(*columns, console=console, speed_estimate_period=600) as bar:
         task = bar.add_task(_counted(counts), total=rows, completed=kept)
 
         def on_row(row: Row) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 from anyprefer.graph.cli.apps import App, Chosen, chosen_app
 from anyprefer.graph.cli.console import DONE, INTERRUPTED, STOPPED, at_work, out, said_warnings, to_stderr
 from anyprefer.graph.cli.count import count_rows
-from anyprefer.graph.cli.flags import PANELS, Values, flags, settings_from
+from anyprefer.graph.cli.flags import COMMON, PANELS, Values, flags, settings_from
 from anyprefer.graph.cli.forecast import Timer, forecast
 from anyprefer.graph.cli.progress import progress
 from anyprefer.graph.cli.summary import Reasons, add_tool_errors, summarise
@@ -44,19 +44,20 @@ Column = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Play the first N rows only.")]
 
 
-@flags(Settings, into="values", panels=PANELS)
+@flags(Settings, into="values", panels=PANELS, common=COMMON)
 def synth(
     source: Input = None,
     to: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FOLDER", help="Run folder, new or to go on with.", show_default="runs/INPUT's name"
+            "--out", metavar="FOLDER", help="Run folder, new or to be resumed.", show_default="runs/INPUT's name"
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Refuse to begin anew. The same command goes on by itself; failed rows are played again."
+            "--resume",
+            help="Fail if there is nothing to resume. The same command resumes without it; failed rows are retried.",
         ),
     ] = False,
     estimate: Annotated[
@@ -75,8 +76,8 @@ def synth(
     Each round samples candidates, gathers evidence with tools, judges them and
     forms a pair; below the threshold the prompts are rewritten and it repeats.
     A task ends accepted, rejected or failed; pairs.jsonl has the accepted ones.
-    A stopped run goes on with the same command; Ctrl-C once finishes what is in
-    flight, twice stops at once.
+    The same command resumes a stopped run; Ctrl-C once finishes the tasks in
+    flight, twice stops at once. `--help-all` lists every setting.
 
     [bold]anyprefer synth questions.jsonl --column prompt=question --limit 20[/]
     [bold]anyprefer synth questions.jsonl --out runs/vllm --threshold 7 \\
@@ -94,6 +95,7 @@ def synth(
     with console.status("loading"):
         run, tasks = _prepare(played, settings, folder, columns_of(column), _least(estimate, limit))
         rows = _expected(played, limit)
+    _say_what_evidence_judges(settings)
     tool_errors, timer = Reasons(), Timer()
     kept = run.folder.kept if run.folder else 0
     with (
@@ -110,11 +112,25 @@ def synth(
     raise typer.Exit(_exit_code(run, counts))
 
 
+def _say_what_evidence_judges(settings: Settings) -> None:
+    """Before the run, since on open questions every row would fail."""
+    if settings.judge == "evidence":
+        to_stderr(
+            Text.assemble(
+                ("note: ", "bold yellow"),
+                "the judge is `evidence`, rules over what the tools find: sums, facts, choices and answer forms. "
+                "Open questions need a model as judge: --judge openai:NAME, or --judge openai:NAME@URL for your server",
+            )
+        )
+
+
 def _exit_code(run: Synthesis, counts: Counter[str]) -> int:
     if run.stopped == INTERRUPT:
         return INTERRUPTED
+    from anyprefer.graph.game import mostly_failed
+
     unfinished = run.stopped and not isinstance(run.calls.stopped, Enough)
-    return STOPPED if unfinished or counts["failed"] == sum(counts.values()) else DONE
+    return STOPPED if unfinished or mostly_failed(counts) else DONE
 
 
 def _least(*counts: int | None) -> int | None:

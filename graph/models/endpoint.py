@@ -2,10 +2,13 @@
 
 | what comes | what happens |
 |---|---|
-| 429 | the call waits as the server asks, else 0.5 to 30 s; many of them, and fewer requests are sent (`gate.py`) |
-| 408, 409, 5xx, no whole answer | again after a random share of 0.5, 1, 2, … 30 s, at most `retries` times |
-| nothing succeeds any more | all wait, one tries (`health.py`); after `patience` an `EndpointError` stops the run |
-| 401, 404, 403 before any success | `EndpointError` stops the run |
+| a refused optional part | the same request without it (`negotiation.py`) |
+| 429 | the call waits for 0.5 to 30 s, longer if the server asks for it; many of them, and fewer requests are sent (`gate.py`) |
+| 408, 409, 425, 5xx, no whole answer | again after a random share of 0.5, 1, 2, … 8 s, at most `retries` times |
+| so often, or for as long as `patience` | if the model answers other calls, or a probe, this call has failed; else all wait |
+| nothing is answered, probes neither | an `EndpointError` after `patience` stops the run |
+| 401, 404, a redirect, no credit, 403 or nonsense before any answer | a probe decides: `EndpointError` stops the run, or as above |
+| 402 | `EndpointError` stops the run |
 | other 4xx | `HTTPStatusError`, which is this call's failure |
 """
 
@@ -13,77 +16,39 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from anyprefer.graph.errors import EndpointError, RunStopped
-from anyprefer.graph.models.failures import Failure, HTTPStatusError, TransportError
-from anyprefer.graph.models.gate import Gate
-from anyprefer.graph.models.health import PROBE, Health
+from anyprefer.graph.models.failures import BadAnswer, Failure, HTTPStatusError, TransportError
+from anyprefer.graph.models.health import probe_body
 from anyprefer.graph.models.http import Route, send
 from anyprefer.graph.models.limits import ALONE, Limits
-from anyprefer.graph.models.pacing import Pacer
+from anyprefer.graph.models.negotiation import Terms
+from anyprefer.graph.models.reading import tokens
+from anyprefer.graph.models.traffic import Call, Request, Traffic
 
 Send = Callable[[Route, bytes], Awaitable[dict[str, Any]]]
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"""Seconds."""
-ENOUGH = 20
-"""Answers before the latency is known well enough to hedge."""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
+"""Seconds; a server that is down is waited for otherwise."""
+LONGEST_REFUSED = 30.0
+"""Seconds between two tries that are answered with 429."""
 LOOK = 1.0
 """Seconds after which a request in flight is looked at again, since the latency may have become known."""
-MENDS = {
+ASSURED = 4
+"""Probes that must be refused before a server that has answered is taken to refuse everything."""
+FIXES = {
     401: "check the key",
-    403: "check the key's rights",
+    402: "the account has no credit; add to it",
+    403: "check the key's rights and the account",
     404: "check the model's name and the URL's path, which often ends in /v1",
     429: "the account's quota is spent; add to it",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call as the endpoint sees it."""
-
-    route: Route
-    body: bytes
-    model: str
-    """The model's name, for messages."""
-    retries: int | None = None
-    """The model's own `max_retries`, which then counts whatever the server's state; None: the endpoint's."""
-
-
-class _Call:
-    """What became of a request so far."""
-
-    __slots__ = ("begun", "failures", "first_failure", "refusals", "request", "sent")
-
-    def __init__(self, request: Request, now: float) -> None:
-        self.request = request
-        self.begun = now
-        self.first_failure = float("inf")
-        self.sent = self.failures = self.refusals = 0
-
-
-class _Traffic:
-    """An endpoint's state on one event loop; all calls of a run are made on one."""
-
-    def __init__(self, url: str, limits: Limits) -> None:
-        self.now = asyncio.get_running_loop().time
-        self.gate = Gate(limits.connections)
-        self.pacer = Pacer(limits.rpm, limits.tpm)
-        self.health = Health(url, limits.patience)
-        self.latencies: deque[float] = deque(maxlen=200)
-
-    def slow(self, times: float) -> float:
-        """Seconds after which a request is slow: so many times the 95th percentile; infinite while that is unknown."""
-        if len(self.latencies) < ENOUGH:
-            return float("inf")
-        return times * sorted(self.latencies)[int(0.95 * len(self.latencies))]
-
-
-Sent = Callable[[_Traffic, _Call], Awaitable[dict[str, Any]]]
+Sent = Callable[[Traffic, Call], Awaitable[dict[str, Any]]]
 
 
 class Endpoint:
@@ -93,7 +58,14 @@ class Endpoint:
         self.url = url
         self.limits = limits
         self._send = send
-        self._traffic: dict[asyncio.AbstractEventLoop, _Traffic] = {}
+        self._traffic: dict[asyncio.AbstractEventLoop, Traffic] = {}
+        self._terms: dict[str, Terms] = {}
+
+    def terms(self, model: str) -> Terms:
+        """What a model here takes, shared by all who ask it."""
+        if model not in self._terms:
+            self._terms[model] = Terms(f"{model} at {self.url}", self.limits.leave_out)
+        return self._terms[model]
 
     async def ask(self, request: Request) -> dict[str, Any]:
         """The answer's JSON object.
@@ -101,27 +73,38 @@ class Endpoint:
         Raises `HTTPStatusError` or `TransportError` when this call fails, `EndpointError` when all would,
         `BudgetSpent` when the run may not send it once more.
         """
+        if request.deal is None:
+            return await self._asked(request)
+        await request.deal.turn()
+        try:
+            return await self._asked(request)
+        finally:
+            request.deal.leave()
+
+    async def _asked(self, request: Request) -> dict[str, Any]:
         traffic = self._traffic.get(asyncio.get_running_loop()) or self._new_traffic()
-        call = _Call(request, traffic.now())
+        call = Call(request, traffic.standing(request.model), traffic.now())
         while True:
+            if call.standing.down:
+                await self._until_answered(traffic, call)
             try:
                 return await self._attempt(traffic, call, self._hedged)
             except (HTTPStatusError, TransportError) as error:
-                wait = self._wait_after(error, traffic, call)
+                wait = await self._after(error, traffic, call)
             if wait:
                 await asyncio.sleep(wait)
-            if traffic.health.given_up >= call.begun:
-                raise EndpointError(traffic.health.reason)
+            _raise_given_up(call)
 
-    def _new_traffic(self) -> _Traffic:
+    def _new_traffic(self) -> Traffic:
         self._traffic = {loop: traffic for loop, traffic in self._traffic.items() if not loop.is_closed()}
-        return self._traffic.setdefault(asyncio.get_running_loop(), _Traffic(self.url, self.limits))
+        return self._traffic.setdefault(asyncio.get_running_loop(), Traffic(self.url, self.limits))
 
-    async def _attempt(self, traffic: _Traffic, call: _Call, sent: Sent) -> dict[str, Any]:
+    async def _attempt(self, traffic: Traffic, call: Call, sent: Sent) -> dict[str, Any]:
         """Sends the request once, when there is a place and its turn has come."""
         gate, pacer, size = traffic.gate, traffic.pacer, len(call.request.body)
         epoch = await gate.enter(again=call.sent > 0)
         try:
+            _raise_given_up(call)
             charged = 0.0 if pacer.idle else await pacer.pace(size)
             if call.sent:
                 _another_request()
@@ -136,17 +119,19 @@ class Endpoint:
         finally:
             gate.leave()
         gate.note(epoch, False)
-        if traffic.health.succeeded(traffic.now()):
+        if call.standing.succeeded(traffic.now()):
             gate.open()
         if not pacer.idle:
-            usage = answer.get("usage") or {}
-            pacer.settle(charged, size, usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
+            pacer.settle(charged, size, *tokens(answer, size))
         return answer
 
-    async def _once(self, traffic: _Traffic, call: _Call) -> dict[str, Any]:
-        return await self._send(call.request.route, call.request.body)
+    async def _once(self, traffic: Traffic, call: Call) -> dict[str, Any]:
+        request = call.request
+        if request.deal is None:
+            return await self._send(request.route, request.body)
+        return await request.deal.sent(request.body, partial(self._send, request.route))
 
-    async def _hedged(self, traffic: _Traffic, call: _Call) -> dict[str, Any]:
+    async def _hedged(self, traffic: Traffic, call: Call) -> dict[str, Any]:
         """The request, and others beside it one after another while it is slow; the first answer counts."""
         if not self.limits.hedge:
             return await self._once(traffic, call)
@@ -169,62 +154,117 @@ class Endpoint:
                 one.add_done_callback(_heard)
                 one.cancel()
 
-    async def _over(self, first: asyncio.Task[Any], traffic: _Traffic) -> bool:
+    async def _over(self, first: asyncio.Task[Any], traffic: Traffic) -> bool:
         """Waits until the request is over or slow; whether it is over."""
         begun = traffic.now()
         while not first.done() and (left := begun + traffic.slow(self.limits.hedge) - traffic.now()) > 0:
             await asyncio.wait({first}, timeout=min(left, LOOK))
         return first.done()
 
-    def _wait_after(self, error: Failure, traffic: _Traffic, call: _Call) -> float:
+    async def _after(self, error: Failure, traffic: Traffic, call: Call) -> float:
         """Seconds until the call is tried again. Raises what ends it."""
-        health, gate, now = traffic.health, traffic.gate, traffic.now()
-        self._raise_final(error, traffic, call.request)
+        request, standing, now = call.request, call.standing, traffic.now()
+        await self._raise_final(error, traffic, call)
+        if standing.back >= call.first_failure:
+            call.start_again()
         call.first_failure = min(call.first_failure, now)
-        health.failed(error, id(call), gate.in_flight, now)
-        refused = isinstance(error, HTTPStatusError) and error.status == 429
-        call.refusals += refused
-        call.failures += not refused and not health.away
-        if self._failed(call, refused, health.answered, now):
+        busy = error.kind == "busy"
+        call.refusals += busy
+        call.failures += not busy
+        many = standing.failed(error, id(call), traffic.gate.in_flight, now)
+        if request.retries is not None:
+            if call.sent > request.retries:
+                raise error
+        elif many or self._tried_enough(call, busy, now):
+            await self._decide(error, traffic, call, now)
+        return self._backoff(error, call.refusals if busy else call.failures)
+
+    def _tried_enough(self, call: Call, busy: bool, now: float) -> bool:
+        too_often = call.suspect or call.failures > self.limits.retries
+        return (too_often and not busy) or now - call.first_failure >= self.limits.patience
+
+    async def _raise_final(self, error: Failure, traffic: Traffic, call: Call) -> None:
+        """Raises what no waiting helps: this call, or any."""
+        kind, fresh = error.kind, call.standing.answered < 0
+        if kind == "final" or (kind == "forbidden" and not fresh):
             raise error
-        if health.spent(now):
-            reason = health.give_up(error, now)
-            gate.turn_away(reason, EndpointError)
-            gate.open()
+        suspicious = _is_refusal(error) or (fresh and isinstance(error, BadAnswer))
+        if kind in ("never", "account") or (suspicious and await self._refuses_all(error, traffic, call)):
+            reason = f"{call.standing.where} refuses every call: {error}; {_fix(error)}"
+            call.standing.give_up(reason, traffic.now())
+            traffic.gate.open()
             raise EndpointError(reason) from error
-        if health.away:
-            gate.probe(after=health.probe_after)
-            return 0.0
-        return self._backoff(error, call.refusals if refused else call.failures)
 
-    def _raise_final(self, error: Failure, traffic: _Traffic, request: Request) -> None:
-        """Raises what no waiting mends."""
-        status = error.status if isinstance(error, HTTPStatusError) else None
-        spent = status == 429 and "insufficient_quota" in str(error)
-        refused = status in (401, 404) or (status == 403 and traffic.health.answered < 0)
-        if spent or refused or (status is None and not error.retryable):
-            mend = MENDS.get(status or 0, "check the URL and its certificate (SSL_CERT_FILE)")
-            raise EndpointError(f"{request.model} at {self.url} refuses every call: {error}; {mend}") from error
-        if not error.retryable:
+    async def _refuses_all(self, error: Failure, traffic: Traffic, call: Call) -> bool:
+        """Whether probes are refused like this call."""
+        standing, since = call.standing, traffic.now()
+        async with standing.deciding:
+            _raise_given_up(call)
+            sure = 1 if standing.answered < 0 and isinstance(error, HTTPStatusError) else ASSURED
+            for number in range(sure):
+                await asyncio.sleep(FIRST_WAIT * 2.0**number)
+                if standing.answered >= since:
+                    return False
+                failure = await self._probe(traffic, call)
+                if failure is None or not (_is_refusal(failure) or isinstance(failure, BadAnswer)):
+                    return False
+            return True
+
+    async def _decide(self, error: Failure, traffic: Traffic, call: Call, failed_at: float) -> None:
+        """Whether it is the call or the server that fails. Raises the error when it is the call; when it is the
+        server returns once that is back."""
+        standing = call.standing
+        enough = self._tried_enough(call, error.kind == "busy", failed_at)
+        if enough and standing.answered >= call.first_failure:
+            error.tried = (
+                f"; tried {call.sent} times in {failed_at - call.begun:.0f} s, while other calls were answered "
+                f"(retries = {self.limits.retries}, patience = {self.limits.patience:g} s)"
+            )
             raise error
+        await self._until_answered(traffic, call)
+        if standing.back >= call.first_failure:
+            call.start_again()
+        call.suspect = call.suspect or enough
 
-    def _failed(self, call: _Call, refused: bool, answered: float, now: float) -> bool:
-        """Whether the call has failed for good: the server answers others, and this one was tried often enough."""
-        if call.request.retries is not None:
-            return call.sent > call.request.retries
-        if answered < call.first_failure:
-            return False
-        if refused:
-            return now - call.first_failure >= self.limits.patience
-        return call.failures > self.limits.retries
+    async def _until_answered(self, traffic: Traffic, call: Call) -> None:
+        """Returns once this model has answered anybody. Raises `EndpointError` when it is given up instead."""
+        standing, since = call.standing, traffic.now()
+        async with standing.deciding:
+            while standing.answered < since:
+                _raise_given_up(call)
+                error = await self._probe(traffic, call)
+                now = traffic.now()
+                if error is None:
+                    return
+                if error.kind != "busy":
+                    standing.is_down(error, now)
+                if standing.spent(now):
+                    standing.give_up(standing.silence(error, now), now)
+                    traffic.gate.open()
+                    raise EndpointError(standing.reason) from error
+                await standing.pause()
+
+    async def _probe(self, traffic: Traffic, call: Call) -> Failure | None:
+        """Sends a tiny request of our own to the same model; None when the server deals with it."""
+        request = call.request
+        body = probe_body(request.deal.known() if request.deal else request.body)
+        probe = Call(Request(request.route, body, request.model), call.standing, call.begun)
+        probe.sent = 1  # it is one more request of the call it is sent for
+        try:
+            await self._attempt(traffic, probe, self._once)
+        except (HTTPStatusError, TransportError) as error:
+            if error.kind != "final":
+                return error
+            if call.standing.succeeded(traffic.now()):
+                traffic.gate.open()
+        return None
 
     def _backoff(self, error: Failure, times: int) -> float:
-        if error.retry_after is not None:
-            return random.uniform(1.0, 1.2) * min(error.retry_after, self.limits.patience)
-        most = LONGEST_WAIT if isinstance(error, HTTPStatusError) else PROBE
-        longest = min(most, FIRST_WAIT * 2.0 ** min(times - 1, 10))
-        refused = isinstance(error, HTTPStatusError) and error.status == 429
-        return random.uniform(0.5 if refused else 0.0, 1.0) * longest
+        """Seconds until the next try. A server may ask for more, never for less."""
+        busy = error.kind == "busy"
+        longest = min(LONGEST_REFUSED if busy else LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(max(0, times - 1), 10))
+        own = random.uniform(0.5 if busy else 0.0, 1.0) * longest
+        return max(own, random.uniform(1.0, 1.2) * min(error.retry_after or 0.0, self.limits.patience))
 
 
 class Endpoints:
@@ -238,6 +278,23 @@ class Endpoints:
         """The endpoint of a base URL, the same one for every model there."""
         key = url.rstrip("/")
         return self._by_url.setdefault(key, Endpoint(key, self.limits))
+
+
+def _raise_given_up(call: Call) -> None:
+    if call.standing.given_up >= call.begun:
+        raise EndpointError(call.standing.reason)
+
+
+def _is_refusal(error: Failure) -> bool:
+    return error.kind in ("refused", "forbidden", "account")
+
+
+def _fix(error: Failure) -> str:
+    if isinstance(error, HTTPStatusError):
+        return FIXES.get(error.status, FIXES[404] if error.status >= 400 else "check the URL")
+    if isinstance(error, BadAnswer):
+        return "check the URL's path, which often ends in /v1"
+    return "check the URL and its certificate (SSL_CERT_FILE)"
 
 
 def _heard(task: asyncio.Task[Any]) -> None:

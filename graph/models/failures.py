@@ -1,11 +1,21 @@
-"""Why an attempt at a model server failed, in the server's words and without secrets."""
+"""Why an attempt at a model server failed, in the server's words and without secrets.
+
+```
+Failure
+├── HTTPStatusError   a status other than 2xx, also one written into a 200
+└── TransportError    no answer: no connection, a dropped one, a timeout
+    └── BadAnswer     a whole 200 that is none: no JSON, no choices, too large
+```
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import time
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import orjson
@@ -17,6 +27,19 @@ WORDS = 500
 SECRET = 6
 """Characters from which a key is taken out of errors wherever it stands; a shorter one may be a word."""
 
+Kind = Literal["busy", "broken", "refused", "forbidden", "account", "never", "final"]
+"""`busy`: asks to wait. `broken`: may pass. `refused`: of every call or of this one, to be found out. `forbidden`: so
+until a call was answered, then this call's own. `account`: of every call. `never`: no waiting helps any call.
+`final`: this call's own."""
+
+_NO_CREDIT = re.compile(
+    r"insufficient[_ ](?:quota|balance|credits?|funds)|credit balance is too low|out of credits?|no credits?\b"
+    r"|billing_(?:hard_limit|not_active)|account\W+(?:is\W+)?(?:overdue|deactivated|suspended|not active|in arrears)",
+    re.IGNORECASE,
+)
+_MONEY = re.compile(r"billing|credits?\b|payment|quota|balance|overdue|arrears", re.IGNORECASE)
+_LATER = re.compile(r"retry|try again|per (?:minute|hour|day)|rate.?limit", re.IGNORECASE)
+
 
 class HTTPStatusError(Exception):
     """A status other than 2xx. Its message is `Error code: <status> - <the server's words>`."""
@@ -26,14 +49,33 @@ class HTTPStatusError(Exception):
         self.status = status
         self.retry_after = retry_after
         """Seconds the server asks to wait, None where it does not say."""
+        self.tried = ""
+        """How often and how long it was tried, once it was given up."""
 
     def __str__(self) -> str:
-        return f"Error code: {self.status} - {self.args[1]}"
+        return f"Error code: {self.status} - {self.args[1]}{self.tried}"
 
     @property
     def retryable(self) -> bool:
         """Whether the same request may be answered later."""
-        return self.status in (408, 409, 429) or self.status >= 500
+        return self.status in (408, 409, 425, 429) or self.status >= 500
+
+    @property
+    def kind(self) -> Kind:
+        """What it means for this call and for others."""
+        words = str(self.args[1])
+        if self.status == 402:
+            return "account"
+        if self.status == 429:
+            later = self.retry_after is not None or _LATER.search(words)
+            return "refused" if _NO_CREDIT.search(words) or (_MONEY.search(words) and not later) else "busy"
+        if self.status == 403:
+            return "refused" if _MONEY.search(words) else "forbidden"
+        if self.status in (401, 404) or self.status < 400:
+            return "refused"
+        if self.status == 400 and _NO_CREDIT.search(words):
+            return "refused"
+        return "broken" if self.retryable else "final"
 
 
 class TransportError(Exception):
@@ -44,19 +86,43 @@ class TransportError(Exception):
     def __init__(self, words: str, permanent: bool = False) -> None:
         super().__init__(words, permanent)
         self.retryable = not permanent
+        self.tried = ""
+        """How often and how long it was tried, once it was given up."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return f"{self.args[0]}{self.tried}"
+
+    @property
+    def kind(self) -> Kind:
+        """What it means for this call and for others."""
+        return "broken" if self.retryable else "never"
 
     @classmethod
-    def of(cls, error: Exception, secrets: tuple[str, ...] = ()) -> TransportError:
+    def of(
+        cls, error: Exception, secrets: tuple[str, ...] = (), timeout: aiohttp.ClientTimeout | None = None
+    ) -> TransportError:
         """From what aiohttp raised; a certificate that is not trusted and a URL that is none stay so."""
         permanent = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL)
-        what = "Connection timed out" if isinstance(error, asyncio.TimeoutError) else "Connection error"
-        return cls(clean(f"{what}: {error or type(error).__name__}", secrets), permanent)
+        if isinstance(error, asyncio.TimeoutError):
+            return cls(_late(error, timeout or aiohttp.ClientTimeout()))
+        return cls(clean(f"Connection error: {error or type(error).__name__}", secrets), permanent)
+
+
+class BadAnswer(TransportError):
+    """A whole answer with a status of 2xx that does not hold what the protocol says."""
 
 
 Failure = HTTPStatusError | TransportError
+
+
+def _late(error: Exception, timeout: aiohttp.ClientTimeout) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"Connection timed out: no connection within connect_timeout ({timeout.connect} s)"
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        what, name, seconds = "no byte came", "read_timeout", timeout.sock_read
+    else:
+        what, name, seconds = "the answer did not end", "total_timeout", timeout.total
+    return f"Request timed out: {what} within {name} ({seconds} s); a model that thinks for long needs a larger {name}"
 
 
 def clean(text: str, secrets: tuple[str, ...] = ()) -> str:
@@ -79,6 +145,7 @@ def server_words(content: bytes, secrets: tuple[str, ...] = ()) -> str:
 
 
 def _said(answer: Any) -> str:
+    answer = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
     if not isinstance(error, dict):
         return str(error)
@@ -88,7 +155,7 @@ def _said(answer: Any) -> str:
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds to wait, ≥ 0, from a Retry-After header: seconds or an HTTP date."""
+    """Seconds to wait, ≥ 0, from a Retry-After header: seconds or an HTTP date; None for anything else."""
     if not header:
         return None
     try:
@@ -96,6 +163,6 @@ def retry_after(header: str | None) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError, IndexError):
             return None
-    return max(0.0, seconds) if seconds == seconds else None
+    return None if math.isnan(seconds) else max(0.0, seconds)

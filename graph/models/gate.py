@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from math import sqrt
 
 WINDOW = 20
@@ -41,7 +40,6 @@ class Gate:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._again: deque[asyncio.Future[None]] = deque()
-        self._probing: int | None = None
         self._opens_at = 0.0
         self._opening: asyncio.TimerHandle | None = None
         self._bearable = self.limit
@@ -82,12 +80,6 @@ class Gate:
                 self.in_flight += 1
                 place.set_result(None)
 
-    def probe(self, after: Callable[[], float]) -> None:
-        """Lets only one more through, to find out if the server is there, `after()` seconds from now."""
-        self._probing = self.in_flight + 1
-        if self._opening is None:
-            self.close_for(after())
-
     def close_for(self, seconds: float) -> None:
         """Lets nobody through for so long."""
         opens_at = self._loop.time() + seconds
@@ -98,8 +90,7 @@ class Gate:
             self._opening = self._loop.call_at(opens_at, self._reopen)
 
     def open(self) -> None:
-        """Ends closing and probing."""
-        self._probing = None
+        """Ends closing."""
         if self._opening:
             self._opening.cancel()
         self._reopen()
@@ -108,17 +99,8 @@ class Gate:
         self._opening, self._opens_at = None, 0.0
         self.admit()
 
-    def turn_away(self, reason: str, kind: type[Exception]) -> None:
-        """Raises an error in all that wait."""
-        for waiting in (self._again, self._waiting):
-            while waiting:
-                place = waiting.popleft()
-                if not place.done():
-                    place.set_exception(kind(reason))
-
     def _free(self) -> bool:
-        most = int(self.limit) if self._probing is None else self._probing
-        return self._opening is None and self.in_flight < most
+        return self._opening is None and self.in_flight < int(self.limit)
 
     def note(self, epoch: int, refused: bool, wait: float = 0.0) -> None:
         """Counts an answer; `refused` is a 429 that asked to wait so many seconds."""

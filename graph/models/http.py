@@ -13,7 +13,8 @@ import io
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator
+import zlib
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,10 +22,19 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 import certifi
-import orjson
+from aiohttp.connector import Connection
 from yarl import URL
 
-from anyprefer.graph.models.failures import HTTPStatusError, TransportError, retry_after, server_words
+from anyprefer.graph.errors import ModelSetupError
+from anyprefer.graph.models.failures import (
+    BadAnswer,
+    HTTPStatusError,
+    TransportError,
+    clean,
+    retry_after,
+    server_words,
+)
+from anyprefer.graph.models.reading import read
 
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept for the next request."""
@@ -32,6 +42,14 @@ DNS_CACHE = 300
 """Seconds a host's address is remembered."""
 LARGE = 2**20
 """Bytes from which a body is sent in pieces, so that it does not hold up the loop."""
+LARGEST = 2**24
+"""Bytes an answer may have, unpacked: more than any model writes at once."""
+LARGEST_ERROR = 2**16
+"""Bytes that are read of an error's body."""
+HOPS = 3
+"""Redirects that are followed, all at the same server."""
+STALE = 100
+"""Pooled connections that are passed over, at most, because something came on them that nobody asked for."""
 CLOSING = 2.0
 """Seconds the end of the interpreter waits for a loop that still runs."""
 
@@ -47,46 +65,119 @@ class Route:
     secrets: tuple[str, ...] = ()
     """What no error may repeat."""
 
+    def __post_init__(self) -> None:
+        """Raises `ModelSetupError` for a header that would break the request up."""
+        for name, value in self.headers.items():
+            if any(char < " " and char != "\t" for char in f"{name}{value}"):
+                what = "the key" if name == "Authorization" else f"the header {name!r}"
+                where = f"{self.url.host or 'the server'}"
+                raise ModelSetupError(
+                    f"{what} for {where} holds a line break or another control character; check how it was copied"
+                )
+
 
 async def send(route: Route, body: bytes) -> dict[str, Any]:
-    """Posts a JSON body; the answer's JSON object.
+    """Posts a JSON body; the answer as `reading.read` gives it.
 
     Raises `HTTPStatusError` for a status other than 2xx, `TransportError` when no whole answer came.
     """
+    url = route.url
+    for _ in range(HOPS):
+        status, headers, content = await _posted(route, url, body)
+        if status < 300:
+            return read(content, route.secrets)
+        if status >= 400:
+            words = server_words(content, route.secrets)
+            raise HTTPStatusError(status, words, retry_after(headers.get("Retry-After")))
+        url = _next(status, url, headers.get("Location", ""), route.secrets)
+    raise HTTPStatusError(status, "it redirects in circles; check the URL")
+
+
+async def _posted(route: Route, url: URL, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
     session = _open.get(asyncio.get_running_loop()) or await _new_session()
     data = body if len(body) < LARGE else io.BytesIO(body)
-    verify = tls() if route.url.scheme == "https" else True
+    verify = tls() if url.scheme == "https" else True
     try:
         response = await session.post(
-            route.url, data=data, headers=route.headers, timeout=route.timeout, proxy=route.proxy, ssl=verify
+            url,
+            data=data,
+            headers=route.headers,
+            timeout=route.timeout,
+            proxy=route.proxy,
+            ssl=verify,
+            allow_redirects=False,
         )
-        content = await response.read()
+        return response.status, response.headers, await _content(response)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise TransportError.of(error, route.secrets) from error
-    if response.status >= 300:
-        raise HTTPStatusError(
-            response.status, server_words(content, route.secrets), retry_after(response.headers.get("Retry-After"))
-        )
-    return parsed(content, route.secrets)
+        raise TransportError.of(error, route.secrets, route.timeout) from error
+    except ValueError as error:  # of a proxy's address, or of what stands in a header
+        raise TransportError(clean(f"Request error: {error}", route.secrets), permanent=True) from error
 
 
-def parsed(content: bytes, secrets: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The JSON object of an answer. Some gateways put an error into a 200; it is raised as the error it is.
-
-    Raises `TransportError` for half an answer or one without choices.
-    """
+def _next(status: int, url: URL, location: str, secrets: tuple[str, ...]) -> URL:
+    """Where a redirect leads, when that is the same server; prompts and keys go nowhere else."""
     try:
-        answer = orjson.loads(content)
-    except ValueError as error:
-        raise TransportError(f"Connection error: no whole JSON answer: {server_words(content, secrets)}") from error
-    if isinstance(answer, dict) and answer.get("choices"):
-        return answer
-    refused = answer.get("error") if isinstance(answer, dict) else None
-    code = refused.get("code") if isinstance(refused, dict) else None
-    if refused:
-        status = code if isinstance(code, int) and 400 <= code < 600 else 502
-        raise HTTPStatusError(status, server_words(content, secrets))
-    raise TransportError(f"Connection error: an answer without choices: {server_words(content, secrets)}")
+        to = url.join(URL(location))
+        same = bool(location) and to.origin() == url.origin()
+    except ValueError:
+        same = False
+    if same and status in (301, 302, 307, 308):
+        return to
+    where = clean(location, secrets)[:200] or "nowhere"
+    raise HTTPStatusError(
+        status, f"it redirects to {where}, which is not followed; if that is right, use it as the URL"
+    )
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    """The body, unpacked; of an error's no more than what is shown. Raises `BadAnswer` for one that is too large."""
+    packed = response.headers.get("Content-Encoding", "").lower()
+    most = LARGEST if response.status < 300 else LARGEST_ERROR
+    length = response.content_length
+    if length is not None and length <= most:
+        content = await response.read()
+    else:
+        content = await _at_most(response, most)
+    return content if packed in ("", "identity") or not content else _unpacked(content, packed, most)
+
+
+async def _at_most(response: aiohttp.ClientResponse, most: int) -> bytes:
+    parts, size = [], 0
+    try:
+        async for part in response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                break
+    except BaseException:
+        response.close()
+        raise
+    if size > most:
+        response.close()
+        _refuse_large(most)
+    return b"".join(parts)[:most]
+
+
+def _refuse_large(most: int) -> None:
+    if most == LARGEST:
+        raise BadAnswer(f"Answer error: it is larger than {LARGEST // 2**20} MiB")
+
+
+def _unpacked(content: bytes, packed: str, most: int) -> bytes:
+    """Packed although nobody asked for it."""
+    if packed not in ("gzip", "x-gzip", "deflate"):
+        raise BadAnswer(f"Answer error: it is packed as {packed[:20]!r}, which was not asked for")
+    raw = packed == "deflate" and content[:1] != b"x"
+    unpacking = zlib.decompressobj(-zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32)
+    try:
+        plain = unpacking.decompress(content, most + 1)
+    except zlib.error as error:
+        raise BadAnswer(f"Answer error: it cannot be unpacked: {error}") from error
+    if len(plain) > most:
+        _refuse_large(most)
+    elif not unpacking.eof:
+        raise BadAnswer("Answer error: it is packed and cut off")
+    return plain[:most]
 
 
 @cache
@@ -120,9 +211,27 @@ async def _new_session() -> aiohttp.ClientSession:
     return await anext(owner)
 
 
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives out no connection on which something came while nobody asked: a late answer to an earlier
+    question would be taken for the answer to the next one."""
+
+    async def connect(self, *given: Any, **named: Any) -> Connection:
+        for _ in range(STALE):
+            connection = await super().connect(*given, **named)
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise aiohttp.ServerDisconnectedError("the server speaks before it is asked")
+
+
 async def _owned(loop: asyncio.AbstractEventLoop) -> Owner:
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=DNS_CACHE)
-    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    connector = _Connector(limit=0, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=DNS_CACHE)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity"},  # what is packed is unpacked here, and no further than is right
+        auto_decompress=False,
+    )
     _open[loop] = session
     try:
         yield session

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import aiohttp
-import orjson
 from langchain_core.callbacks import AsyncCallbackManager, AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.globals import get_llm_cache
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
@@ -25,15 +24,20 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import Field, PrivateAttr, SecretStr
 from yarl import URL
 
+from anyprefer.graph.errors import AnswerError, ModelError, PartRefused
 from anyprefer.graph.listeners import unheard
 from anyprefer.graph.loops import on_background_loop, run_blocking
 from anyprefer.graph.models.endpoint import Endpoint, Request
 from anyprefer.graph.models.http import Route, proxy_for
 from anyprefer.graph.models.limits import Limits
+from anyprefer.graph.models.negotiation import Deal, Terms, encoded
 from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_message, chat_result, common
 
 _O_SERIES = re.compile(r"o\d")
 """Models that get `developer` messages for `system` ones; LangChain's converter knows how."""
+
+OFF = {"top_p": 1.0, "n": 1, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+"""Values that ask for nothing; they are not sent, since some servers refuse the very names."""
 
 
 class _Static:
@@ -125,6 +129,11 @@ class PostedChat(BaseChatOpenAI):
         """The server's URL, without a slash at its end."""
         return str(self.root_async_client.base_url).rstrip("/") if self.root_async_client else ""
 
+    @property
+    def terms(self) -> Terms:
+        """What the server takes of this model's requests, as far as the run knows."""
+        return self._settled().endpoint.terms(self.model_name)
+
     def _settled(self) -> _Static:
         static = self._static
         if static is None or static.fields != self.__dict__:
@@ -148,11 +157,15 @@ class PostedChat(BaseChatOpenAI):
         if not self._speaks(payload):
             return None
         payload.update(payload.pop("extra_body", None) or {})
+        for name, off in OFF.items():
+            if payload.get(name) == off:
+                del payload[name]
         try:
-            body = orjson.dumps(payload, option=orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS)
+            body = encoded(payload)
         except TypeError:
             return None
-        return static.endpoint, Request(static.route, body, self.model_name, self.max_retries)
+        deal = Deal(static.endpoint.terms(self.model_name), payload)
+        return static.endpoint, Request(static.route, body, self.model_name, self.max_retries, deal)
 
     def _speaks(self, payload: dict[str, Any]) -> bool:
         shape, tools = payload.get("response_format"), payload.get("tools")
@@ -179,6 +192,25 @@ class OpenAIChat(PostedChat, ChatOpenAI):
 
 class CompatibleChat(PostedChat):
     """A server of the OpenAI protocol that is not OpenAI: `max_tokens` goes out under that name, which all know."""
+
+
+def takes(model: BaseChatModel, part: str) -> bool:
+    """Whether a model may be asked with an optional part (`parts.py`): False once it has refused it. What is recorded
+    is always asked, so that the same questions are asked at playback."""
+    return not isinstance(model, PostedChat) or model.terms.takes(part)
+
+
+def refuses(model: BaseChatModel, error: ModelError) -> bool:
+    """Whether a question is worth asking again without its optional part. A model of ours says so itself; any error of
+    another one may mean it."""
+    negotiates = isinstance(getattr(model, "inner", model), PostedChat)
+    return isinstance(error, PartRefused) or not (negotiates or isinstance(error, AnswerError))
+
+
+def terms_of(model: BaseChatModel) -> Terms | None:
+    """What the model takes, None for one that does not negotiate."""
+    inner = getattr(model, "inner", model)
+    return inner.terms if isinstance(inner, PostedChat) else None
 
 
 def _plain_input(given: LanguageModelInput) -> list[BaseMessage] | None:

@@ -24,7 +24,7 @@ from langchain_core.messages import BaseMessage, message_to_dict, messages_from_
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel, ConfigDict
 
-from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
+from anyprefer.graph.errors import InputError, ModelError, ModelSetupError, PartRefused
 from anyprefer.graph.models.traits import SAMPLING, Traits, accepted_settings, redact, traits_of, without_secrets
 from anyprefer.graph.state import stable_hash
 from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
@@ -170,7 +170,8 @@ class ReplayChat(BaseChatModel):
     ) -> ChatResult:
         value = self.tape.play(_question(messages, kwargs))
         if "failure" in value:
-            raise type(value["failure"], (Exception,), {})(value["words"])
+            kind = PartRefused if value["failure"] == PartRefused.__name__ else type(value["failure"], (Exception,), {})
+            raise kind(value["words"])
         [message] = messages_from_dict([value])
         return ChatResult(generations=[ChatGeneration(message=message)])
 

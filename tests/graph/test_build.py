@@ -1,3 +1,4 @@
+import asyncio
 import logging
 import sqlite3
 
@@ -7,9 +8,10 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from anyprefer.graph import Settings, Task, build_graph, load_settings
+from anyprefer.graph import Settings, Task, build_graph, load_settings, synth
 from anyprefer.graph.build import accept, knowing_records
 from anyprefer.graph.errors import ModelSetupError, SettingsError, ToolError
+from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.players import assemble
 from anyprefer.nodes.textgrad import NoEngine
 from anyprefer.tools import tool
@@ -218,3 +220,41 @@ def test_a_target_that_is_no_model_cannot_judge():
 def test_an_unknown_role_names_the_near_one(role, given, words):
     with pytest.raises(ModelSetupError, match=words):
         assemble(load_settings(**{role: given}, tools=())[0])
+
+
+def test_the_graph_tells_its_schema_and_becomes_a_tool():
+    graph = a_graph()
+    assert {"task", "prompts", "rounds"} <= graph.get_input_jsonschema()["properties"].keys()
+    assert "rounds" in str(graph.input_schema.model_json_schema())
+    assert graph.as_tool(name="play", description="Plays a task.").name == "play"
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
+def test_a_player_that_leaves_python_fails_its_task_and_ends_no_run(raised):
+    class Leaves:
+        name = "leaves"
+
+        async def sample(self, task, prompt, seeds):
+            if task.id == "bad":
+                raise raised
+            return [f"{task.id} {seed}" for seed in seeds]
+
+    tasks = [{"id": "bad", "prompt": "x"}, {"id": "good", "prompt": "y"}]
+    rows = {row.id: row for row in synth(tasks, target=Leaves(), judge=Scripted(), tools=[], candidates=3)}
+    assert rows["bad"].reason == f"RuntimeError: step sample raised {raised.__name__}"
+    assert rows["good"].outcome == "accepted", rows["good"].reason
+
+
+def test_the_background_loop_outlives_a_task_that_leaves_python():
+    async def leaves():
+        async def inner():
+            raise SystemExit
+
+        await asyncio.gather(inner())
+
+    async def answer():
+        return 42
+
+    with pytest.raises(SystemExit):
+        run_blocking(leaves())
+    assert run_blocking(answer()) == 42

@@ -1,10 +1,12 @@
 import asyncio
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.tracers.context import collect_runs
 
 from anyprefer.graph.calls import Account, Budget, Calls, packed, unpacked, used
 from anyprefer.graph.errors import BudgetSpent, Enough
@@ -12,6 +14,7 @@ from anyprefer.graph.models.traits import Traits
 from anyprefer.graph.prices import Prices
 from anyprefer.graph.state import Usage
 from anyprefer.nodes.ask import call
+from anyprefer.tools import tool
 from tests.scripted import Scripted, calling, play
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +23,7 @@ PRINT_KEYS = """
 import asyncio
 from anyprefer.tools import load_tools
 from tests.graph.test_calls import Store
+from anyprefer.tools import tool
 from tests.scripted import ScriptedWithTools, play
 store = Store()
 better = "<IMPROVED_VARIABLE>better</IMPROVED_VARIABLE>"
@@ -185,3 +189,72 @@ async def test_every_call_of_a_game_goes_through_the_account():
     assert len(store.keys) == len(model.calls) == sum(used.calls for used in row.usage.values())
     assert {spent.round for spent in store.spent} == {1, 2}
     assert [played.usage["reward"].calls for played in row.rounds] == [1, 1]
+
+
+async def test_a_limit_on_tokens_counts_an_estimate_where_a_model_tells_none(caplog):
+    class Quiet(Scripted):
+        def _result(self, given):
+            return super()._result(AIMessage(given) if isinstance(given, str) else given)
+
+    calls, known = Calls(Budget(tokens=100), store=Store()), {}
+    account = Account(calls, "t")
+    for number in range(4):
+        await ask(account, Quiet(sample="a" * 50), "q" * 99, seed=number)
+        assert calls.tokens == (25 + 13) * (number + 1)
+        if calls.tokens >= 100:
+            break
+    with pytest.raises(BudgetSpent, match="max_tokens"):
+        await ask(account, Quiet(sample="a"), "q", seed=9)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said == "Quiet tells no tokens: max_tokens counts an estimate, 4 characters a token"
+    assert account.usage()["sample"] == Usage(calls=3, input_tokens=75, output_tokens=39, cost=None)
+    known.update(calls.store.answers)
+    again = Account(Calls(Budget(tokens=1000)), "t", known)
+    await ask(again, Quiet(), "q" * 99, seed=0)
+    assert again.usage()["sample"].input_tokens == 25
+
+
+@pytest.mark.parametrize("traced", [False, True])
+async def test_calls_in_flight_when_a_step_beside_them_fails_are_counted_and_kept(tmp_path, traced):
+    @tool
+    def look(query: str) -> str:
+        """Looks."""
+        return "x"
+
+    async def sample(call):
+        await asyncio.sleep(0.2)
+        return f"a{call.seed}"
+
+    async def played(model):
+        with collect_runs() if traced else nullcontext():
+            return await play(model, tools=[look], candidates=5, max_rounds=1, folder=tmp_path)
+
+    model = Scripted(sample=sample, select_tools=RuntimeError("out"))
+    row = await played(model)
+    assert (row.outcome, row.usage["sample"].calls, len(model.asked("sample"))) == ("failed", 5, 5)
+    again = Scripted(sample=sample)
+    row = await played(again)
+    assert (row.outcome, len(again.asked("sample"))) == ("accepted", 0)
+
+
+async def test_of_a_task_whose_judge_cannot_be_read_only_the_judge_is_asked_anew(tmp_path):
+    row = await play(Scripted(judge="They are nice."), max_rounds=1, folder=tmp_path)
+    assert row.reason.startswith("AnswerError")
+    again = Scripted()
+    row = await play(again, max_rounds=1, folder=tmp_path)
+    assert (row.outcome, len(again.asked("sample")), len(again.asked("judge"))) == ("accepted", 0, 1)
+
+
+async def test_a_cancelled_game_cancels_its_calls():
+    cancelled = asyncio.Event()
+
+    async def sample(call):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    playing = asyncio.create_task(play(Scripted(sample=sample)))
+    await asyncio.sleep(0.1)
+    playing.cancel()
+    await asyncio.wait_for(cancelled.wait(), 10)

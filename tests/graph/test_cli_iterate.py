@@ -15,7 +15,8 @@ pytestmark = pytest.mark.usefixtures("here")
 
 
 def result(correct):
-    return EvalResult(model="m", n=100, correct=correct, seed=0, temperature=0.0, max_tokens=8)
+    marks = {str(task): task < correct for task in range(100)}
+    return EvalResult(model="m", n=100, correct=correct, marks=marks, seed=0, temperature=0.0, max_tokens=8)
 
 
 @pytest.fixture

@@ -221,12 +221,22 @@ def test_help_teaches():
         text = run(command, "--help").stdout
         assert f"anyprefer {command}" in text, "no example"
         assert "Undefined" not in text
-    text = " ".join(run("synth", "--help").stdout.split())
+    text = " ".join(run("synth", "--help-all").stdout.split())
     for name, field in Settings.model_fields.items():
         assert flags._flag(name, flags._kind(field)) in text
     assert "N 2..64" in text
     assert "X >0..1" in text
     assert "[target|judge|tools; default:" in text
+
+
+@pytest.mark.parametrize("command", ["synth", "iterate"])
+def test_short_help_leaves_the_rarer_settings_to_help_all(command):
+    short, whole = run(command, "--help").stdout, run(command, "--help-all").stdout
+    assert "--threshold" in short
+    assert "--help-all" in short
+    assert "--resamples" not in short
+    assert "--resamples" in whole
+    assert 2 * short.count("--") < whole.count("--")
 
 
 def test_two_classes_of_settings_can_share_a_command():

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from anyprefer.graph import synth
 from anyprefer.graph.folder import digest, row_messages
 from anyprefer.graph.inputs import read_tasks
 from anyprefer.graph.state import Row, Task
@@ -109,3 +110,36 @@ def test_rows_of_messages_are_tasks():
     tasks = list(read_tasks([{"id": "a", "prompt": HISTORY}, {"id": "b", "prompt": []}]))
     assert tasks[0] == Task(id="a", prompt=HISTORY)
     assert "no user message" in tasks[1].error
+
+
+@pytest.mark.parametrize("column", ["messages", "conversations", "conversation"])
+def test_conversations_in_any_common_form_are_tasks(column):
+    share = [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "My name is Ada."},
+             {"from": "gpt", "value": "Hello Ada."}, {"from": "human", "value": "What is my name?"}]  # fmt: skip
+    nulls = [{**message, "tool_calls": None, "name": None} for message in HISTORY]
+    tasks = list(read_tasks([{"id": "c", column: chat} for chat in (share, HISTORY, nulls)]))
+    assert tasks[0] == Task(id="c", prompt=HISTORY)
+    assert [task.prompt for task in read_tasks([{column: chat} for chat in (share, nulls)])] == [tasks[0].prompt] * 2
+
+
+def test_the_answer_a_conversation_ends_with_is_left_out_and_said_once():
+    ended = [*HISTORY, {"role": "assistant", "content": "Ada."}]
+    with pytest.warns(UserWarning, match="asked without it") as said:
+        tasks = list(read_tasks([{"messages": ended}, {"messages": ended}]))
+    assert [task.messages() for task in tasks] == [HISTORY, HISTORY]
+    assert len(said) == 1
+
+
+def test_a_prompt_column_comes_before_messages():
+    [task] = read_tasks([{"prompt": "Q", "messages": HISTORY}])
+    assert (task.prompt, task.meta) == ("Q", {"messages": HISTORY})
+
+
+def test_pairs_of_a_run_are_tasks_again(tmp_path):
+    given = {"target": Scripted(), "judge": Scripted(), "tools": [], "candidates": 3}
+    tasks = [a_conversation(), Task(id="s", prompt="Q", system="S")]
+    list(synth(tasks, folder=tmp_path / "run", **given))
+    again = {task.id: task for task in read_tasks(tmp_path / "run" / "pairs.jsonl")}
+    assert {key: (task.prompt, task.system) for key, task in again.items()} == {
+        task.id: (task.prompt, task.system) for task in tasks
+    }

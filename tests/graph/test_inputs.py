@@ -3,6 +3,7 @@ import math
 
 import datasets
 import pandas
+import pyarrow
 import pytest
 
 from anyprefer.graph import Task, read_tasks
@@ -51,7 +52,7 @@ def test_other_columns_are_carried_as_json():
 
 def test_columns_are_mapped():
     row = {"question": "a", "gold": "b", "pictures": ["c.png"], "prompt": "not this", "source": "web"}
-    [task] = read_tasks([row], {"prompt": "question", "reference": "gold", "images": "pictures", "id": "gone"})
+    [task] = read_tasks([row], {"prompt": "question", "reference": "gold", "images": "pictures"})
     assert task == Task(id="row-000001", prompt="a", reference="b", images=("c.png",), meta={"source": "web"})
 
 
@@ -69,10 +70,7 @@ def test_only_task_fields_can_be_mapped():
         ({"prompt": " \n"}, "empty or no text"),
         ({"prompt": None}, "empty or no text"),
         ({"prompt": 3}, "empty or no text"),
-        ({"prompt": "a", "images": 3}, "column 'images'"),
-        ({"prompt": "a", "images": [3]}, "column 'images.0'"),
-        ({"prompt": "a", "system": 3}, "column 'system'"),
-        ({"prompt": "a", "meta": "text"}, "valid dictionary"),
+        ({"prompt": "a", "images": ["a.png", 3]}, "image 2 of 2 is of type int"),
         ({"prompt": "a", "odd": {(1, 2): 3}}, "keys must be"),
         ({"prompt": "\ud800"}, "surrogates not allowed"),
         ({"prompt": "a", "id": "\ud800"}, "surrogates not allowed"),
@@ -136,10 +134,9 @@ def test_a_data_set_is_read_row_by_row():
         {"prompt": "a"},
         Task(id="1", prompt="a"),
         datasets.DatasetDict(train=datasets.Dataset.from_list([{"prompt": "a"}])),
-        pandas.DataFrame({"prompt": ["a"]}),
         3,
     ],
-    ids=["dict", "task", "splits", "frame", "number"],
+    ids=["dict", "task", "splits", "number"],
 )
 def test_what_would_be_read_as_something_else_is_refused(source):
     with pytest.raises(InputError, match="is no list of rows"):
@@ -150,3 +147,54 @@ def test_what_would_be_read_as_something_else_is_refused(source):
 def test_no_rows_at_all_is_an_error(source):
     with pytest.raises(InputError, match="the input holds no rows"):
         list(read_tasks(source))
+
+
+def test_columns_named_like_fields_but_of_another_type_are_kept_in_meta_and_said_once():
+    rows = [{"prompt": p, "meta": "web", "system": 3, "images": 2} for p in "ab"]
+    with pytest.warns(UserWarning, match="kept in meta") as said:
+        tasks = list(read_tasks(rows))
+    assert [(t.prompt, t.meta, t.system, t.images) for t in tasks] == [
+        (p, {"meta": "web", "system": 3, "images": 2}, None, ()) for p in "ab"
+    ]
+    assert sorted(str(one.message).split(" is ")[0].split(" holds ")[0] for one in said) == [
+        "column 'images'", "column 'meta'", "column 'system'"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), [("images", 3), ("system", 3), ("meta", "text")])
+def test_a_mapped_column_of_another_type_is_a_bad_row(field, value):
+    assert "column 'x'" in the_bad_row({"prompt": "a", "x": value}, **{field: "x"}).error
+
+
+def test_a_mapped_column_that_no_row_has_is_an_error_that_names_the_near_one():
+    with pytest.raises(InputError, match="input, row 1: no column 'quetsion'; did you mean 'question'"):
+        next(read_tasks([{"question": "a"}, {"question": "b"}], {"prompt": "quetsion"}))
+    with pytest.raises(InputError, match="no column 'gold'; there are: answer, prompt"):
+        next(read_tasks([{"prompt": "a", "answer": 1}], {"reference": "gold"}))
+
+
+def test_a_column_that_only_some_rows_have_may_be_mapped():
+    tasks = read_tasks([{"prompt": "a"}, {"prompt": "b", "gold": "c"}], {"reference": "gold"})
+    assert [task.reference for task in tasks] == [None, "c"]
+
+
+def test_no_prompt_at_all_is_an_error_before_anything_is_played():
+    with pytest.raises(InputError, match="no column 'prompt'; there are: question"):
+        next(read_tasks([{"question": "a"}]))
+
+
+def test_a_data_frame_is_read_row_by_row():
+    frame = pandas.DataFrame({"question": ["a", "b"], "n": [1, 2], "id": ["x", None]})
+    assert [(t.id, t.prompt, t.meta) for t in read_tasks(frame, {"prompt": "question"})] == [
+        ("x", "a", {"n": 1}), ("row-000002", "b", {"n": 2})
+    ]  # fmt: skip
+
+
+def test_an_arrow_table_is_read_row_by_row():
+    assert [t.prompt for t in read_tasks(pyarrow.table({"prompt": ["a", "b"]}))] == ["a", "b"]
+
+
+def test_several_splits_are_named():
+    splits = datasets.DatasetDict(train=datasets.Dataset.from_list([{"prompt": "a"}]))
+    with pytest.raises(InputError, match="pass one of them: train"):
+        next(read_tasks(splits))

@@ -3,8 +3,9 @@
 import sqlite3
 
 import pytest
+from langchain_core.messages import AIMessage
 
-from anyprefer.graph import synth
+from anyprefer.graph import Task, synth
 from anyprefer.graph.errors import RunFolderError
 from tests.scripted import Scripted
 
@@ -51,3 +52,23 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
         play(Scripted(), file)
     with pytest.raises(sqlite3.DatabaseError):
         sqlite3.connect(file).execute("SELECT 1 FROM samples")
+
+
+def test_how_an_answer_ended_and_what_was_said_before_the_question_are_kept(tmp_path):
+    def cut(call):
+        beside = {"finish_reason": "length" if call.number else "stop"}
+        return AIMessage(f"answer {call.number}", response_metadata=beside)
+
+    def run(name, model):
+        chat = [
+            {"role": "user", "content": name},
+            {"role": "assistant", "content": "Yes?"},
+            {"role": "user", "content": "Q"},
+        ]
+        given = {"target": model, "judge": model, "tools": [], "candidates": 3, "max_rounds": 1}
+        row = next(synth([Task(id="c", prompt=chat)], samples=str(tmp_path / "s.db"), **given))
+        return [candidate.ended for candidate in row.rounds[0].candidates], len(sampled(model))
+
+    assert run("Ada", Scripted(sample=cut)) == (["stop", "length", "length"], 3)
+    assert run("Ada", Scripted()) == (["stop", "length", "length"], 0)
+    assert run("Bob", Scripted()) == (["", "", ""], 3)

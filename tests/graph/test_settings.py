@@ -96,3 +96,20 @@ def test_the_digest_changes_with_what_decides_a_row_and_with_nothing_else():
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Settings().seed = 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"seed = {'9' * 5000}", "settings.toml"),
+        (f"system = {'[' * 100_000}", "settings.toml"),
+        ("seed = " + hex(10**5000), "too large to show"),
+        ("target = [" + "1, " * 500 + "1]", "target"),
+    ],
+)
+def test_odd_toml_is_one_clear_line(tmp_path, text, said):
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=said) as raised:
+        load_settings(file)
+    assert len(str(raised.value)) < 1000

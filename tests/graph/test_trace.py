@@ -69,3 +69,13 @@ async def test_traces_need_mlflow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(SettingsError, match=r"pip install 'anyprefer\[trace\]'"):
         await play(Scripted(), trace=True, folder=tmp_path)
+
+
+def test_a_later_run_is_not_traced_into_the_first_ones_folder(mlflow, tmp_path):
+    model = Scripted()
+    given = {"target": model, "judge": model, "tools": [], "candidates": 2}
+    list(synth([a_task()], trace=True, folder=tmp_path / "traced", **given))
+    list(synth([a_task("a private question", id="u")], folder=tmp_path / "untraced", **given))
+    mlflow.flush_trace_async_logging()
+    [trace] = mlflow.search_traces(return_type="list")
+    assert "a private question" not in str(trace.data.spans[0].inputs)

@@ -236,7 +236,7 @@ FIELDS = {
     "headers in the answer": {"include_response_headers": True},
     "a query": {"default_query": {"api-version": "1"}},
     "seconds": {"timeout": 5},
-    "n": {"n": 1},
+    "n": {"n": 2},
 }
 
 

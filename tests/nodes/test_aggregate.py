@@ -44,4 +44,4 @@ async def test_a_round_without_a_pair_says_so_to_the_next():
 async def test_a_judge_of_rules_joins_the_findings_as_they_are():
     row = await play(Scripted(), tools=[look, weigh], judge="evidence", reward="evidence")
     assert row.outcome == "failed"
-    assert "no tool took a side on candidate 1" in row.reason
+    assert "no tool took a side on any candidate" in row.reason

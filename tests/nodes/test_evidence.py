@@ -21,11 +21,29 @@ async def test_a_score_is_one_plus_nine_times_the_weighted_mean_verdict():
     assert judged[0].analysis == "Verdicts: t 1.00, t 0.00."
 
 
-async def test_a_candidate_no_tool_took_a_side_on_is_unscored():
-    failed = Knowledge(tool="web", candidate=1, error="offline")
-    given = state((0, 1.0, 1))
-    given["candidate_knowledge"].append(failed)
-    with pytest.raises(ModelError, match=r"candidate 2.*\(web: offline\)"):
+async def test_a_candidate_no_tool_took_a_side_on_is_not_compared():
+    form = [Knowledge(tool="form", candidate=one, verdict=1.0, weight=0.5) for one in (0, 1)]
+    given = state((0, 1.0, 1), (1, None, 1))
+    given["candidate_knowledge"] += form
+    assert [judgment.candidate for judgment in await EvidenceJudge().score(given)] == [0]
+
+
+async def test_the_game_goes_on_with_the_answers_that_could_be_compared():
+    @tool
+    def plain(candidate: Candidate) -> Finding:
+        """Is it right, where it says one thing?"""
+        return Finding("checked", verdict=None if "or" in candidate.content else float(candidate.content == "4"))
+
+    row = await play(Scripted(sample=["4 or 5", "5", "4"]), judge="evidence", tools=[plain])
+    assert (row.pair.chosen, row.pair.rejected) == ("4", "5")
+    row = await play(Scripted(sample=["4 or 5", "5 or 6", "4"]), judge="evidence", tools=[plain], max_rounds=1)
+    assert "Only 1 of 3 answers could be judged" in row.reason
+
+
+async def test_where_no_tool_took_a_side_nothing_is_scored():
+    given = state((0, None, 1))
+    given["candidate_knowledge"].append(Knowledge(tool="web", candidate=1, error="offline"))
+    with pytest.raises(ModelError, match=r"no tool took a side on any candidate.*\(web: offline\)"):
         await EvidenceJudge().score(given)
 
 

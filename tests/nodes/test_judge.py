@@ -53,7 +53,7 @@ def test_each_analysis_goes_with_its_score():
 def test_what_does_not_score_every_answer_once_raises(text):
     with pytest.raises(AnswerError) as caught:
         parse_scores(text, 2)
-    assert caught.value.text == text
+    assert caught.value.text == text.strip()
 
 
 async def test_an_answer_that_cannot_be_parsed_is_asked_again_with_another_seed():

@@ -12,8 +12,8 @@ def game(*given, contents="abcde"):
     return candidates, [Judgment(candidate=i, score=score) for i, score in enumerate(given)]
 
 
-async def form(builder, *given, min_margin=0.0, **values):
-    candidates, judgments = game(*given)
+async def form(builder, *given, min_margin=0.0, contents="abcde", **values):
+    candidates, judgments = game(*given, contents=contents)
     state = {"task": a_task(**values), "candidates": candidates, "judgments": judgments}
     return await pair(builder, min_margin)(state)
 
@@ -77,6 +77,33 @@ async def test_the_reference_is_chosen_and_the_lowest_other_answer_rejected():
 )
 async def test_no_reference_or_nothing_but_the_reference_forms_no_pair(reference, given, note):
     assert note in (await form(reference_chosen, *given, reference=reference))["pair_note"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "contents", "rejected"),
+    [
+        ("91", ["The answer is 91", "not 91", "81"], "81"),
+        ("12 * 3 = 36\n#### 36", ["36", "12 * 3 = 36, so 36 clips", "35"], "35"),
+        ("C++", ["It is C++.", "c++", "C"], "C"),
+        ("Lima", ["Lima.", "Lima, Peru", "Cusco"], "Cusco"),
+    ],
+)
+async def test_no_answer_that_agrees_with_the_reference_is_rejected(reference, contents, rejected):
+    state = await form(reference_chosen, 1, 2, 9, contents=contents, reference=reference)
+    assert (state["pair"].chosen, state["pair"].rejected) == (reference, rejected)
+    state = await form(reference_chosen, 1, 2, contents=contents[:2], reference=reference)
+    assert "agrees with the reference" in state["pair_note"]
+
+
+async def test_answers_that_were_not_judged_form_no_pair():
+    candidates, _ = game(1, 2, 3)
+    judged = [Judgment(candidate=2, score=9), Judgment(candidate=0, score=1)]
+    assert (
+        best_worst(a_task(), candidates, judged).chosen_index,
+        best_worst(a_task(), candidates, judged).rejected_index,
+    ) == (2, 0)
+    assert "Only 1 of 3 answers could be judged" in best_worst(a_task(), candidates, judged[:1])
+    assert "Only 2 of 3 answers could be judged" in ranks(1, 3)(a_task(), candidates, judged)
 
 
 @pytest.mark.parametrize("name", ["worst_best", "ranks", "ranks(1)", "ranks(a,b)", "best_worst ", ""])

@@ -24,7 +24,8 @@ async def test_a_judges_passes_share_all_but_the_answers_order():
     model = Scripted(judge=lambda call: "\n".join(f"Answer {n}: {9 - n}/10" for n in range(1, 4)))
     await play(model, judge_passes=3, max_rounds=1)
     first, second, _ = model.asked("judge")
-    assert "Query: What is 2 + 2?\n\nAnswers:" in shared(first, second)
+    assert "Query: What is 2 + 2?\n" in shared(first, second)
+    assert "\n\nAnswers:\n" in shared(first, second)
 
 
 async def test_tasks_share_policy_and_examples():

@@ -62,5 +62,6 @@ async def test_content_that_is_no_text_is_shown_as_json():
 
     model = Scripted()
     await play(model, a_task(), target=Target())
-    assert "Positive response:\n[1, 2]\n\nNegative response:\ntrue" in model.asked("reward")[0].user
+    assert "Positive response:\n[1, 2]\n" in model.asked("reward")[0].user
+    assert "Negative response:\ntrue\n" in model.asked("reward")[0].user
     assert 'Answer 2:\n{"a": null}' in model.asked("judge")[0].user

@@ -1,9 +1,10 @@
 import math
 
 import pytest
+from langchain_core.messages import AIMessage
 
-from anyprefer.graph.state import derive_seed
-from tests.scripted import Scripted, a_task, play
+from anyprefer.graph.state import PreferencePair, derive_seed
+from tests.scripted import Scripted, a_task, play, scores
 
 
 class FixedTarget:
@@ -69,9 +70,10 @@ async def test_identical_candidates_form_no_pair_but_feedback():
 
 async def test_no_candidate_at_all_asks_neither_judge_nor_reward():
     model = Scripted(sample="")
-    row = await play(model, max_rounds=1)
-    assert row.outcome == "rejected"
-    assert "Only 0 different" in row.reason
+    row = await play(model, max_rounds=4)
+    assert row.outcome == "failed"
+    assert "0 different whole answers, too few for a pair: 3 of 3 answers were empty" in row.reason
+    assert model.asked("textgrad") == []
     assert model.asked("judge") == model.asked("reward") == []
 
 
@@ -101,3 +103,72 @@ async def test_content_may_be_any_json_value():
     row = await play(Scripted(), target=FixedTarget([[1, 2], {"x": 0.5}, False]))
     assert [c.content for c in row.rounds[0].candidates] == [[1, 2], {"x": 0.5}, False]
     assert [c.text for c in row.rounds[0].candidates] == ["[1, 2]", '{"x": 0.5}', "false"]
+
+
+def said(text="", finish="stop", **beside):
+    return AIMessage(text, additional_kwargs=beside, response_metadata={"finish_reason": finish})
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (said(finish="length", reasoning_content="hm"), "were still thinking at max_new_tokens = 64; raise it"),
+        (said("<think>hm", finish="length"), "were still thinking at max_new_tokens = 64; raise it"),
+        (said("half", finish="length"), "were cut off at max_new_tokens = 64; raise it"),
+        (said(refusal="I can't help with that."), 'were refused: "I can\'t help with that."'),
+        (said(finish="content_filter"), "were ended by the server's content filter"),
+        (said("half", finish="error"), "were ended by an error of the server"),
+        (said("<think>hm</think>"), "were thoughts alone"),
+    ],
+)
+async def test_flawed_answers_fail_the_task_at_once_and_the_reason_names_cause_and_setting(answer, why):
+    model = Scripted(sample=answer)
+    row = await play(model, max_rounds=4, max_new_tokens=64, resamples=0)
+    assert row.outcome == "failed"
+    assert f"3 of 3 answers {why}" in row.reason
+    assert model.asked("textgrad") == model.asked("judge") == []
+
+
+async def test_one_whole_answer_beside_flawed_ones_is_too_few():
+    model = Scripted(sample=["whole", said(finish="length", reasoning_content="hm")])
+    row = await play(model, resamples=0, max_new_tokens=9)
+    assert "gave 1 different whole answers, too few for a pair: 2 of 3 answers were still thinking at" in row.reason
+
+
+async def test_answers_that_differ_in_their_thoughts_alone_are_one_candidate():
+    model = Scripted(sample=[f"<think>{n}</think>Paris" for n in range(9)])
+    row = await play(model, max_rounds=1)
+    assert [(c.content, c.thoughts) for c in row.rounds[0].candidates] == [("Paris", "0")]
+    assert "Only 1 different" in row.reason
+
+
+async def test_a_cut_off_answer_is_judged_and_never_chosen():
+    sampled = [said("best but cut", finish="length"), said("good"), said("bad")]
+    row = await play(Scripted(sample=sampled, judge=scores(9, 6, 2)))
+    assert [c.ended for c in row.rounds[0].candidates] == ["length", "stop", "stop"]
+    assert [j.score for j in row.rounds[0].judgments] == [9, 6, 2]
+    assert (row.pair.chosen, row.pair.rejected) == ("good", "bad")
+
+
+async def test_a_cut_off_answer_may_be_rejected():
+    row = await play(
+        Scripted(sample=[said("good"), said("half", finish="length"), said("fair")], judge=scores(9, 2, 6))
+    )
+    assert (row.pair.chosen, row.pair.rejected) == ("good", "half")
+
+
+async def test_no_builder_may_choose_a_cut_off_answer():
+    def build(task, candidates, judgments):
+        return PreferencePair(chosen="half", rejected="b", chosen_index=0, rejected_index=1)
+
+    model = Scripted(sample=[said("half", finish="length"), "b", "c"])
+    row = await play(model, max_rounds=1, build_pair=build)
+    assert "The better answer is cut off" in row.reason
+
+
+async def test_the_whole_one_of_two_equal_texts_is_kept():
+    model = Scripted(sample=[said("same", finish="length"), said("same"), said("other"), said("third")])
+    row = await play(model)
+    assert [(c.content, c.ended) for c in row.rounds[0].candidates] == [
+        ("same", "stop"), ("other", "stop"), ("third", "stop")
+    ]  # fmt: skip

@@ -118,10 +118,10 @@ def test_a_message_that_spells_its_calls_out_is_understood():
     assert [c.tool for c in parse_calls(AIMessage('["count"]'), TOOLS)] == ["count"]
 
 
-async def test_an_error_that_is_not_about_tools_is_not_asked_again_in_text():
+async def test_any_error_of_a_model_that_does_not_negotiate_is_asked_again_in_text_once():
     model = ScriptedWithTools(select_tools=RuntimeError("Error code: 500 - contact support"))
     row = await play(model, tools=TOOLS)
-    assert len(model.asked("select_tools")) == 1
+    assert len(model.asked("select_tools")) == 2
     assert "contact support" in row.reason
 
 

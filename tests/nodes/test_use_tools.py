@@ -1,15 +1,19 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from anyprefer.graph.state import Candidate, Knowledge, Selection
+from anyprefer.graph import synth
+from anyprefer.graph.state import Candidate, Knowledge, Selection, Task
 from anyprefer.nodes.use_tools import knowledge_lines, use_candidate_tools, use_task_tools
 from anyprefer.tools import Finding, ToolFailure, limited, tool
+from anyprefer.tools.base import QUICK_TEXT
+from anyprefer.tools.limits import STUCK
 from tests.scripted import Scripted, a_task, play
 
 
@@ -109,7 +113,7 @@ print(row.outcome)
 
 
 async def test_waiting_for_a_turn_is_not_running_out_of_time(monkeypatch):
-    monkeypatch.setattr("anyprefer.tools.base.THREADS", 1)
+    monkeypatch.setattr("anyprefer.tools.limits.THREADS", 1)
 
     @tool
     def slow(candidate) -> str:
@@ -119,6 +123,61 @@ async def test_waiting_for_a_turn_is_not_running_out_of_time(monkeypatch):
 
     row = await play(Scripted(select_tools='["slow"]'), tools=[slow], candidates=5, tool_timeout=1.0)
     assert [item.error for item in row.rounds[0].knowledge] == [None] * 5
+
+
+async def test_a_tool_whose_uses_hang_is_not_started_again_until_they_return():
+    begun, returns = [], threading.Event()
+
+    @tool
+    def stuck(candidate) -> str:
+        """Hangs until it is let go."""
+        begun.append(threading.current_thread())
+        returns.wait(60)
+        return "back"
+
+    model = Scripted(select_tools='["stuck"]')
+    errors = []
+    for _ in range(3):
+        row = await play(model, tools=[stuck], candidates=5, tool_timeout=0.05)
+        errors += [item.error for item in row.rounds[0].knowledge]
+    assert len(begun) == STUCK
+    assert errors[:STUCK] == ["no answer within 0.05 s"] * STUCK
+    assert all("3 earlier uses of stuck still hang" in error for error in errors[STUCK:])
+    returns.set()
+    for thread in begun:
+        thread.join(10)
+    row = await play(model, tools=[stuck], candidates=5, tool_timeout=30)
+    assert [item.text for item in row.rounds[0].knowledge] == ["back"] * 5
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("kind", ["async", "quick", "thread"])
+def test_a_tool_that_leaves_python_ends_no_run(kind, raised):
+    async def leaves(query: str) -> str:
+        """Leaves."""
+        raise raised
+
+    def exits(query: str) -> str:
+        """Exits."""
+        raise raised
+
+    made = {"async": tool(leaves), "quick": tool(quick=True)(exits), "thread": tool(exits)}[kind]
+    model = Scripted(select_tools=f'["{made.name}"]')
+    [row] = synth(["What?"], target=model, judge=model, tools=[made], max_rounds=1)
+    assert row.outcome == "accepted"
+    assert row.rounds[0].knowledge[0].error == f"RuntimeError: tool {made.name} raised {raised.__name__}"
+
+
+async def test_a_quick_tool_reads_long_texts_in_a_thread():
+    @tool(quick=True)
+    def where(task: Task) -> str:
+        """Says where it runs."""
+        return threading.current_thread().name
+
+    short, long = a_task(prompt="x"), a_task(prompt="x" * (QUICK_TEXT + 1))
+    here = threading.current_thread().name
+    names = [await limited(where, 5).ainvoke({"task": task}) for task in (short, long)]
+    assert (names[0] == here, names[1]) == (True, "anyprefer-tool-where")
 
 
 def test_a_hanging_tool_does_not_keep_the_process_alive():

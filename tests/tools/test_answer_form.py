@@ -13,7 +13,7 @@ Ask = Callable[..., Awaitable[Finding]]
     [
         ("What is 3 + 4? Answer with the number only.", "7", 1.0),
         ("What is 3 + 4? Answer with the number only.", "3 + 4 = 7", 0.6),
-        ("What is 3 + 4? Answer with the number only.", "seven", 0.0),
+        ("What is 3 + 4? Answer with the number only.", "seven", 1.0),
         ("What is 3 + 4? Answer with the number only.", "", 0.0),
         ("What is 3 + 4? Answer with the number only.", "7 " * 50, 0.0),
         ("Who? Answer with the name only.", "Port of Spain", 1.0),

@@ -86,7 +86,7 @@ def test_rounding_counts_only_where_there_is_no_finite_decimal() -> None:
         ("3 + 4 = 7 = 8", [("3 + 4 = 7", True), ("7 = 8", False)]),
         ("**34 + 57** = **92**", [("34 + 57 = 92", False)]),
         ("1. 3 × 4 = 12.\n2. $8 ÷ $2 = $4", [("3 * 4 = 12", True), ("8 / 2 = 4", True)]),
-        ("two times: 3 times 4 equals 12; 2 plus 2 = 5", [("2 + 2 = 5", False)]),
+        ("two times: 3 times 4 equals 12; 2 plus 2 = 5", [("3 * 4 = 12", True), ("2 + 2 = 5", False)]),
         ("20% of 50 = 10", [("20/100* 50 = 10", True)]),
     ],
 )

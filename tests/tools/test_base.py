@@ -40,6 +40,26 @@ def test_an_unknown_option_is_named() -> None:
         look.with_options(deep=1)
 
 
+@pytest.mark.parametrize("wrong", ["three", [3], None, 1.5])
+def test_an_option_of_another_type_is_refused_before_the_run(wrong: Any) -> None:
+    with pytest.raises(ToolError, match=r"tool 'look': option depth is .*integer"):
+        look.with_options(depth=wrong)
+
+
+def test_what_goes_wrong_in_a_preparation_stops_the_run_with_the_tools_name() -> None:
+    @tool
+    def heavy(query: str, *, path: str = "") -> str:
+        """Looks."""
+        return query
+
+    @heavy.preparation
+    def load(*, path: str = "") -> None:
+        raise OSError(f"{path} is gated")
+
+    with pytest.raises(ToolError, match="tool 'heavy' cannot be prepared: OSError: m is gated"):
+        heavy.with_options(path="m").prepare()
+
+
 def test_an_instruction_replaces_the_description_of_a_copy() -> None:
     assert look.with_instruction("Look well.").description == "Look well."
     assert look.description == "Looks somewhere."

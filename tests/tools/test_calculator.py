@@ -55,12 +55,12 @@ def test_questions_it_leaves_alone(prompt: str) -> None:
         ("The sum is **91.0**.", 1.0),
         ("82", 0.0),
         ("", 0.0),
-        ("ninety-one", 0.0),
-        ("91. Here is another one: 12 + 3 = 15", 0.0),
-        ("1" * 100_000, 0.0),
+        ("ninety-one", 1.0),
+        ("91. Here is another one: 12 + 3 = 15", None),
+        ("1" * 100_000, None),
     ],
 )
-async def test_the_final_number_decides(ask: Ask, answer: str, verdict: float) -> None:
+async def test_the_one_stated_number_decides(ask: Ask, answer: str, verdict: float | None) -> None:
     found = await ask(calculator, "What is 34 + 57? Answer with the number only.", answer)
     assert found.verdict == verdict
     assert len(found.text) < 1000
@@ -68,7 +68,7 @@ async def test_the_final_number_decides(ask: Ask, answer: str, verdict: float) -
 
 async def test_wrong_equations_are_listed(ask: Ask) -> None:
     found = await ask(calculator, "Natalia sold clips. How many?", "48/2 = <<48/2=24>>24, then 48 + 24 = 73 clips")
-    assert found.verdict == 0.5
+    assert found.verdict == 0.0
     assert "48 + 24 = 73" in found.text
 
 

@@ -20,15 +20,20 @@ HELIUM = "What is the chemical symbol of helium? Answer with the symbol only."
         ("The capital of Peru is Lima.", 1.0),
         ("The name is Lima.", 1.0),
         ("Cusco", 0.0),
-        ("Lima, the City of Kings, is known for food", 0.2),
+        ("Lima, the City of Kings, is known for food", None),
         ("Peru", 0.0),
         ("The capital of Peru is the capital.", 0.0),
         ("", 0.0),
-        ("?!", 0.0),
+        ("?!", None),
+        ("Not Lima", None),
+        ("Lima or Cusco", None),
+        ("Is it Lima?", None),
+        ("Spanish", 0.0),
+        ("L\u200bima", 1.0),
     ],
 )
-async def test_new_words_are_looked_up(ask: Ask, answer: str, verdict: float) -> None:
-    assert (await ask(fact_check, PERU, answer)).verdict == pytest.approx(verdict)
+async def test_new_words_are_looked_up(ask: Ask, answer: str, verdict: float | None) -> None:
+    assert (await ask(fact_check, PERU, answer)).verdict == verdict
 
 
 @pytest.mark.parametrize(("answer", "verdict"), [("He", 1.0), ("The symbol is He.", 1.0), ("In", 0.0), ("Hl", 0.0)])
@@ -61,8 +66,7 @@ async def test_the_candidate_cannot_steer_the_search(ask: Ask) -> None:
 async def test_hostile_answers_are_harmless(ask: Ask) -> None:
     for answer in ("Lima " * 100_000, "x" * 1_000_000, "{answer} %s", "\x00", ["Lima", 1]):
         found = await ask(fact_check, PERU, answer)
-        assert found.verdict is not None
-        assert 0 <= found.verdict <= 1
+        assert found.verdict in (None, 0.0, 1.0)
         assert len(found.text) < 100_000
 
 

@@ -36,17 +36,21 @@ def test_the_supported_choice_is_right_others_are_less_and_no_choice_is_wrong(co
     assert unsupported.verdict < 1
     assert right.data["support"]["precipitation"] > right.data["support"]["erosion"] > 0
     assert "falls from clouds" in right.data["text"]
-    for answer in ("The answer is precipitation", "rain", ""):
+    assert look("The answer is precipitation", corpus).verdict == 0.75
+    for answer in ("rain", ""):
         found = look(answer, corpus)
         assert found.verdict == 0
-        assert "not exactly one of the choices" in found.text
+        assert "none of the choices" in found.text
+    for answer in ("not precipitation", "erosion or precipitation", "precipitation, erosion", "precipitation?"):
+        assert look(answer, corpus).verdict is None
 
 
 def test_without_choices_or_passages_it_takes_no_side(corpus):
     assert look("precipitation", corpus, "What is rain?").verdict is None
     nowhere = "Xyzzy?\n- plugh\n- frotz"
     assert look("plugh", corpus, nowhere).verdict is None
-    assert look("neither", corpus, nowhere).verdict == 0
+    assert look("neither", corpus, nowhere).verdict is None
+    assert look("quux", corpus, nowhere).verdict == 0
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_without_choices_or_passages_it_takes_no_side(corpus):
     ],
 )
 def test_how_choices_are_read(prompt, choices):
-    assert choices_of(prompt)[1] == choices
+    assert list(choices_of(prompt).texts) == choices
 
 
 def test_a_data_corpus_needs_its_folder(monkeypatch):

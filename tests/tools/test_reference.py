@@ -15,10 +15,10 @@ Ask = Callable[..., Awaitable[Finding]]
     [
         ("Lima", "lima.", 1.0),
         ("The Hague", "  hague!", 1.0),
-        ("Lima", "Lima, Peru", 0.0),
+        ("Lima", "Lima, Peru", None),
         ("Lima", "", 0.0),
         ("91", "34 + 57 = 91", 1.0),
-        ("91", "91, and 5 more", 0.0),
+        ("91", "91, and 5 more", None),
         (91, "91.0", 1.0),
         ("Natalia sold 48/2 = <<48/2=24>>24.\n#### 72", "She sold 72 clips.", 1.0),
         ("#### 1,200", "#### 1200", 1.0),

@@ -11,6 +11,7 @@ from anyprefer.graph.errors import TrainingError
 from anyprefer.graph.models.local import LocalChat
 from anyprefer.graph.state import Task
 from anyprefer.training.evaluate import EvalResult, evaluate, wilson
+from tests.scripted import Scripted
 
 TASKS = [Task(id=str(number), prompt=f"q{number}", reference="yes") for number in range(4)]
 
@@ -103,3 +104,25 @@ def test_nothing_marked_has_no_accuracy():
     empty = EvalResult(model="m", n=0, correct=0, unscored=3, seed=0, temperature=0, max_tokens=1)
     assert math.isnan(empty.accuracy)
     assert empty.interval == (0, 1)
+
+
+async def test_history_and_images_are_sent_and_thoughts_are_not_marked():
+    pixel = "data:image/png;base64,iVBORw0KGgo="
+    chat = [{"role": "user", "content": "This is my cup."}, {"role": "assistant", "content": "I see."},
+            {"role": "user", "content": "What colour is it?"}]  # fmt: skip
+    seen = []
+
+    def answer(call):
+        seen.append(call.messages)
+        return AIMessage("<think>blue?</think>red", response_metadata={"finish_reason": "length"})
+
+    task = Task(id="1", prompt=chat, images=(pixel,), reference="red")
+    model = Scripted(sample=answer)
+    marked = []
+    await evaluate(model, [task], lambda task, said: marked.append(said) or True)
+    [messages] = seen
+    assert [(m.type, m.text) for m in messages] == [
+        ("human", "This is my cup."), ("ai", "I see."), ("human", "What colour is it?")
+    ]  # fmt: skip
+    assert messages[-1].content[0] == {"type": "image_url", "image_url": {"url": pixel}}
+    assert marked == ["red"]

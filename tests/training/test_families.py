@@ -62,7 +62,7 @@ def test_geographys_gold_answers_are_supported_but_where_no_passage_is_found() -
     [
         ("sums", "", "91", "34 + 57 = 91.", True),
         ("sums", "", "91", "91. Next: 3 + 4 = 7", False),
-        ("sums", "", "91", "ninety-one", False),
+        ("sums", "", "91", "ninety-one", True),
         ("facts", "", "Bogotá", "the capital is bogota.", True),
         ("facts", "", "St. George's", "It is St. George's.", True),
         ("facts", "", "Lima", "Lima. It is a big city.", False),

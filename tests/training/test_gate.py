@@ -2,7 +2,7 @@ import pytest
 
 from anyprefer.graph.errors import TrainingError
 from anyprefer.training.evaluate import EvalResult
-from anyprefer.training.gate import at_least, judged
+from anyprefer.training.gate import POOLED, judged
 
 
 def marked(marks):
@@ -13,31 +13,46 @@ def marked(marks):
     )
 
 
-def test_chances_of_a_fair_coin():
-    assert at_least(0, 0) == 1
-    assert at_least(5, 5) == 1 / 32
-    assert at_least(6, 7) == pytest.approx(8 / 128)
-    assert at_least(0, 2000) == 1
-
-
 def test_a_loss_that_chance_explains_is_adopted_and_one_more_task_is_not():
     five = judged({"held": marked("1111111111")}, {"held": marked("0000011111")})
     assert (five.adopted, five.lost, five.gained, five.n, five.reason) == (True, 5, 0, 10, "")
     six = judged({"held": marked("1111111111")}, {"held": marked("0000001111")})
     assert (six.adopted, six.p) == (False, 1 / 64)
-    assert "from 100.0% to 40.0% (6 tasks lost, 0 gained, n = 10" in six.reason
+    assert "held fell from 100.0% to 40.0% (6 tasks lost, 0 gained, n = 10" in six.reason
 
 
 def test_a_gain_however_large_is_adopted():
     assert judged({"held": marked("0" * 50)}, {"held": marked("1" * 50)}).adopted
 
 
-def test_sets_are_pooled_and_kept_apart_by_name():
-    before = {"one": marked("1111"), "two": marked("1100")}
-    after = {"one": marked("0000"), "two": marked("0011")}
+def test_a_set_that_falls_is_refused_whatever_the_others_gain():
+    before = {"sums": marked("1" * 40 + "0" * 160), "facts": marked("1" * 120 + "0" * 80)}
+    after = {"sums": marked("1" * 140 + "0" * 60), "facts": marked("1" * 40 + "0" * 160)}
     verdict = judged(before, after)
-    assert (verdict.lost, verdict.gained, verdict.n) == (6, 2, 8)
-    assert verdict.adopted
+    assert not verdict.adopted
+    assert verdict.reason.startswith("facts fell from 60.0% to 20.0% (80 tasks lost, 0 gained, n = 200, p = ")
+    assert "sums" not in verdict.reason
+    assert (verdict.n, verdict.gained, verdict.lost) == (400, 100, 80)
+    assert verdict.sets["sums"].p == 1
+    assert verdict.sets[POOLED].p > 0.9
+
+
+def test_several_sets_are_several_tests():
+    """Six of six lost has p = 1/64, enough for one set; of two sets and their sum it is one of three tests."""
+    fallen = ("1" * 10, "0" * 6 + "1" * 4)
+    alone = judged({"a": marked(fallen[0])}, {"a": marked(fallen[1])})
+    both = judged({"a": marked(fallen[0]), "b": marked("01" * 5)}, {"a": marked(fallen[1]), "b": marked("10" * 5)})
+    assert not alone.adopted
+    assert both.adopted
+    assert both.p == both.sets["a"].adjusted == pytest.approx(3 / 64)
+    together = judged({name: marked(fallen[0]) for name in "ab"}, {name: marked(fallen[1]) for name in "ab"})
+    assert not together.adopted
+    assert together.sets[POOLED].adjusted == pytest.approx(3 / 2**12)
+
+
+def test_a_set_without_marks_of_the_same_tasks_is_named():
+    verdict = judged({"a": marked("11"), "b": marked("1-")}, {"a": marked("11"), "b": marked("-1")})
+    assert verdict.untested == ("b",)
 
 
 def test_only_tasks_marked_on_both_sides_count():

@@ -1,12 +1,12 @@
 import json
 import re
 
-import numpy as np
 import pytest
 
 from anyprefer.graph.errors import InputError
+from anyprefer.training.evaluate import wilson
 from anyprefer.training.gold import read_gold
-from anyprefer.training.judge_accuracy import clustered, eval_settings, judge_accuracy
+from anyprefer.training.judge_accuracy import eval_settings, judge_accuracy, pair_accuracy
 from tests.scripted import Scripted, scores
 
 SUMS = [
@@ -165,9 +165,8 @@ def test_a_row_of_another_form_is_named(row, words):
         read_gold([SUMS[0], row])
 
 
-def test_the_interval_is_over_tasks():
-    """Four pairs a task that stand or fall together are as uncertain as one: sd of a mean of 100 coins is 0.05."""
-    wins, pairs = np.array([4.0, 0.0] * 50), np.full(100, 4)
-    low, high = clustered(wins, pairs, 0)
-    assert high - low == pytest.approx(2 * 1.96 * 0.05, rel=0.1)
-    assert clustered(wins[:0], pairs[:0], 0) == (0, 1)
+@pytest.mark.parametrize("n", [1, 20])
+def test_a_judge_that_was_always_right_may_be_wrong_yet(n):
+    found = pair_accuracy([[(9.0, True), (2.0, False)]] * n, 0)
+    assert found["accuracy"] == 1
+    assert found["interval"] == pytest.approx(wilson(n, n))

@@ -168,7 +168,7 @@ def _scores(ratings: Ratings, who: str, seed: int) -> list[Table | Figure]:
             points.append(None)
             continue
         mean = mean_over_seeds(scores)
-        rows.append([name, Cell(mean.mean, mean.n, (seed,), mean.low, mean.high)])
+        rows.append([name, Cell(mean.mean, mean.n, (seed,), low=mean.low, high=mean.high)])
         points.append(plots.Point(mean.mean, mean.low, mean.high))
     draw_it: Callable[[Path], Any] = lambda path: plots.bars(  # noqa: E731
         path, list(ratings), {"score": points}, "mean score (1 to 10)", share=False
@@ -181,7 +181,7 @@ def _scores(ratings: Ratings, who: str, seed: int) -> list[Table | Figure]:
 
 def _share(count: int, n: int, seed: int) -> Cell:
     low, high = wilson(count, n)
-    return Cell(count / n, n, (seed,), low, high, form=".1%")
+    return Cell(count / n, n, (seed,), low=low, high=high, form=".1%")
 
 
 def _unrated(ratings: Ratings) -> str:

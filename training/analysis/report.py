@@ -12,12 +12,13 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 from anyprefer.graph.errors import InputError, RunFolderError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_CSV = ("value", "n", "seeds", "low", "high", "paper")
+_CSV = ("value", "n", "seeds", "each", "low", "high", "paper")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Cell:
     n: int = 0
     """Tasks or samples behind it; 0: not a sample."""
     seeds: tuple[int, ...] = ()
+    each: tuple[float, ...] = ()
+    """The number under each of the seeds, in their order; empty where they do not differ."""
     low: float | None = None
     high: float | None = None
     """95% interval."""
@@ -53,7 +56,8 @@ class Cell:
         return "" if self.low is None or self.high is None else f" [{self.low:{self.form}}, {self.high:{self.form}}]"
 
     def _seeds(self) -> str:
-        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        named = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        return named + (f": {', '.join(f'{value:{self.form}}' for value in self.each)}" if self.each else "")
 
 
 @dataclass(frozen=True)
@@ -120,8 +124,8 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def as_markdown(report: Report) -> str:
-    """The report's text; figures and tables by their files' names."""
-    parts = [f"# {report.title}", report.intro, *map(_markdown, report.parts)]
+    """The report's text; figures and tables by their files' names. Names and errors from outside stay text."""
+    parts = [f"# {as_text(report.title)}", as_text(report.intro), *map(_markdown, report.parts)]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
 
@@ -143,21 +147,33 @@ def _flat(column: str, cell: str | Cell) -> Iterable[tuple[str, str]]:
         return [(column, cell)]
     values = {name: getattr(cell, name) for name in _CSV}
     values |= {"n": cell.n or None, "seeds": " ".join(map(str, cell.seeds)) or None}
+    values["each"] = " ".join(f"{value:.6g}" for value in cell.each) or None
     shown = {name: f"{v:.6g}" if isinstance(v, float) else str(v) for name, v in values.items() if v is not None}
     return [(column, shown.pop("value", cell.text)), *((f"{column} {name}", value) for name, value in shown.items())]
 
 
 def _markdown(part: Table | Figure | Note) -> str:
     if isinstance(part, Note):
-        return part.text
+        return as_text(part.text)
     if isinstance(part, Figure):
-        return f"![{part.caption}]({part.name}.png)\n\n{part.caption}"
-    lines = [_line(part.columns), _line(["---"] * len(part.columns)), *(_line(map(str, row)) for row in part.rows)]
-    return "\n\n".join([f"## {part.title}", "\n".join(lines), *([part.note] if part.note else [])])
+        return f"![{as_text(part.caption)}]({part.name}.png)\n\n{as_text(part.caption)}"
+    lines = [
+        table_line(part.columns),
+        table_line(["---"] * len(part.columns)),
+        *(table_line(map(str, row)) for row in part.rows),
+    ]
+    return "\n\n".join([f"## {as_text(part.title)}", "\n".join(lines), *([as_text(part.note)] if part.note else [])])
 
 
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+def table_line(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(as_text(" ".join(cell.split())).replace("|", "\\|") for cell in cells) + " |"
+
+
+def as_text(text: str) -> str:
+    """Text as Markdown that shows it as it is: no HTML, no links, no pictures, no control characters."""
+    shown = "".join(char for char in text if char.isprintable() or char == "\n")
+    return escape(shown, quote=False).replace("](", "]\\(")
 
 
 def _check(report: Report) -> None:

@@ -108,12 +108,13 @@ def _results(home: Path) -> dict[str, EvalResult]:
 
 
 def _reward(found: Estimate | None) -> Cell:
-    return Cell(found.mean, found.n, (), found.low, found.high) if found else Cell(None, text="no pairs")
+    return Cell(found.mean, found.n, low=found.low, high=found.high) if found else Cell(None, text="no pairs")
 
 
 def _accuracy(played: PlayedRound, tasks: str) -> Cell:
     result = played.results[tasks]
-    return Cell(result.accuracy, result.n, (), *result.interval, form=".1%")
+    low, high = result.interval
+    return Cell(result.accuracy, result.n, low=low, high=high, form=".1%")
 
 
 def _point(found: Estimate | None) -> plots.Point | None:

@@ -105,7 +105,9 @@ def _reference(limit: int | None) -> Rows:
             f"alpaca_eval needs {REFERENCE[0]} in the folder ANYPREFER_DATA names, or {HUB} from the hub; neither is there"
         )
     text = file.read_text(encoding="utf-8")
-    rows: Rows = json.loads(text) if file.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+    rows: Rows = (
+        json.loads(text) if file.suffix == ".json" else [json.loads(line) for line in text.split("\n") if line.strip()]
+    )
     return rows[:limit]
 
 

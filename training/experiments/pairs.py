@@ -44,12 +44,13 @@ def figure4(results: Results) -> Parts:
     rows: list[list[str | Cell]] = []
     series: dict[str, list[plots.Point | None]] = {}
     for title, judged in judges.items():
-        found = pair_accuracy([judged[key] for key in sorted(judged)], 0)
+        keys = sorted(judged)
+        found = pair_accuracy([judged[key] for key in keys], 0, [played for played, _ in keys])
         seeds = tuple(sorted({seed for seed, _ in judged}))
         cell = Cell(None, text="nothing to compare")
         if found["pairs"]:
             low, high = found["interval"]
-            cell = Cell(found["accuracy"], found["n"], seeds, low, high, form=".1%")
+            cell = Cell(found["accuracy"], found["n"], seeds, low=low, high=high, form=".1%")
             series[title] = [plots.Point(found["accuracy"], low, high)]
         rows.append([title, cell, str(found["pairs"]), str(found["ties"])])
     note = (
@@ -132,7 +133,7 @@ def figure7(results: Results) -> Parts:
 
 def _share(count: int, n: int) -> Cell:
     low, high = wilson(count, n)
-    return Cell(count / n if n else None, n, (), low, high, form=".1%")
+    return Cell(count / n if n else None, n, low=low, high=high, form=".1%")
 
 
 def _rated(sample: Sample) -> Rating:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import mean
 
 from anyprefer.graph.folder import read_rows
 from anyprefer.training.analysis import plots
@@ -93,9 +92,9 @@ def perplexities(results: Results) -> Parts:
         seeds = tuple(sorted(found)) if iteration else ()
         rows.append([title, _perplexity(found, seeds), _perplexity(found, seeds, first)])
     note = (
-        "exp of the mean nats a token of the scale's fluency texts, as answers in the chat template; seeds are pooled "
-        "within a text, intervals are the bootstrap's over texts. Lower is better; above 1 in the last column, training "
-        "cost fluency. The paper does not measure this."
+        "exp of the mean nats a token of the scale's fluency texts, as answers in the chat template; intervals are over "
+        "seeds and texts. Lower is better; above 1 in the last column, training cost fluency. The paper does not "
+        "measure this."
     )
     return [Table("fluency", "Held-out perplexity", ("arm", "perplexity", "times before"), rows, note)]
 
@@ -113,11 +112,10 @@ def _perplexity(
     if not found or before == {}:
         return Cell(None)
     tokens = next(iter(found.values())).tokens
-    nats = [one.nats for one in found.values()]
     base = next(iter(before.values())).nats if before else [0.0] * len(tokens)
-    gained = [mean(several) - less for *several, less in zip(*nats, base, strict=True)]
+    gained = [[nats - less for nats, less in zip(one.nats, base, strict=True)] for one in found.values()]
     ratio = exp_of_ratio(gained, tokens)
-    return Cell(ratio.mean, ratio.n, seeds, ratio.low, ratio.high, form=".3f" if before else ".2f")
+    return Cell(ratio.mean, ratio.n, seeds, low=ratio.low, high=ratio.high, form=".3f" if before else ".2f")
 
 
 def ablation(results: Results, arms: Sequence[str], iteration: int) -> Parts:

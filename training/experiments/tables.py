@@ -1,4 +1,4 @@
-"""Held-out accuracies of arms as tables: intervals over tasks, seeds pooled within a task, the paper's numbers beside.
+"""Held-out accuracies of arms as tables: intervals over seeds and tasks, each seed's number and the paper's beside.
 
 Held-out tasks are the same for every arm and seed, so two arms are compared task by task.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from anyprefer.training.analysis.plots import Point
 from anyprefer.training.analysis.report import Cell, Table
-from anyprefer.training.analysis.statistics import mean_over_tasks, paired_difference
+from anyprefer.training.analysis.statistics import SEEDS, mean_over_tasks, paired_difference
 from anyprefer.training.experiments.lab import Outcome
 
 Marks = list[list[bool]]
@@ -58,12 +58,15 @@ def accuracies(name: str, title: str, lines: Sequence[Line], benchmarks: Sequenc
 
 
 def differences(name: str, title: str, ours: Line, others: Sequence[Line], benchmarks: Sequence[str]) -> Table:
-    """`ours` minus each other line on the same tasks, with the bootstrap's 95% interval; above 0: ours is better."""
+    """`ours` minus each other line on the same tasks, with its 95% interval; above 0: ours is better."""
     rows: list[list[str | Cell]] = [
         [f"{ours.title} minus {other.title}", *(_difference(ours, other, benchmark) for benchmark in benchmarks)]
         for other in others
     ]
-    note = "Paired by task; seeds that both have are pooled. * the interval leaves out 0."
+    note = (
+        "Paired by task and seed. With one seed the interval is over tasks alone and says nothing of another seed. "
+        f"* {SEEDS} seeds or more, and the interval leaves out 0."
+    )
     return Table(name, title, ("difference", *benchmarks), rows, note)
 
 
@@ -76,8 +79,10 @@ def points(line: Line, benchmarks: Sequence[str]) -> list[Point | None]:
 def _accuracy(line: Line, benchmark: str) -> Cell:
     if not line.outcomes:
         return Cell(None, text=line.failure or "not run")
-    found = mean_over_tasks(line.marks(benchmark, line.tasks(benchmark)))
-    return Cell(found.mean, found.n, line.seeds, found.low, found.high, form=".1%")
+    marks = line.marks(benchmark, line.tasks(benchmark))
+    found = mean_over_tasks(marks)
+    each = _unlike([sum(one) / len(one) for one in marks])
+    return Cell(found.mean, found.n, line.seeds, each, found.low, found.high, form=".1%")
 
 
 def _difference(ours: Line, other: Line, benchmark: str) -> Cell:
@@ -87,5 +92,11 @@ def _difference(ours: Line, other: Line, benchmark: str) -> Cell:
     first, second = other.of(both), ours.of(both)
     tasks = first.tasks(benchmark) & second.tasks(benchmark)
     found = paired_difference(first.marks(benchmark, tasks), second.marks(benchmark, tasks))
-    beyond = "*" if found.low > 0 or found.high < 0 else ""
-    return Cell(found.mean, found.tasks, tuple(both), found.low, found.high, form="+.1%", text=beyond)
+    star = "*" if found.starred else ""
+    each = _unlike(found.by_seed)
+    return Cell(found.mean, found.tasks, tuple(both), each, found.low, found.high, form="+.1%", text=star)
+
+
+def _unlike(values: Sequence[float]) -> tuple[float, ...]:
+    """The values, where there are several and they differ."""
+    return tuple(values) if len(set(values)) > 1 else ()

@@ -37,6 +37,22 @@ def test_markdown():
     )
 
 
+def test_the_number_under_each_seed_stands_beside_the_mean():
+    cell = Cell(-0.09, 200, (0, 1, 2), (-0.025, -0.23, -0.015), form="+.1%")
+    assert str(cell) == "-9.0% (n = 200, seeds 0, 1, 2: -2.5%, -23.0%, -1.5%)"
+    [row] = csv.DictReader(io.StringIO(as_csv(Table("t", "T", ("a", "b"), [["x", cell]]))))
+    assert row["b each"] == "-0.025 -0.23 -0.015"
+
+
+def test_names_and_errors_from_outside_are_shown_as_text():
+    bad = "<img src=x onerror=alert(1)>\x1b[31m ![p](http://x/p.png) [l](javascript:x) & |"
+    table = Table("t", bad, ("a", bad), [[bad, Cell(None, text=bad)]], bad)
+    text = as_markdown(Report(bad, bad, [Note(bad), table, Figure("f", bad, lambda path: None)]))
+    for active in ("<img", "\x1b", "](http", "](javascript"):
+        assert active not in text
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;") == 10
+
+
 def test_csv_has_a_column_for_each_number():
     rows = list(csv.DictReader(io.StringIO(as_csv(TABLE))))
     assert rows[0] == {

@@ -1,0 +1,64 @@
+"""JSON in what a model said, found in time linear in the text's length.
+
+Models wrap JSON in prose and code fences, leave a comma behind the last item, and draft before they decide. A JSON
+value inside another, or in one's strings, is part of that one and not found for itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+MOST_BROKEN = 200
+"""Beginnings of JSON that lead nowhere, after which a text is not read on."""
+MOST_WORK = 4
+"""Characters read in vain, as a multiple of the text's length (and 10,000), after which it is not read on."""
+
+_OBJECT, _LIST = re.compile(r'\{(?=\s*["}])'), re.compile(r"\[(?=\s*[\[{\]\"\dtfn-])")
+_ANY_OPENING = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{\]"])')
+_TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
+
+
+class Found(NamedTuple):
+    """A JSON value and where it stands in the text."""
+
+    value: Any
+    start: int
+    end: int
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a name that is given twice with different values has none."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        made.update({name: None for name, value in pairs if made[name] != value})
+    return made
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
+
+
+def all_json(text: str, opening: re.Pattern[str] = _ANY_OPENING) -> Iterator[Found]:
+    """Every object and list, in order, the outermost of each."""
+    text = _TRAILING_COMMA.sub(" ", text)
+    broken, work, at = 0, 10_000 + MOST_WORK * len(text), 0
+    while broken < MOST_BROKEN and work > 0 and (begun := opening.search(text, at)):
+        at = begun.start()
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            broken, work, at = broken + 1, work - (error.pos - at), at + 1
+        except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+            return
+        else:
+            yield Found(value, at, end)
+            at = end
+
+
+def find_json(text: str, kind: type) -> Any:
+    """The last JSON value of the given type (list or dict) in the text, None when there is none."""
+    last = deque(all_json(text, _LIST if kind is list else _OBJECT), maxlen=1)
+    return last[0].value if last else None
