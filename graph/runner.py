@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import wraps
@@ -24,6 +24,7 @@ from anyprefer.graph.calls import Account, Budget, Calls
 from anyprefer.graph.cluster import Cluster
 from anyprefer.graph.collector import rarely_collecting
 from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, InputError, RunStopped, SettingsError
+from anyprefer.graph.feed import Feed
 from anyprefer.graph.folder import RunFolder
 from anyprefer.graph.game import Game
 from anyprefer.graph.inputs import BadRow, Source, read_tasks
@@ -42,6 +43,9 @@ _P = ParamSpec("_P")
 AT_ONCE = 4
 """Tasks begun in one turn of the event loop. More: a wide run's first answers are late by all the work of beginning;
 fewer: every answer takes a turn of its own, which costs CPU."""
+
+AHEAD = 256
+"""Tasks read at once where a resumed folder has most of them."""
 
 PLANNED = (BudgetSpent, Enough)
 """Ends a run was asked for."""
@@ -85,36 +89,45 @@ class Synthesis:
         self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0
         self._failed_in_a_row = 0
         self._playing: set[asyncio.Task[Row | None]] = set()
+        self._next: deque[Task | BadRow] = deque()
+        """Read and still to be begun."""
         self._ending = False
 
-    async def stream(self, tasks: Iterable[Task | BadRow]) -> AsyncGenerator[Row, None]:
+    async def stream(self, tasks: Iterable[Task | BadRow], in_memory: bool = False) -> AsyncGenerator[Row, None]:
         """Rows as they finish, at most `concurrency` tasks in flight. Tasks the folder has are skipped.
 
-        Ends early when `accept` or a budget is reached (`stopped` says so). Raises what stops the run for
+        Tasks are read in a thread of their own, unless they are `in_memory` and cost nothing to read. Ends early when `accept` or a budget is reached (`stopped` says so). Raises what stops the run for
         another reason, once the calls in flight are back.
         """
-        finished: asyncio.Queue[asyncio.Task[Row | None]] = asyncio.Queue()
+        finished: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
         playing = self._playing
-        feed = self._unfinished(tasks)
+        feed = Feed(tasks, in_memory)
+        reading: asyncio.Task[list[Task | BadRow]] | None = None
         self._stop_when_enough()
         with rarely_collecting():
             try:
                 if self.cluster:
                     await self.cluster.start(self.calls)
                 while True:
-                    while len(playing) < self._room() and not self._ending and (task := next(feed, None)):
-                        one = asyncio.create_task(self._finish(task))
-                        one.add_done_callback(finished.put_nowait)
-                        playing.add(one)
-                        if len(playing) % AT_ONCE == 0:
-                            await asyncio.sleep(0)  # their first calls go out before the next are prepared
-                    if not playing:
+                    over = self._ending or (feed.over and not self._next)
+                    free = 0 if over else self._room() - len(playing)
+                    if reading is None and free > 0:
+                        reading = asyncio.create_task(self._unfinished(feed, free))
+                        reading.add_done_callback(finished.put_nowait)
+                    if not playing and reading is None:
                         break
                     one = await finished.get()
+                    if one is reading:
+                        reading = None
+                        await self._begin(one.result(), finished)
+                        continue
                     playing.discard(one)
                     if row := one.result():
                         yield row
             finally:
+                feed.close()
+                if reading:
+                    reading.cancel()
                 await self._close(playing)
         if self.calls.stopped and not isinstance(self.calls.stopped, PLANNED):
             raise self.calls.stopped
@@ -153,11 +166,22 @@ class Synthesis:
         rate = max(1, self.counts["accepted"]) / played if played else 1.0
         return min(most, ceil(2 * (wanted - self._accepted) / rate))
 
-    def _unfinished(self, tasks: Iterable[Task | BadRow]) -> Iterator[Task | BadRow]:
-        if self.folder is None or not self.folder.kept:
-            yield from tasks
-        else:
-            yield from (task for task in tasks if not self.folder.has(task))
+    async def _unfinished(self, feed: Feed[Task | BadRow], most: int) -> list[Task | BadRow]:
+        """Tasks that are still to be played: some, or none when there are no more."""
+        kept = self.folder if self.folder and self.folder.kept else None
+        while not self._next and (taken := await feed.take(max(most, AHEAD) if kept else most)):
+            self._next.extend(task for task in taken if not (kept and kept.has(task)))
+        return [self._next.popleft() for _ in range(min(most, len(self._next)))]
+
+    async def _begin(self, tasks: Iterable[Task | BadRow], finished: asyncio.Queue[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            if self._ending:
+                return
+            one = asyncio.create_task(self._finish(task))
+            one.add_done_callback(finished.put_nowait)
+            self._playing.add(one)
+            if len(self._playing) % AT_ONCE == 0:
+                await asyncio.sleep(0)  # their first calls go out before the next are prepared
 
     async def _finish(self, task: Task | BadRow) -> Row | None:
         """Plays one task and keeps its row; None when the run ended before it was done."""
@@ -261,10 +285,14 @@ async def asynth(
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
     settings, players = settle(settings, roles, values, tools, build_pair)
-    source = read_tasks(tasks, columns)
-    first = next(source)  # an input that cannot be read leaves no run folder behind
+    source = read_tasks(tasks, columns, settings.image_roots)
+    in_memory = isinstance(tasks, list | tuple)
+    # an input that cannot be read leaves no run folder behind
+    opening = Feed(source, in_memory)
+    [first] = await opening.take(1)
+    opening.close()
     run = Synthesis(settings, folder, players, source_name(tasks, columns))
-    async with aclosing(run.stream(chain([first], source))) as rows:
+    async with aclosing(run.stream(chain([first], source), in_memory)) as rows:
         async for row in rows:
             yield row
 

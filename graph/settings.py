@@ -63,6 +63,11 @@ class Settings(BaseModel):
         True, description="Ask a server for a task's candidates in one request (n), where it knows that."
     )
 
+    image_roots: tuple[str, ...] = Field(
+        (),
+        description="Further folders that images of a file's rows may come from, beside its own and the working directory.",
+    )
+
     tools: tuple[str, ...] = Field(
         ("calculator", "knowledge_search", "fact_check", "answer_form"),
         description="Tools the judge may choose from; see `anyprefer tools`.",
@@ -176,8 +181,8 @@ class Settings(BaseModel):
 
 
 MANNER = (
-    "concurrency", "accept", "failures_in_a_row", "samples", "record", "trace", "shard_rows", "format", "workers", "ray",
-    "api_key", "leave_out", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
+    "image_roots", "concurrency", "accept", "failures_in_a_row", "samples", "record", "trace", "shard_rows", "format",
+    "workers", "ray", "api_key", "leave_out", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
     "hedge", "max_calls", "max_tokens", "max_cost", "prices",
 )  # fmt: skip
 """Settings of how a run is carried out; they may change when it is gone on with."""

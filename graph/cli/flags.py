@@ -31,7 +31,7 @@ Function = Callable[..., None]
 PANELS: dict[str, tuple[str, ...]] = {
     "Players": ("target", "judge", "reward", "engine", "task_field", "system", "examples"),
     "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "resamples", "server_n"),
-    "Tools": ("tools", "tool_options", "tool_timeout"),
+    "Tools": ("tools", "tool_options", "tool_timeout", "image_roots"),
     "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
     "Rounds": (
         "threshold",

@@ -167,7 +167,7 @@ def _prepare(
 
     if isinstance(played, AppTasks):
         return Synthesis(settings, folder, assemble(settings), played.chosen.label), islice(played.tasks, limit)
-    tasks = read_tasks(played, columns)
+    tasks = read_tasks(played, columns, settings.image_roots)
     first = next(tasks)
     run = Synthesis(settings, folder, assemble(settings), source_name(played, columns))
     return run, islice(chain([first], tasks), limit)

@@ -30,6 +30,7 @@ OTHER = {
     "resamples": 0,
     "tools": ("calculator", "reference"),
     "tool_timeout": 1.5,
+    "image_roots": ("pictures", "more pictures"),
     "tool_options": {"knowledge_search": {"corpus": "my facts.jsonl", "k": 2}},
     "judge_form": "pointwise",
     "samples": "runs/samples.db",
