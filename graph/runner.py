@@ -96,7 +96,8 @@ class Synthesis:
     async def stream(self, tasks: Iterable[Task | BadRow], in_memory: bool = False) -> AsyncGenerator[Row, None]:
         """Rows as they finish, at most `concurrency` tasks in flight. Tasks the folder has are skipped.
 
-        Tasks are read in a thread of their own, unless they are `in_memory` and cost nothing to read. Ends early when `accept` or a budget is reached (`stopped` says so). Raises what stops the run for
+        Tasks are read in a thread of their own, unless they are `in_memory` and cost nothing to read. Ends early when
+        `accept` or a budget is reached (`stopped` says so). Raises what stops the run for
         another reason, once the calls in flight are back.
         """
         finished: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
