@@ -75,7 +75,7 @@ def sample(prompt: str, seed: object, place: int) -> str:
 def judge(user: str, shaped: bool) -> str:
     """Scores from 9 down, one each, in an order that depends on the answers' texts alone."""
     shown = user.rpartition("\n\nAnswers:\n")[2].partition("\n\nAnalyse each of the")[0]
-    drawn = [number(text.strip()) for text in _ANSWER.split(shown)[1:]]
+    drawn = [number(text.partition("\n</")[0].strip()) for text in _ANSWER.split(shown)[1:]]
     place = {value: rank for rank, value in enumerate(sorted(drawn))}
     scores = [max(1, 9 - place[value]) for value in drawn]
     if not shaped:
@@ -86,7 +86,7 @@ def judge(user: str, shaped: bool) -> str:
 
 def reward(user: str, accept: float) -> str:
     """9/10 for a later round and for the accepted share of the queries, else 5/10."""
-    query = user.partition("Query: ")[2].partition("\n\nPositive response:")[0]
+    query = user.partition("Query: ")[2].partition("\n</")[0]
     good = REWRITTEN in user or number(query) < accept * 2**32
     return f"The positive response is sound and the negative one is near it. {9 if good else 5}/10"
 

@@ -97,6 +97,9 @@ class Selection(Record):
 
     tool: str
     arguments: dict[str, Any] = Field(default_factory=dict)
+    note: str = ""
+    """Where this is not what the judge said: tools that it named and that do not exist, or a choice that could not be
+    read, so that all tools are used."""
 
 
 class Reward(Record):

@@ -23,7 +23,7 @@ from anyprefer.nodes.score_blocks import Unclear, score_value, sections_of
 from anyprefer.nodes.score_words import folded
 from anyprefer.nodes.verdicts import all_scores, one_score, without
 
-__all__ = ["find_json", "last_out_of_ten", "own_words", "read_score", "read_scores", "score_of", "told"]
+__all__ = ["find_json", "last_out_of_ten", "own_json", "own_words", "read_score", "read_scores", "score_of", "told"]
 
 T = TypeVar("T")
 _LABELLED = re.compile(
@@ -82,10 +82,19 @@ def own_words(text: str, shown: Sequence[str]) -> str:
     """The text without the scores it repeats, word for word or but for spaces and marks, from what was shown."""
     if not any("10" in one or "core" in one or not one.isascii() for one in shown):
         return text
+    text = own_json(text, shown)
     known = _tight("\0".join(shown))
-    text = without(text, [(one.start, one.end) for one in all_json(text) if _tight(text[one.start : one.end]) in known])
     lines = {_tight(line) for one in shown for line in one.split("\n")}
     return without(text, list(_repeated(text, known, lines)))
+
+
+def own_json(text: str, shown: Sequence[str]) -> str:
+    """The text without the JSON it repeats from what was shown."""
+    found = [one for one in all_json(text) if one.end - one.start > len("[{}]")]
+    if not found or not any(letter in one for one in shown for letter in "[{"):
+        return text
+    known = _tight("\0".join(shown))
+    return without(text, [(one.start, one.end) for one in found if _tight(text[one.start : one.end]) in known])
 
 
 def _repeated(text: str, known: str, lines: set[str]) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,16 +14,20 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from anyprefer.graph.errors import AnswerError, ModelError
+from anyprefer.graph.errors import AnswerError, ModelError, near
 from anyprefer.graph.models import traits_of
+from anyprefer.graph.models.answer import Answer, read_answer
 from anyprefer.graph.models.openai_chat import refuses, takes
 from anyprefer.graph.roles import Judge
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import GameState, Selection, derive_seed
 from anyprefer.nodes import prompts
-from anyprefer.nodes.answers import find_json
+from anyprefer.nodes.answers import own_json
 from anyprefer.nodes.ask import ask, system, user
+from anyprefer.nodes.tool_calls import Call, arguments_of, spelled
 from anyprefer.tools import KnowledgeTool
+
+log = logging.getLogger("anyprefer")
 
 
 def select_tools(judge: Judge, tools: Sequence[KnowledgeTool]) -> Callable[[GameState], Awaitable[GameState]]:
@@ -39,7 +45,20 @@ def select_tools(judge: Judge, tools: Sequence[KnowledgeTool]) -> Callable[[Game
 async def choose_tools(
     model: BaseChatModel, state: GameState, tools: Sequence[BaseTool], settings: Settings
 ) -> list[Selection]:
-    """Asks a chat model. A server that refuses tool calling is asked by the text protocol instead."""
+    """Asks a chat model. A server that refuses tool calling is asked by the text protocol instead; after a choice that
+    cannot be read, asked again as often as `reasks` says, all tools are used, and each selection's note says so."""
+    try:
+        return await _asked(model, state, tools, settings)
+    except AnswerError as error:
+        note = f"all tools are used, since the judge's choice could not be read: {error.reason}"
+        log.warning("%s: %s", state["task"].id, note)
+        return [Selection(tool=tool.name, note=note) for tool in tools]
+
+
+async def _asked(
+    model: BaseChatModel, state: GameState, tools: Sequence[BaseTool], settings: Settings
+) -> list[Selection]:
+    shown = [state["task"].text]
 
     async def attempt(form: str, parse: Callable[[AIMessage], list[Selection]], **extra: Any) -> list[Selection]:
         return await ask(
@@ -57,12 +76,12 @@ async def choose_tools(
     if traits_of(model).tools and takes(model, "tools"):
         offered = {"tools": [_offer(_Shown(tool)) for tool in tools]}
         try:
-            return await attempt("", lambda answer: parse_calls(answer, tools), binding=offered)
+            return await attempt("", lambda answer: parse_calls(answer, tools, shown), binding=offered)
         except ModelError as error:
             if not refuses(model, error):
                 raise
     form = prompts.text("select_tools_form")
-    return await attempt(form, lambda answer: parse_selection(str(answer.text), tools))
+    return await attempt(form, lambda answer: parse_selection(answer, tools, shown))
 
 
 class _Shown:
@@ -85,40 +104,58 @@ def _offer(shown: _Shown) -> dict[str, Any]:
     return convert_to_openai_tool(shown.tool)
 
 
-def parse_calls(answer: AIMessage, tools: Sequence[BaseTool]) -> list[Selection]:
-    """The tool calls of a message; without any it chooses none, unless it spells its choice out in text.
+def parse_calls(message: AIMessage, tools: Sequence[BaseTool], shown: Sequence[str] = ()) -> list[Selection]:
+    """The tool calls of a message; without any it chooses none, unless its text spells calls out or names a tool.
 
-    Raises `AnswerError` for a call that is not JSON or names no tool.
+    Raises `AnswerError` for calls that cannot be read or name no tool.
     """
-    text = str(answer.text)
-    if answer.invalid_tool_calls:
-        raise AnswerError("a tool call of the judge is not JSON", str(answer.invalid_tool_calls))
-    if answer.tool_calls:
-        return _known([{"tool": made["name"], "arguments": made["args"]} for made in answer.tool_calls], tools, text)
-    try:
-        return parse_selection(text, tools)
-    except AnswerError:
+    made: list[Call] = [{"tool": one["name"], "arguments": one["args"]} for one in message.tool_calls]
+    made += [{"tool": one["name"], "arguments": one["args"]} for one in message.invalid_tool_calls]
+    answer = read_answer(message)
+    if made:
+        return _known(made, tools, answer.text or str(made))
+    calls = spelled(own_json(answer.text, shown), [tool.name for tool in tools])
+    if calls is None and not any(_mentions(answer.text, tool.name) for tool in tools):
         return []
+    return _known(_read(calls, answer), tools, answer.text)
 
 
-def parse_selection(text: str, tools: Sequence[BaseTool]) -> list[Selection]:
-    """A JSON list of {"tool", "arguments"} anywhere in the text. Raises `AnswerError` without one."""
-    found = find_json(text, list)
-    if found is None:
-        raise AnswerError("the judge's choice of tools is not a JSON list", text)
-    items = [item if isinstance(item, dict) else {"tool": item} for item in found]
-    return _known(items, tools, text)
+def parse_selection(message: AIMessage | str, tools: Sequence[BaseTool], shown: Sequence[str] = ()) -> list[Selection]:
+    """The choice that the text spells out, see `tool_calls.py`; what it repeats of `shown` is none. Raises
+    `AnswerError` where there is none, or where it names no tool."""
+    answer = read_answer(AIMessage(message) if isinstance(message, str) else message)
+    calls = spelled(own_json(answer.text, shown), [tool.name for tool in tools])
+    return _known(_read(calls, answer), tools, answer.text)
 
 
-def _known(items: Sequence[dict[str, Any]], tools: Sequence[BaseTool], text: str) -> list[Selection]:
+def _read(calls: list[Call] | None, answer: Answer) -> list[Call]:
+    if calls is None:
+        raise AnswerError(answer.flaw or "the choice of tools is not one JSON list", answer.text)
+    return calls
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+
+
+def _known(calls: Sequence[Call], tools: Sequence[BaseTool], text: str) -> list[Selection]:
+    """The calls of tools that there are, each once; the first one's note names what was left out."""
     names = [tool.name for tool in tools]
+    unknown = {str(call["tool"]): near(str(call["tool"]), names) for call in calls if call["tool"] not in names}
+    left_out = "; ".join(f"{name[:80]!r} is no tool, {mend}" for name, mend in unknown.items())
+    if calls and len(unknown) == len({str(call["tool"]) for call in calls}):
+        raise AnswerError(f"the judge chose no tool that there is: {left_out}", text)
     chosen: dict[str, Selection] = {}
-    for item in items:
-        name, arguments = item.get("tool") or item.get("name"), item.get("arguments") or item.get("args") or {}
-        if name not in names or not isinstance(arguments, dict):
-            raise AnswerError(f"the judge chose {name!r}; the tools are {', '.join(sorted(names))}", text or str(items))
-        key = name + json.dumps(arguments, sort_keys=True, default=str)
-        chosen.setdefault(key, Selection(tool=name, arguments=arguments))
+    for call in calls:
+        if call["tool"] not in names:
+            continue
+        arguments = arguments_of(call["arguments"])
+        if arguments is None:
+            raise AnswerError(f"the arguments of {call['tool']} are not a JSON object", text)
+        key = call["tool"] + json.dumps(arguments, sort_keys=True, default=str)
+        chosen.setdefault(key, Selection(tool=call["tool"], arguments=arguments, note="" if chosen else left_out))
+    if left_out:
+        log.warning("tools left out of the judge's choice: %s", left_out)
     return list(chosen.values())
 
 
@@ -130,11 +167,13 @@ def _messages(state: GameState, tools: Sequence[BaseTool], form: str) -> list[An
         ]
     last = state["rounds"][-1].feedback if state["rounds"] else ""
     task = state["task"]
+    fence = prompts.Fence(derive_seed(task.id, len(state["rounds"]), "select"), [task.text, last])
     body = prompts.fill(
         prompts.text("select_tools"),
         tools="\n".join(lines),
-        feedback=f"Feedback on the previous round: {last}" if last else "",
-        query=task.text,
+        notice=fence.notice,
+        feedback=fence.around("Feedback on the previous round: ", last),
+        query=fence.around("Query: ", task.text),
         form=form,
     )
     return [system(state["prompts"].judge), user(body, task.images)]

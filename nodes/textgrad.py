@@ -13,18 +13,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import sys
 import tempfile
 import types
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from anyprefer.graph.errors import AnypreferError, RunStopped
+from anyprefer.graph.errors import AnswerError, AnypreferError, RunStopped
 from anyprefer.graph.models import model_name
+from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.roles import Played
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Prompts, Round, Task, as_text, derive_seed
@@ -56,7 +57,7 @@ class TextGrad:
             return old, str(error)
         except IndexError:
             return old, _untagged(rewriter.answer)
-        return usable(rewriter.answer, old)
+        return usable(rewriter.answer, old, [as_text(one) for _, closed in played for one in _shown(closed)])
 
     def _gradient(self, name: str, prompts: Prompts, played: Played) -> str:
         """The rounds' feedback; when players are optimised jointly, also the other's prompt as it now is."""
@@ -86,28 +87,57 @@ def _role(name: str, shared: bool) -> str:
 def feedback_text(task: Task, played: Round) -> str:
     """The gradient: the pair that was rated, its reward and the reward's analysis."""
     pair = played.pair
+    fence = texts.Fence(derive_seed(task.id, played.number, "textgrad"), [task.text, *map(as_text, _shown(played))])
     return texts.fill(
         texts.text("feedback"),
-        query=task.text,
-        positive=f"Positive response: {as_text(pair.chosen)}" if pair else "",
-        negative=f"Negative response: {as_text(pair.rejected)}" if pair else "",
+        notice=fence.notice,
+        query=fence.around("Query: ", task.text),
+        positive=fence.around("Positive response: ", as_text(pair.chosen)) if pair else "",
+        negative=fence.around("Negative response: ", as_text(pair.rejected)) if pair else "",
         score=f"{played.reward.score:g}/10" if played.reward else "none, no pair could be formed",
-        analysis=played.feedback,
+        analysis=texts.inert(played.feedback),
     )
 
 
-def usable(answer: str, old: str) -> tuple[str, str]:
-    """(the prompt to go on with, why it is the old one or ""). The last tagged text counts, since
-    models mention the tags before they use them."""
-    found = re.findall(re.escape(_OPEN) + r"(.*?)" + re.escape(_CLOSE), answer, re.DOTALL)
-    new = found[-1].split(_OPEN)[-1].strip() if found else ""
+def _shown(played: Round) -> list[Any]:
+    """What a round's feedback holds of others."""
+    return [*([played.pair.chosen, played.pair.rejected] if played.pair else ()), played.feedback]
+
+
+def usable(answer: str, old: str, shown: Sequence[str] = ()) -> tuple[str, str]:
+    """(the prompt to go on with, why it is the old one or "").
+
+    Models mention the tags before they use them, so the last tagged text at the end of a line counts. Tagged text
+    that stands in what was `shown` is a quotation, and several different texts, none at a line's end, are no answer.
+    """
+    found = [(text, last) for text, last in _tagged(answer) if text and not _quoted(text, shown)]
+    new = next((text for text, last in reversed(found) if last), found[-1][0] if found else "")
     if not new:
         return old, _untagged(answer)
+    if len({text for text, last in found}) > 1 and not any(last for _, last in found):
+        return old, f"several improved texts in the answer: {answer[:300]!r}"
     if new == old:
         return old, "the rewrite is the same text"
     if len(new) > MAX_GROWTH * len(old) + 2000:
         return old, f"the rewrite has {len(new)} characters, too many for a prompt of {len(old)}"
     return new, ""
+
+
+def _tagged(answer: str) -> Iterator[tuple[str, bool]]:
+    """Each text between the tags, and whether nothing more is said on the line behind it."""
+    at = 0
+    while (closed := answer.find(_CLOSE, at)) >= 0:
+        opened = answer.rfind(_OPEN, at, closed)
+        at = closed + len(_CLOSE)
+        if opened >= 0:
+            rest = answer[at : at + 200].partition("\n")[0]
+            yield answer[opened + len(_OPEN) : closed].strip(), not any(letter.isalnum() for letter in rest)
+
+
+def _quoted(text: str, shown: Sequence[str]) -> bool:
+    """Whether what was shown has the text within the tags."""
+    tagged = "".join(f"{_OPEN}{text}{_CLOSE}".split())
+    return any(tagged in "".join(one.split()) for one in shown if "IMPROVED_VARIABLE" in one)
 
 
 def _untagged(answer: str) -> str:
@@ -166,7 +196,10 @@ class Rewriter:
             temperature=0.0,
             max_tokens=self.settings.judge_max_new_tokens,
         )
-        return str(answer.text)
+        said = read_answer(answer)
+        if said.flaw:
+            raise AnswerError(said.flaw, said.text)
+        return said.text
 
 
 class _Asked(Exception):

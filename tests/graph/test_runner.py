@@ -26,7 +26,10 @@ def mixed():
             raise RuntimeError("no answer to six")
         return f"{call.user} {call.seed}"
 
-    return Scripted(sample=sample, reward=lambda call: f"{9 if int(call.user.split()[3]) % 2 == 0 else 3}/10")
+    return Scripted(
+        sample=sample,
+        reward=lambda call: f"{9 if int(call.user.partition('What is ')[2].split()[0]) % 2 == 0 else 3}/10",
+    )
 
 
 def test_every_task_ends_as_exactly_one_row():

@@ -17,7 +17,7 @@ SLOTS = {
     "meta_policy": {"task_field"},
     "meta_score": set(),
     "pointwise": {"notice", "answer", "context", "examples", "query", "mark"},
-    "feedback": {"query", "positive", "negative", "score", "analysis"},
+    "feedback": {"notice", "query", "positive", "negative", "score", "analysis"},
     "feedback_other": {"player", "prompt"},
     "judge": {"notice", "examples", "context", "query", "answers", "count", "mark"},
     "judge_policy": {"task_field"},
@@ -28,7 +28,7 @@ SLOTS = {
     "role_judge": set(),
     "role_target": set(),
     "role_tool": {"tool"},
-    "select_tools": {"tools", "feedback", "query", "form"},
+    "select_tools": {"notice", "tools", "feedback", "query", "form"},
     "select_tools_form": set(),
 }
 
