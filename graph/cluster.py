@@ -125,7 +125,8 @@ class Cluster:
 
     async def begin(self, actor: Any) -> Exception | None:
         """Tells a new actor what to play with. Returns why it cannot."""
-        keys = {"api_key": self._settings.api_key, **{name: os.environ[name] for name in SENT if name in os.environ}}
+        named = (*SENT, *(part.rpartition("=")[2] for part in self._settings.key_env))
+        keys = {"api_key": self._settings.api_key, **{name: os.environ[name] for name in named if name in os.environ}}
         error: Exception | None = await actor.begin.remote(self._setup, keys)
         return error
 

@@ -31,7 +31,7 @@ from pydantic import ValidationError
 from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.ledger import FILE, FinishedRow, Ledger, finished, unwritable
-from anyprefer.graph.models.traits import scrubber
+from anyprefer.graph.secrets import cleaned, scrubber
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.shards import Shards
 from anyprefer.graph.state import Message, Row, Task, Usage
@@ -102,6 +102,7 @@ class RunFolder:
         old = {**saved.deciding(), **{f"{role}'s model": name for role, name in models.items()}, "input": source}
         new = {**self.settings.deciding(), **{f"{role}'s model": name for role, name in self.models.items()}}
         new["input"] = self.source or source
+        old, new = cleaned(old), cleaned(new)
         return ", ".join(f"{k} ({old.get(k)!r} then, {v!r} now)" for k, v in new.items() if old.get(k) != v)
 
     def has(self, task: Task | BadRow) -> bool:
@@ -274,7 +275,7 @@ def row_messages(task: Task) -> list[Message]:
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Writes a whole file or none: what reads it meets no half of it."""
     fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh.write_text(json.dumps(cleaned(value), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     fresh.replace(path)
 
 

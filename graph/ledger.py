@@ -27,7 +27,7 @@ from typing import Any
 
 from anyprefer.graph.calls import Spending
 from anyprefer.graph.errors import RunFolderError
-from anyprefer.graph.models.traits import Scrub
+from anyprefer.graph.secrets import Scrub
 from anyprefer.graph.shards import FAILED, Shards
 from anyprefer.graph.state import Outcome, Usage
 

@@ -13,12 +13,13 @@ from pydantic import SecretStr
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.models import load_model
 from anyprefer.graph.models.endpoint import Endpoints
+from anyprefer.graph.models.keys import Keys
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.openai_chat import terms_of
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
-from anyprefer.graph.models.traits import keep_secret
 from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
 from anyprefer.graph.samples import SharedTarget
+from anyprefer.graph.secrets import keep_secret, keep_url_secrets, names_secret
 from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
 from anyprefer.nodes.evidence_engine import EvidenceEngine
@@ -122,16 +123,15 @@ class _Loader:
         self.tape = Tape.new(settings.record) if settings.record else None
         self.loaded: dict[str, BaseChatModel] = {}
         self.endpoints = Endpoints(Limits(**{name: getattr(settings, name) for name in _LIMITS}))
-        keep_secret(settings.api_key)
+        self.keys = Keys(settings.api_key, settings.key_env, settings.api_key_file)
 
     def chat(self, given: str | BaseChatModel, role: str) -> BaseChatModel:
         if isinstance(given, str):
             key = f"{role}:{given}" if given.startswith("replay:") else given
             if key not in self.loaded:
-                self.loaded[key] = load_model(given, role, self.endpoints, self.settings.api_key)
+                self.loaded[key] = load_model(given, role, self.endpoints, keys=self.keys)
             given = self.loaded[key]
-        if isinstance(secret := getattr(given, "openai_api_key", None), SecretStr):
-            keep_secret(secret.get_secret_value())
+        _keep_secrets_of(given)
         return RecordingChat.around(given, self.tape, role) if self.tape else given
 
     def or_target(self, given: Any, target: Any) -> Any:
@@ -191,6 +191,16 @@ class _Loader:
 
     def _specs(self) -> list[str]:
         return [self.settings.judge, self.settings.target, self.settings.reward, self.settings.engine]
+
+
+def _keep_secrets_of(model: BaseChatModel) -> None:
+    """Nothing that a model object was given to show its server is ever written."""
+    if isinstance(secret := getattr(model, "openai_api_key", None), SecretStr):
+        keep_secret(secret.get_secret_value())
+    keep_url_secrets(str(getattr(model, "openai_api_base", None) or ""))
+    for name, value in (getattr(model, "default_headers", None) or {}).items():
+        if names_secret(name):
+            keep_secret(str(value).removeprefix("Bearer "), name)
 
 
 def _able(given: Any, role: str, *methods: str) -> Any:

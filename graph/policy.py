@@ -27,8 +27,8 @@ from anyprefer.graph.calls import Account, Calls, current_account
 from anyprefer.graph.errors import RunFolderError, SettingsError
 from anyprefer.graph.game import Game
 from anyprefer.graph.ledger import unwritable
-from anyprefer.graph.models.traits import scrubber
 from anyprefer.graph.players import Players
+from anyprefer.graph.secrets import scrubber
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Prompts, Round, Task, Update
 from anyprefer.nodes.ask import all_done

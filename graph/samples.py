@@ -21,6 +21,7 @@ from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.models.answer import Answer
 from anyprefer.graph.models.traits import who_and_where
 from anyprefer.graph.roles import Target
+from anyprefer.graph.secrets import without_secrets
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task, stable_hash
 
@@ -75,7 +76,8 @@ class SharedTarget:
 
 def _packed(content: Any) -> bytes:
     """As JSON; an answer under a key that no other content has."""
-    return orjson.dumps({_ANSWER: asdict(content)} if isinstance(content, Answer) else content)
+    data = orjson.dumps({_ANSWER: asdict(content)} if isinstance(content, Answer) else content)
+    return without_secrets(data.decode()).encode()
 
 
 def _unpacked(data: bytes) -> Any:

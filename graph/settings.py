@@ -12,15 +12,16 @@ import inspect
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.state import stable_hash
 
 Origin = Literal["default", "app", "file", "flag"]
 Player = Literal["target", "judge", "tools"]
+_Listed = BeforeValidator(lambda given: tuple(given.split(",")) if isinstance(given, str) else given)
 Part = Literal["temperature", "top_p", "seed", "max_tokens", "n", "tools", "response_format", "logprobs", "system"]
 
 
@@ -140,9 +141,14 @@ class Settings(BaseModel):
         "",
         exclude=True,
         repr=False,
-        description="Key for `openai:` models; empty: OPENAI_API_KEY. Never written anywhere.",
+        description="Key of the models' one server; other users of the machine see flags, so rather use api_key_file or key_env.",
     )
-    leave_out: tuple[Part, ...] = Field(
+    api_key_file: str = Field("", description="File with the key of the models' one server.")
+    key_env: Annotated[tuple[str, ...], _Listed] = Field(
+        (),
+        description="Environment variables with servers' keys: NAME for one server, URL=NAME for each of several; OPENAI_API_KEY goes to OpenAI alone.",
+    )
+    leave_out: Annotated[tuple[Part, ...], _Listed] = Field(
         (),
         description="Parts of requests that servers are never sent; what a server refuses is found out without this.",
     )
@@ -182,7 +188,8 @@ class Settings(BaseModel):
 
 MANNER = (
     "image_roots", "concurrency", "accept", "failures_in_a_row", "samples", "record", "trace", "shard_rows", "format",
-    "workers", "ray", "api_key", "leave_out", "connections", "rpm", "tpm", "connect_timeout", "read_timeout", "total_timeout", "retries", "patience",
+    "workers", "ray", "api_key", "api_key_file", "key_env", "leave_out", "connections", "rpm", "tpm", "connect_timeout",
+    "read_timeout", "total_timeout", "retries", "patience",
     "hedge", "max_calls", "max_tokens", "max_cost", "prices",
 )  # fmt: skip
 """Settings of how a run is carried out; they may change when it is gone on with."""

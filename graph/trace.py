@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.secrets import without_secrets_in
 from anyprefer.graph.state import Row, Task
 
 QUIET = {
@@ -55,12 +56,14 @@ class Tracer:
         self._before: str | None = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         mlflow.set_tracking_uri(f"sqlite:///{(folder / 'traces.db').absolute()}")
         mlflow.set_experiment("anyprefer")
+        mlflow.tracing.configure(span_processors=[_without_secrets])
         mlflow.langchain.autolog()
 
     def close(self) -> None:
         """Writes what is still queued and switches tracing off: a later run in this process is not traced here."""
         self._mlflow.flush_trace_async_logging()
         self._mlflow.langchain.autolog(disable=True)
+        self._mlflow.tracing.configure(span_processors=[])
         if self._before is not None:
             self._mlflow.set_tracking_uri(self._before)
 
@@ -82,6 +85,18 @@ class Tracer:
                 self._mlflow.log_feedback(trace_id=span.trace_id, name="outcome", value=row.outcome)
 
             yield finish
+
+
+def _without_secrets(span: Any) -> None:
+    """Takes secrets out of a span before it is stored: inputs, outputs, and the errors that MLflow puts beside them."""
+    for name, value in span.attributes.items():
+        if (clean := without_secrets_in(value)) != value:
+            span.set_attribute(name, clean)
+    for event in span._span.events:  # OpenTelemetry has no public way to change an event
+        event._attributes = without_secrets_in(dict(event.attributes))
+    said = span.status.description
+    if said and (clean := without_secrets_in(said)) != said:
+        span.set_status(type(span.status)(span.status.status_code, clean))
 
 
 def _quiet_prices() -> None:

@@ -18,7 +18,8 @@ from anyprefer.graph.errors import ModelSetupError, TrainingError
 from anyprefer.graph.folder import versions
 from anyprefer.graph.images import load, loaded
 from anyprefer.graph.models.answer import read_answer
-from anyprefer.graph.models.traits import accepted_settings, model_name, redact, traits_of
+from anyprefer.graph.models.traits import accepted_settings, model_name, traits_of
+from anyprefer.graph.secrets import redact
 from anyprefer.graph.state import Task
 from anyprefer.nodes.ask import task_messages
 

@@ -34,6 +34,8 @@ from anyprefer.graph.folder import write_json
 from anyprefer.graph.game import mostly_failed
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
+from anyprefer.graph.models.keys import Keys
+from anyprefer.graph.models.load import split_server
 from anyprefer.graph.runner import Synthesis
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Row, Task, stable_hash
@@ -111,7 +113,7 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
     target = plan.settings.target
     base = plan.base or target
     steps.step(0, "evaluate")
-    standing = Iteration(0, target, {}, _evaluated(folder / "base", target, 0, evaluate))
+    standing = Iteration(0, target, {}, _evaluated(folder / "base", target, 0, evaluate, _keys(plan)))
     steps.done(standing)
     done, earlier = [standing], list[Path]()
     for number in range(1, plan.iterations + 1):
@@ -122,7 +124,7 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
         trained = _trained(plan, home, base, number, earlier)
         candidate = _served(plan, number, trained) if plan.base else f"hf:{trained}"
         steps.step(number, "evaluate")
-        results = _evaluated(home, candidate, number, evaluate)
+        results = _evaluated(home, candidate, number, evaluate, _keys(plan))
         refusal = _refused(home, standing.results, results) if plan.loop.gate else ""
         done.append(Iteration(number, standing.target if refusal else candidate, counts, results, not refusal, refusal))
         if not refusal:
@@ -140,7 +142,7 @@ def _check(plan: Plan, folder: Path) -> None:
             f"{what} {base!r} cannot be trained here; iterate needs smollm2 or hf:ID-or-folder"
             + ("" if plan.base else ", or openai:NAME@URL with --base hf:ID-or-folder")
         )
-    if plan.base and not (target.startswith("openai:") and "@" in target):
+    if plan.base and not (target.startswith("openai:") and split_server(target.removeprefix("openai:"))[1]):
         raise SettingsError(f"a base is for a target behind a URL, openai:NAME@URL; {target!r} is trained itself")
     if plan.base and plan.loop.adapter == "merge":
         raise SettingsError(
@@ -214,21 +216,25 @@ def _set_aside(folder: Path) -> None:
         log.warning("%s has no report, so its training did not finish; it is kept as %s", folder, aside)
 
 
+def _keys(plan: Plan) -> Keys:
+    return Keys(plan.settings.api_key, plan.settings.key_env, plan.settings.api_key_file)
+
+
 def _served(plan: Plan, number: int, adapter: Path) -> str:
     """The adapter's model string at the target's server. A restarted server gets it again."""
-    model, url = plan.settings.target.removeprefix("openai:").split("@", 1)
+    model, url = split_server(plan.settings.target.removeprefix("openai:"))
     # the folder is in the name: another run's adapter of the same number is another model
     name = f"{model}-{stable_hash(str(adapter.resolve()))[:8]}-{number}"
-    serve_adapter(url, name, adapter)
+    serve_adapter(url, name, adapter, _keys(plan).of(url))
     return f"openai:{name}@{url}"
 
 
-def _evaluated(home: Path, target: str, number: int, evaluate: Evaluate) -> dict[str, EvalResult]:
+def _evaluated(home: Path, target: str, number: int, evaluate: Evaluate, keys: Keys) -> dict[str, EvalResult]:
     file = home / "evaluation.json"
     if file.exists():
         saved: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return {name: EvalResult.model_validate(result) for name, result in saved.items()}
-    model = load_model(target)
+    model = load_model(target, keys=keys)
     home.mkdir(parents=True, exist_ok=True)
     results = dict(evaluate(model, number, home))
     unload(model)

@@ -9,7 +9,6 @@ vLLM must have been started with `--enable-lora` and VLLM_ALLOW_RUNTIME_LORA_UPD
 from __future__ import annotations
 
 import json
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -24,10 +23,10 @@ _MEND = (
 )
 
 
-def serve_adapter(url: str, name: str, folder: Path) -> None:
+def serve_adapter(url: str, name: str, folder: Path, key: str = "") -> None:
     """Have the server at `url` (…/v1) answer under the model name `name` with the adapter in `folder`.
 
-    An adapter it already serves under that name is left as it is. Raises `TrainingError` naming the mend:
+    `key` is that server's. An adapter it already serves under that name is left as it is. Raises `TrainingError` naming the mend:
     no server, no LoRA in it, an adapter it refuses.
     """
     if not (folder / "adapter_config.json").is_file():
@@ -35,7 +34,7 @@ def serve_adapter(url: str, name: str, folder: Path) -> None:
     root = url.rstrip("/").removesuffix("/v1")
     asked = {"lora_name": name, "lora_path": str(folder.resolve())}
     for path in ("/v1/load_lora_adapter", "/load_lora_adapter"):  # vLLM's, SGLang's
-        status, said = _post(root + path, asked)
+        status, said = _post(root + path, asked, key)
         if status == 200 or "already" in said.lower():
             return
         if status not in (404, 405):
@@ -43,12 +42,9 @@ def serve_adapter(url: str, name: str, folder: Path) -> None:
     raise TrainingError(f"{root} cannot load adapters while it runs; {_MEND}")
 
 
-def _post(url: str, body: dict[str, str]) -> tuple[int, str]:
+def _post(url: str, body: dict[str, str], key: str) -> tuple[int, str]:
     """Status and text of the answer, whatever the status."""
-    headers = {
-        "Content-Type": "application/json",
-        "Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', 'none')}",
-    }
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:

@@ -46,6 +46,8 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Output": ("shard_rows", "format"),
     "Servers": (
         "api_key",
+        "api_key_file",
+        "key_env",
         "leave_out",
         "connections",
         "rpm",

@@ -8,6 +8,8 @@ import os
 import sys
 from typing import Any, TextIO, cast
 
+from anyprefer.graph.secrets import redact
+
 
 class Lenient:
     """A text stream whose first failed write is its last: what follows goes nowhere."""
@@ -20,7 +22,8 @@ class Lenient:
     def write(self, text: str) -> int:
         """Writes it, or gives the stream up."""
         try:
-            return self._stream.write(text)
+            self._stream.write(redact(text))
+            return len(text)
         except OSError as error:
             self._give_up(error)
             return len(text)

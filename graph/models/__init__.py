@@ -6,10 +6,10 @@ from anyprefer.graph.models.traits import (
     accepted_settings,
     model_name,
     model_string,
-    redact,
     traits_of,
     who_and_where,
 )
+from anyprefer.graph.secrets import redact
 
 __all__ = [
     "Traits",

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import aiohttp
 import orjson
 
-from anyprefer.graph.models.traits import redact
+from anyprefer.graph.secrets import redact
 
 WORDS = 500
 """Characters kept of what a server says."""

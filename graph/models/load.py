@@ -3,7 +3,7 @@
 | string | model |
 |---|---|
 | `openai:NAME` | OpenAI, key from OPENAI_API_KEY |
-| `openai:NAME@URL` | any server that speaks the OpenAI protocol: vLLM, SGLang, Ollama, llama.cpp |
+| `openai:NAME@URL` | any server that speaks the OpenAI protocol: vLLM, SGLang, Ollama, llama.cpp; its key: `keys.py` |
 | `hf:ID-or-folder` | transformers in this process; a LoRA adapter's folder works too |
 | `smollm2` | the embedded default, SmolLM2-135M-Instruct |
 | `replay:FILE` | answers recorded by `record`; no model at all |
@@ -15,24 +15,30 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from anyprefer.graph.errors import ModelSetupError
 from anyprefer.graph.models.endpoint import Endpoints
+from anyprefer.graph.models.keys import NO_KEY, OPENAI, Keys
 from anyprefer.graph.models.openai_chat import CompatibleChat, OpenAIChat, PostedChat
 from anyprefer.graph.models.replay import ReplayChat
+from anyprefer.graph.secrets import keep_url_secrets, public_urls
 
 FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE"
 OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "accept"), "engine": ("evidence", "target")}
 """What a role may be beside a model, for the message about an unknown one."""
 
 
-def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = None, api_key: str = "") -> BaseChatModel:
+def load_model(
+    spec: str, role: str = "target", endpoints: Endpoints | None = None, api_key: str = "", keys: Keys | None = None
+) -> BaseChatModel:
     """The chat model a string describes; `role` picks whose recorded traits a replay takes on, `endpoints`
-    are the servers as a run shares them, `api_key` is used instead of OPENAI_API_KEY. Nothing is contacted
-    and no weights are loaded before the first call.
+    are the servers as a run shares them, `keys` those servers' keys, `api_key` the key of this model's. Nothing is
+    contacted and no weights are loaded before the first call.
 
     Raises `ModelSetupError` naming the mend: unknown form, missing key, missing file.
     """
@@ -44,7 +50,7 @@ def load_model(spec: str, role: str = "target", endpoints: Endpoints | None = No
     if kind == "replay" and rest:
         return ReplayChat.from_file(rest, role)
     if kind == "openai" and rest:
-        return _openai(rest, endpoints, api_key or os.environ.get("OPENAI_API_KEY", ""))
+        return _openai(rest, endpoints, keys or Keys(api_key))
     raise ModelSetupError(_unknown(spec, role))
 
 
@@ -56,12 +62,37 @@ def _unknown(spec: str, role: str) -> str:
     return f"unknown model {spec!r}{f' (only as {places})' if places else ''}{mend}"
 
 
-def _openai(rest: str, endpoints: Endpoints | None, key: str) -> BaseChatModel:
-    name, at, url = rest.partition("@")
-    if at:
-        if not url.startswith(("http://", "https://")) or not name:
-            raise ModelSetupError(f"model 'openai:{rest}': after @ comes a URL such as http://localhost:8000/v1")
-        return _shared(CompatibleChat(model=name, base_url=url, api_key=SecretStr(key or "none")), endpoints)
+_AT = re.compile(r".*@(?=https?://)", re.IGNORECASE | re.DOTALL)
+
+
+def split_server(rest: str) -> tuple[str, str]:
+    """(model's name, URL or empty) of what stands behind `openai:`. Names may hold an @ themselves, so the URL begins
+    at the last `@http`. Raises `ModelSetupError` for a name that is empty, or ends in what looks like a server."""
+    keep_url_secrets(rest)
+    found = _AT.match(rest)
+    name, url = (found[0][:-1], rest[found.end() :]) if found else (rest, "")
+    ends = "" if found else rest.rpartition("@")[2]
+    no_url = "@" in rest and not found and (not ends or re.search(r":\d|://|^localhost", ends))
+    if not name or no_url or (found and not _host(url)):
+        raise ModelSetupError(
+            f"model 'openai:{public_urls(rest)}': after @ comes a URL such as http://localhost:8000/v1"
+        )
+    return name, url.rstrip("/")
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _openai(rest: str, endpoints: Endpoints | None, keys: Keys) -> BaseChatModel:
+    name, url = split_server(rest)
+    url = url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or OPENAI
+    key = keys.of(url)
+    if rest != name or url != OPENAI:
+        return _shared(CompatibleChat(model=name, base_url=url, api_key=SecretStr(key or NO_KEY)), endpoints)
     if not key:
         raise ModelSetupError(
             f"model 'openai:{rest}' needs a key: set OPENAI_API_KEY, or name your own server with openai:{rest}@URL"

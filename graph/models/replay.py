@@ -25,7 +25,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel, ConfigDict
 
 from anyprefer.graph.errors import InputError, ModelError, ModelSetupError, PartRefused
-from anyprefer.graph.models.traits import SAMPLING, Traits, accepted_settings, redact, traits_of, without_secrets
+from anyprefer.graph.models.traits import SAMPLING, Traits, accepted_settings, traits_of
+from anyprefer.graph.secrets import redact, without_secrets
 from anyprefer.graph.state import stable_hash
 from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
 

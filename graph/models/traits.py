@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,13 +10,9 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
+from anyprefer.graph.secrets import public_url
+
 SAMPLING = ("seed", "temperature", "top_p", "max_tokens")
-
-SHORTEST_SECRET = 8
-"""Characters from which on a value counts as a secret; shorter ones would blot out ordinary text."""
-
-_KEY = re.compile(r"\b(?:sk-|hf_|lsv2_)[\w*-]{6,}|(?<=Bearer )\S+")
-_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class Traits:
     shapes: bool
     """Whether it takes OpenAI's `response_format`; one that does not is asked for text."""
     where: str = ""
-    """The server's URL where there is one; error messages name it."""
+    """The server's URL where there is one, without keys; error messages name it."""
     in_process: bool = False
     """Whether it runs in this process, so that its calls cost nothing."""
     weighs: bool = False
@@ -54,8 +48,11 @@ def _states(kind: type[BaseChatModel]) -> bool:
 
 
 def _shown(model: BaseChatModel) -> Traits:
-    where = str(getattr(model, "openai_api_base", None) or "")
-    return _of_class(type(model), _name(model), where, model._llm_type == "anyprefer-local")
+    return _of_class(type(model), _name(model), _url(model), model._llm_type == "anyprefer-local")
+
+
+def _url(model: BaseChatModel) -> str:
+    return str(getattr(model, "openai_api_base", None) or "")
 
 
 @lru_cache(maxsize=1024)
@@ -66,7 +63,7 @@ def _of_class(kind: type[BaseChatModel], name: str, where: str, in_process: bool
         fields=tuple(field for field in SAMPLING if field in kind.model_fields),
         tools=kind.bind_tools is not BaseChatModel.bind_tools,
         shapes=issubclass(kind, BaseChatOpenAI),
-        where=where,
+        where=public_url(where),
         in_process=in_process,
         weighs=in_process,
     )
@@ -88,7 +85,8 @@ def model_string(model: BaseChatModel) -> str:
     traits = traits_of(model)
     if traits.in_process:
         return traits.name if traits.name == "smollm2" else f"hf:{traits.name}"
-    return f"openai:{traits.name}@{traits.where}" if traits.where else f"openai:{traits.name}"
+    url = _url(model)
+    return f"openai:{traits.name}@{url}" if url else f"openai:{traits.name}"
 
 
 def who_and_where(model: BaseChatModel) -> str:
@@ -103,46 +101,3 @@ def _name(model: BaseChatModel) -> str:
         if isinstance(name, str) and name:
             return name
     return type(model).__name__
-
-
-def redact(text: str) -> str:
-    """The text without secrets: values of environment variables named as such, and anything shaped like a key."""
-    return _KEY.sub("[secret]", without_secrets(text))
-
-
-def without_secrets(text: str) -> str:
-    """The text without the values of environment variables named as secrets; the last guard before a file."""
-    for name, value in _secrets():
-        text = text.replace(value, f"[{name}]")
-    return text
-
-
-_given: dict[str, str] = {}
-
-
-def keep_secret(value: str, name: str = "api_key") -> None:
-    """From now on the value is a secret like those of the environment."""
-    if len(value) >= SHORTEST_SECRET:
-        _given[value] = name
-
-
-def _secrets() -> list[tuple[str, str]]:
-    """(name, value) of what must never be written, longest first."""
-    found = [(name, value) for value, name in _given.items()]
-    found += [(n, v) for n, v in os.environ.items() if _SECRET_NAME.search(n) and len(v) >= SHORTEST_SECRET]
-    return sorted(found, key=lambda secret: -len(secret[1]))
-
-
-Scrub = Callable[[str], str]
-
-
-def scrubber() -> Scrub:
-    """`without_secrets` with the secrets as they are now, looked up once: for writing many lines."""
-    known = [(value, f"[{name}]") for name, value in _secrets()]
-
-    def scrub(text: str) -> str:
-        for value, shown in known:
-            text = text.replace(value, shown)
-        return text
-
-    return scrub

@@ -51,7 +51,14 @@ async def test_some_tasks_are_accepted_some_loop_and_some_are_rejected(server):
 
 async def test_what_goes_over_the_wire(server):
     await rows_of(
-        server, TASKS[:1], temperature=0.6, top_p=0.8, max_new_tokens=99, judge_max_new_tokens=77, max_rounds=1
+        server,
+        TASKS[:1],
+        key_env="OPENAI_API_KEY",
+        temperature=0.6,
+        top_p=0.8,
+        max_new_tokens=99,
+        judge_max_new_tokens=77,
+        max_rounds=1,
     )
     [first, *_] = server.asked("sample")
     assert (first["model"], first["temperature"], first["top_p"], first["max_tokens"]) == ("any", 0.6, 0.8, 99)
@@ -134,7 +141,10 @@ async def test_a_run_waiting_for_a_slow_server_can_be_cancelled(server):
         await waiting
 
 
-@pytest.mark.parametrize("given", ["environment", "setting"])
+GIVEN = {"environment": {"key_env": "OPENAI_API_KEY"}, "setting": {"api_key": KEY}}
+
+
+@pytest.mark.parametrize("given", GIVEN)
 @pytest.mark.parametrize("fault", ["401", "400", "echo_key"])
 async def test_the_key_is_never_written_even_when_the_server_repeats_it(server, tmp_path, monkeypatch, fault, given):
     if given == "setting":
@@ -143,7 +153,7 @@ async def test_the_key_is_never_written_even_when_the_server_repeats_it(server, 
     values = {"record": str(tmp_path / "tape.jsonl"), "folder": tmp_path / "run", "max_rounds": 1}
     said = ""
     try:
-        rows = await rows_of(server, TASKS[:2], **values, **({"api_key": KEY} if given == "setting" else {}))
+        rows = await rows_of(server, TASKS[:2], **values, **GIVEN[given])
     except EndpointError as error:
         rows, said = [], f"{error} {error.__cause__}"
     assert {request["key"] for request in server.requests} == {KEY}

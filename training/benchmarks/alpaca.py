@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,9 @@ from anyprefer.graph.data import data_file, has_data
 from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.models import load_model
-from anyprefer.graph.models.traits import redact
+from anyprefer.graph.models.keys import NO_KEY, OPENAI, Keys
+from anyprefer.graph.models.load import split_server
+from anyprefer.graph.secrets import redact
 from anyprefer.graph.state import Task
 from anyprefer.training.benchmarks.base import Asked, Benchmark, BenchmarkResult
 from anyprefer.training.evaluate import EvalResult, evaluate
@@ -89,10 +90,10 @@ class AlpacaEval(Benchmark):
 def _judge(spec: str) -> tuple[str, str]:
     """(name, URL or empty) of `openai:NAME@URL`."""
     form, _, rest = spec.partition(":")
-    name, _, url = rest.partition("@")
-    if form != "openai" or not name:
+    if form != "openai" or not rest:
         raise ModelSetupError(f"the judge of alpaca_eval must be openai:NAME or openai:NAME@URL, not {spec!r}")
-    if not url and not os.environ.get("OPENAI_API_KEY"):
+    name, url = split_server(rest)
+    if not url and not Keys().of(OPENAI):
         raise ModelSetupError(f"judge {spec} needs OPENAI_API_KEY; or give another: openai:NAME@URL")
     return name, url
 
@@ -166,7 +167,7 @@ def _verdicts(ours: Rows, theirs: Rows, judge: tuple[str, str], folder: Path, as
             annotators_config=config, seed=asked.seed, caching_path=folder / f"alpaca_eval_verdicts_{asked.seed}.json"
         )
         # the key goes with the call, so that it is in no file
-        key = os.environ.get("OPENAI_API_KEY") or "none"
+        key = Keys().of(url or OPENAI) or NO_KEY
         found: Rows = annotator.annotate_head2head(outputs_1=theirs, outputs_2=ours, openai_api_keys=[key])
     except Exception as error:  # whatever the server, its client or alpaca_eval raises
         words = redact(f"{type(error).__name__}: {error}")

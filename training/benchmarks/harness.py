@@ -13,15 +13,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from anyprefer.graph.errors import AnypreferError, ModelError, ModelSetupError
-from anyprefer.graph.models.traits import redact
+from anyprefer.graph.models.keys import Keys
+from anyprefer.graph.models.load import split_server
+from anyprefer.graph.secrets import redact
 from anyprefer.training.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
 
 TASKS = Path(__file__).parent / "lm_eval_tasks"
@@ -83,19 +87,20 @@ class Harness(Benchmark):
 
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         try:
-            found = simple_evaluate(
-                model=kind,
-                model_args=arguments,
-                tasks=[self.task],
-                task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
-                batch_size=asked.batch_size if kind == "hf" else 1,
-                device=_device() if kind == "hf" else None,
-                limit=asked.limit,
-                apply_chat_template=self.chat,
-                gen_kwargs=self._generation(asked.max_tokens),
-                use_cache=str(asked.folder / f"{self.name}-{_stamp(arguments)}") if asked.folder else None,
-                bootstrap_iters=0,
-            )
+            with _sent_key(arguments.get("base_url", "")):
+                found = simple_evaluate(
+                    model=kind,
+                    model_args=arguments,
+                    tasks=[self.task],
+                    task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
+                    batch_size=asked.batch_size if kind == "hf" else 1,
+                    device=_device() if kind == "hf" else None,
+                    limit=asked.limit,
+                    apply_chat_template=self.chat,
+                    gen_kwargs=self._generation(asked.max_tokens),
+                    use_cache=str(asked.folder / f"{self.name}-{_stamp(arguments)}") if asked.folder else None,
+                    bootstrap_iters=0,
+                )
         except AnypreferError:
             raise
         except Exception as error:  # whatever a model, a server or lm-eval itself raises
@@ -117,7 +122,7 @@ class Harness(Benchmark):
             return "hf", _local(rest or spec)
         if form != "openai" or not rest:
             raise ModelSetupError(f"{self.name} cannot measure {spec!r}; use smollm2, hf:ID-or-folder, openai:NAME@URL")
-        name, _, url = rest.partition("@")
+        name, url = split_server(rest)
         if self.chat:
             return "local-chat-completions", {
                 "model": name,
@@ -130,6 +135,19 @@ class Harness(Benchmark):
                 "use hf:ID-or-folder, or openai:NAME@URL of a server with a completions endpoint, such as vLLM"
             )
         return "local-completions", {"model": name, "base_url": f"{url}/completions", "num_concurrent": batch_size}
+
+
+@contextmanager
+def _sent_key(url: str) -> Iterator[None]:
+    """lm-eval sends OPENAI_API_KEY to whatever server it asks, so it is the server's own key meanwhile, or none."""
+    before = os.environ.get("OPENAI_API_KEY")
+    os.environ["OPENAI_API_KEY"] = Keys().of(url) if url else ""
+    try:
+        yield
+    finally:
+        del os.environ["OPENAI_API_KEY"]
+        if before is not None:
+            os.environ["OPENAI_API_KEY"] = before
 
 
 def _local(spec: str) -> dict[str, Any]:
