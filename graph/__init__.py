@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from anyprefer.graph.build import build_graph
     from anyprefer.graph.inputs import read_tasks
     from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
-    from anyprefer.graph.runner import Synthesis, asynth, synth
+    from anyprefer.graph.runner import Synthesis
     from anyprefer.graph.settings import Settings, load_settings
     from anyprefer.graph.state import (
         Candidate,
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
         Row,
         Task,
     )
+    from anyprefer.graph.synthesis import asynth, synth
 
 _HOMES = {
     "build": ["build_graph"],
     "inputs": ["read_tasks"],
     "roles": ["Engine", "Judge", "RewardModel", "Target"],
-    "runner": ["Synthesis", "asynth", "synth"],
+    "runner": ["Synthesis"],
     "settings": ["Settings", "load_settings"],
     "state": ["Candidate", "GameState", "Judgment", "Knowledge", "PreferencePair", "Reward", "Round", "Row", "Task"],
+    "synthesis": ["asynth", "synth"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -163,7 +163,8 @@ def _prepare(
     """The run and its tasks. What is wrong with input, models or tools shows here, before a folder is made."""
     from anyprefer.graph.inputs import read_tasks
     from anyprefer.graph.players import assemble
-    from anyprefer.graph.runner import Synthesis, source_name
+    from anyprefer.graph.runner import Synthesis
+    from anyprefer.graph.synthesis import source_name
 
     if isinstance(played, AppTasks):
         return Synthesis(settings, folder, assemble(settings), played.chosen.label), islice(played.tasks, limit)

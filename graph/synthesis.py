@@ -1,0 +1,90 @@
+"""`asynth` and `synth`: tasks in, rows out, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
+from functools import wraps
+from inspect import signature
+from itertools import chain
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from anyprefer.graph.feed import Feed
+from anyprefer.graph.inputs import Source, read_tasks
+from anyprefer.graph.loops import run_blocking
+from anyprefer.graph.players import settle
+from anyprefer.graph.runner import Synthesis
+from anyprefer.graph.settings import Settings, shows_settings
+from anyprefer.graph.state import Row
+
+_P = ParamSpec("_P")
+
+
+@shows_settings
+async def asynth(
+    tasks: Source,
+    settings: Settings | None = None,
+    *,
+    folder: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    target: Any = None,
+    judge: Any = None,
+    reward: Any = None,
+    engine: Any = None,
+    tools: Any = None,
+    build_pair: Any = None,
+    **values: Any,
+) -> AsyncGenerator[Row, None]:
+    """Plays tasks and yields a `Row` for each as it finishes; arguments as for `build_graph` and `read_tasks`.
+
+    `folder` keeps everything on disk; the same call with the same folder goes on where it was stopped.
+    """
+    roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
+    settings, players = settle(settings, roles, values, tools, build_pair)
+    source = read_tasks(tasks, columns, settings.image_roots)
+    in_memory = isinstance(tasks, list | tuple)
+    # an input that cannot be read leaves no run folder behind
+    opening = Feed(source, in_memory)
+    [first] = await opening.take(1)
+    opening.close()
+    run = Synthesis(settings, folder, players, source_name(tasks, columns))
+    async with aclosing(run.stream(chain([first], source), in_memory)) as rows:
+        async for row in rows:
+            yield row
+
+
+def source_name(source: Source, columns: Mapping[str, str] | None = None) -> str:
+    """What a run folder remembers of its input: a file's or data set's name and the columns; empty for an iterable."""
+    if not isinstance(source, str | Path):
+        return ""
+    name = source if str(source).startswith("hub:") else Path(source).name
+    return " ".join([str(name), *(f"{field}={column}" for field, column in sorted((columns or {}).items()))])
+
+
+def _blocking(function: Callable[_P, AsyncGenerator[Row, None]]) -> Callable[_P, Iterator[Row]]:
+    """The same for synchronous code, with the same parameters."""
+
+    @wraps(function)
+    def rows(*args: _P.args, **kwargs: _P.kwargs) -> Iterator[Row]:
+        playing = function(*args, **kwargs)
+        try:
+            while True:
+                try:
+                    yield run_blocking(playing.__anext__())
+                except StopAsyncIteration:
+                    return
+        finally:
+            run_blocking(playing.aclose())
+
+    return rows
+
+
+synth = _blocking(asynth)
+synth.__name__ = synth.__qualname__ = "synth"
+synth.__signature__ = signature(asynth).replace(return_annotation=Iterator[Row])  # type: ignore[attr-defined]
+synth.__doc__ = """`asynth` for synchronous code: rows as they finish.
+
+>>> for row in synth(["What is 34 + 57? Answer with the number only."], target="smollm2"): print(row.outcome)
+
+""" + (asynth.__doc__ or "")
