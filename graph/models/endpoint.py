@@ -20,33 +20,24 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from anyprefer.graph.errors import EndpointError, RunStopped
-from anyprefer.graph.models.failures import BadAnswer, Failure, HTTPStatusError, TransportError
+from anyprefer.graph.errors import RunStopped
+from anyprefer.graph.models.failures import Failure, HTTPStatusError, TransportError
 from anyprefer.graph.models.health import probe_body
 from anyprefer.graph.models.http import Route, send
 from anyprefer.graph.models.limits import ALONE, Limits
 from anyprefer.graph.models.negotiation import Terms
 from anyprefer.graph.models.reading import tokens
 from anyprefer.graph.models.traffic import Call, Request, Traffic
+from anyprefer.graph.models.verdict import FIRST_WAIT, Verdict, raise_given_up
 
 Send = Callable[[Route, bytes], Awaitable[dict[str, Any]]]
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
+LONGEST_WAIT = 8.0
 """Seconds; a server that is down is waited for otherwise."""
 LONGEST_REFUSED = 30.0
 """Seconds between two tries that are answered with 429."""
 LOOK = 1.0
 """Seconds after which a request in flight is looked at again, since the latency may have become known."""
-ASSURED = 4
-"""Probes that must be refused before a server that has answered is taken to refuse everything."""
-FIXES = {
-    401: "check the key",
-    402: "the account has no credit; add to it",
-    403: "check the key's rights and the account",
-    404: "check the model's name and the URL's path, which often ends in /v1",
-    429: "the account's quota is spent; add to it",
-}
-
 
 Sent = Callable[[Traffic, Call], Awaitable[dict[str, Any]]]
 
@@ -60,6 +51,7 @@ class Endpoint:
         self._send = send
         self._traffic: dict[asyncio.AbstractEventLoop, Traffic] = {}
         self._terms: dict[str, Terms] = {}
+        self._verdict = Verdict(limits, self._probe)
 
     def terms(self, model: str) -> Terms:
         """What a model here takes, shared by all who ask it."""
@@ -86,14 +78,14 @@ class Endpoint:
         call = Call(request, traffic.standing(request.model), traffic.now())
         while True:
             if call.standing.down:
-                await self._until_answered(traffic, call)
+                await self._verdict.until_answered(traffic, call)
             try:
                 return await self._attempt(traffic, call, self._hedged)
             except (HTTPStatusError, TransportError) as error:
                 wait = await self._after(error, traffic, call)
             if wait:
                 await asyncio.sleep(wait)
-            _raise_given_up(call)
+            raise_given_up(call)
 
     def _new_traffic(self) -> Traffic:
         self._traffic = {loop: traffic for loop, traffic in self._traffic.items() if not loop.is_closed()}
@@ -104,7 +96,7 @@ class Endpoint:
         gate, pacer, size = traffic.gate, traffic.pacer, len(call.request.body)
         epoch = await gate.enter(again=call.sent > 0)
         try:
-            _raise_given_up(call)
+            raise_given_up(call)
             charged = 0.0 if pacer.idle else await pacer.pace(size)
             if call.sent:
                 _another_request()
@@ -164,7 +156,7 @@ class Endpoint:
     async def _after(self, error: Failure, traffic: Traffic, call: Call) -> float:
         """Seconds until the call is tried again. Raises what ends it."""
         request, standing, now = call.request, call.standing, traffic.now()
-        await self._raise_final(error, traffic, call)
+        await self._verdict.raise_final(error, traffic, call)
         if standing.back >= call.first_failure:
             call.start_again()
         call.first_failure = min(call.first_failure, now)
@@ -175,74 +167,9 @@ class Endpoint:
         if request.retries is not None:
             if call.sent > request.retries:
                 raise error
-        elif many or self._tried_enough(call, busy, now):
-            await self._decide(error, traffic, call, now)
+        elif many or self._verdict.tried_enough(call, busy, now):
+            await self._verdict.decide(error, traffic, call, now)
         return self._backoff(error, call.refusals if busy else call.failures)
-
-    def _tried_enough(self, call: Call, busy: bool, now: float) -> bool:
-        too_often = call.suspect or call.failures > self.limits.retries
-        return (too_often and not busy) or now - call.first_failure >= self.limits.patience
-
-    async def _raise_final(self, error: Failure, traffic: Traffic, call: Call) -> None:
-        """Raises what no waiting helps: this call, or any."""
-        kind, fresh = error.kind, call.standing.answered < 0
-        if kind == "final" or (kind == "forbidden" and not fresh):
-            raise error
-        suspicious = _is_refusal(error) or (fresh and isinstance(error, BadAnswer))
-        if kind in ("never", "account") or (suspicious and await self._refuses_all(error, traffic, call)):
-            reason = f"{call.standing.where} refuses every call: {error}; {_fix(error)}"
-            call.standing.give_up(reason, traffic.now())
-            traffic.gate.open()
-            raise EndpointError(reason) from error
-
-    async def _refuses_all(self, error: Failure, traffic: Traffic, call: Call) -> bool:
-        """Whether probes are refused like this call."""
-        standing, since = call.standing, traffic.now()
-        async with standing.deciding:
-            _raise_given_up(call)
-            sure = 1 if standing.answered < 0 and isinstance(error, HTTPStatusError) else ASSURED
-            for number in range(sure):
-                await asyncio.sleep(FIRST_WAIT * 2.0**number)
-                if standing.answered >= since:
-                    return False
-                failure = await self._probe(traffic, call)
-                if failure is None or not (_is_refusal(failure) or isinstance(failure, BadAnswer)):
-                    return False
-            return True
-
-    async def _decide(self, error: Failure, traffic: Traffic, call: Call, failed_at: float) -> None:
-        """Whether it is the call or the server that fails. Raises the error when it is the call; when it is the
-        server returns once that is back."""
-        standing = call.standing
-        enough = self._tried_enough(call, error.kind == "busy", failed_at)
-        if enough and standing.answered >= call.first_failure:
-            error.tried = (
-                f"; tried {call.sent} times in {failed_at - call.begun:.0f} s, while other calls were answered "
-                f"(retries = {self.limits.retries}, patience = {self.limits.patience:g} s)"
-            )
-            raise error
-        await self._until_answered(traffic, call)
-        if standing.back >= call.first_failure:
-            call.start_again()
-        call.suspect = call.suspect or enough
-
-    async def _until_answered(self, traffic: Traffic, call: Call) -> None:
-        """Returns once this model has answered anybody. Raises `EndpointError` when it is given up instead."""
-        standing, since = call.standing, traffic.now()
-        async with standing.deciding:
-            while standing.answered < since:
-                _raise_given_up(call)
-                error = await self._probe(traffic, call)
-                now = traffic.now()
-                if error is None:
-                    return
-                if error.kind != "busy":
-                    standing.is_down(error, now)
-                if standing.spent(now):
-                    standing.give_up(standing.silence(error, now), now)
-                    traffic.gate.open()
-                    raise EndpointError(standing.reason) from error
-                await standing.pause()
 
     async def _probe(self, traffic: Traffic, call: Call) -> Failure | None:
         """Sends a tiny request of our own to the same model; None when the server deals with it."""
@@ -278,23 +205,6 @@ class Endpoints:
         """The endpoint of a base URL, the same one for every model there."""
         key = url.rstrip("/")
         return self._by_url.setdefault(key, Endpoint(key, self.limits))
-
-
-def _raise_given_up(call: Call) -> None:
-    if call.standing.given_up >= call.begun:
-        raise EndpointError(call.standing.reason)
-
-
-def _is_refusal(error: Failure) -> bool:
-    return error.kind in ("refused", "forbidden", "account")
-
-
-def _fix(error: Failure) -> str:
-    if isinstance(error, HTTPStatusError):
-        return FIXES.get(error.status, FIXES[404] if error.status >= 400 else "check the URL")
-    if isinstance(error, BadAnswer):
-        return "check the URL's path, which often ends in /v1"
-    return "check the URL and its certificate (SSL_CERT_FILE)"
 
 
 def _heard(task: asyncio.Task[Any]) -> None:

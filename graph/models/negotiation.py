@@ -122,6 +122,7 @@ class Terms:
             return answer
         if error is not first or (self._doubted and first.status in UNNAMED):
             self._forget(before, held)
+        first.confirmed = error is not first
         raise first
 
     def _concede(self, payload: Payload, error: HTTPStatusError, held: set[str]) -> bool:
