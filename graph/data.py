@@ -17,7 +17,8 @@ def data_file(name: str) -> Path:
     folder = os.environ.get(VARIABLE)
     if not folder:
         raise InputError(
-            f"{PREFIX}{name} is a file in your data folder, and {VARIABLE} names none: set it to that folder"
+            f"{PREFIX}{name} is a file in your data folder, and {VARIABLE} names none: set it to that folder "
+            "(README, Applications: which files, and where they are from)"
         )
     file = Path(folder) / name
     if not file.is_file():

@@ -203,7 +203,7 @@ def test_unknown_names_are_named_with_the_near_one():
 
 
 def test_a_name_alone_means_the_first_scale():
-    assert application_and_scale("natural-language")[1] == "embedded"
+    assert application_and_scale("natural-language")[1] == "demo"  # plays with what comes with the package
     assert application_and_scale("natural-language:paper")[1] == "paper"
     assert application_and_scale(f"{PACKAGED / 'natural-language.toml'}:paper")[1] == "paper"
 
