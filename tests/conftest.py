@@ -1,5 +1,7 @@
 """What every folder's tests share: Ctrl-C, a tiny model, a search engine without a network."""
 
+import json
+import shutil
 import signal
 
 import pytest
@@ -16,6 +18,17 @@ def tiny(tmp_path_factory):
     names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
     tokens = tokenizer(("<pad>", "<s>", "</s>"), PLAIN, merges=False, **names)
     return save_llama(tmp_path_factory.mktemp("tiny"), tokens, num_key_value_heads=2, max_position_embeddings=256)
+
+
+@pytest.fixture(scope="session")
+def tiny_player(tiny, tmp_path_factory):
+    """`tiny` with more ways to end an answer: a random model hardly ever does, and what is cut off is never chosen."""
+    folder = tmp_path_factory.mktemp("tiny-player")
+    shutil.copytree(tiny, folder, dirs_exist_ok=True)
+    config = json.loads((folder / "generation_config.json").read_text())
+    config["eos_token_id"] = [config["eos_token_id"], *range(10, 90, 3)]
+    (folder / "generation_config.json").write_text(json.dumps(config))
+    return folder
 
 
 @pytest.fixture

@@ -38,9 +38,9 @@ tasks = 4
 """)
 
 
-def test_an_application_of_toml_alone_is_played_trained_measured_and_played_on(tiny):
+def test_an_application_of_toml_alone_is_played_trained_measured_and_played_on(tiny_player):
     with OpenAIServer() as server:
-        write(f"hf:{tiny}", f"openai:any@{server.url}")
+        write(f"hf:{tiny_player}", f"openai:any@{server.url}")
         given = run("iterate", "--app", "mine.toml")
     assert given.exit_code == 0, given.output
     folder = Path("runs/mine-tiny-iterations")
@@ -141,37 +141,38 @@ def measured(monkeypatch):
     return asked
 
 
-def test_evaluate_measures_benchmarks_beside_families(measured, tiny):
-    given = run("evaluate", "arc_easy", "sums", "alpaca_eval", "--model", f"hf:{tiny}", "--limit", 2, "--seed", 3,
+def test_evaluate_measures_benchmarks_beside_families(measured, tiny_player):
+    given = run("evaluate", "arc_easy", "sums", "alpaca_eval", "--model", f"hf:{tiny_player}", "--limit", 2, "--seed", 3,
                 "--judge", "openai:j", "--answers", "kept")  # fmt: skip
     assert given.exit_code == 0, given.output
     assert [(name, model, limit, seed, judge) for name, model, limit, seed, _, judge in measured] == [
-        (name, f"hf:{tiny}", 2, 3, "openai:j") for name in ("arc_easy", "alpaca_eval")
+        (name, f"hf:{tiny_player}", 2, 3, "openai:j") for name in ("arc_easy", "alpaca_eval")
     ]
     assert measured[0][4].parent == Path("kept")
     assert "50.0%" in given.output
-    assert f"arc_easy on hf:{tiny}: acc_norm 25.0%" in given.output
+    assert f"arc_easy on hf:{tiny_player}: acc_norm 25.0%" in given.output
     assert "judge openai:j" in given.output
 
 
-def test_iterate_measures_benchmarks_with_each_iterations_model(measured, tiny):
+def test_iterate_measures_benchmarks_with_each_iterations_model(measured, tiny_player):
     with OpenAIServer() as server:
-        write(f"hf:{tiny}", f"openai:any@{server.url}")
+        write(f"hf:{tiny_player}", f"openai:any@{server.url}")
         given = run("iterate", "--app", "mine.toml", "--iterations", 1, "--heldout", "arc_easy", "--out", "loop")
     assert given.exit_code == 0, given.output
-    assert [model for _, model, *_ in measured] == [f"hf:{tiny}", "hf:loop/iteration-1/adapter"]
+    assert [model for _, model, *_ in measured] == [f"hf:{tiny_player}", "hf:loop/iteration-1/adapter"]
     assert json.loads(Path("loop/iteration-1/evaluation.json").read_text())["arc_easy"]["correct"] == 5
 
 
-def test_benchmarks_are_listed_and_lm_evals_command_is_printed(tiny):
+def test_benchmarks_are_listed_and_lm_evals_command_is_printed(tiny_player):
     listed = run("benchmarks").output
     for word in ("sums", "gsm8k", "arc_easy", "arc_challenge", "alpaca_eval", "exact_match", "win_rate"):
         assert word in listed
-    told = run("benchmarks", "--print-command", "gsm8k", "--model", f"hf:{tiny}", "--limit", 5).output
-    for words in (f"pretrained={tiny}", "--tasks anyprefer_gsm8k", "--apply_chat_template", "--limit 5"):
+    told = run("benchmarks", "--print-command", "gsm8k", "--model", f"hf:{tiny_player}", "--limit", 5).output
+    for words in (f"pretrained={tiny_player}", "--tasks anyprefer_gsm8k", "--apply_chat_template", "--limit 5"):
         assert words in told
     assert (
-        "--apply_chat_template" not in run("benchmarks", "--print-command", "arc_easy", "--model", f"hf:{tiny}").output
+        "--apply_chat_template"
+        not in run("benchmarks", "--print-command", "arc_easy", "--model", f"hf:{tiny_player}").output
     )
     served = run("benchmarks", "--print-command", "gsm8k", "--model", "openai:m@http://x/v1").output
     assert "base_url=http://x/v1/chat/completions" in served

@@ -38,12 +38,12 @@ class Log(Watch):
 
 
 @pytest.fixture
-def app(tiny, monkeypatch):
+def app(tiny_player, monkeypatch):
     monkeypatch.setattr(registry, "available_tools", lambda: {"answer_length": answer_length})
     training = {"epochs": 1, "batch_size": 2, "lora_r": 2, "max_length": 96, "learning_rate": 1e-3}
-    settings = {"candidates": 3, "max_new_tokens": 6, "threshold": 1, "max_rounds": 1, "judge_form": "expected"}
+    settings = {"candidates": 3, "max_new_tokens": 16, "threshold": 1, "max_rounds": 1, "judge_form": "expected"}
     scale = {
-        "target": f"hf:{tiny}", "judge": "evidence", "judge_without_tools": f"hf:{tiny}", "iterations": 2,
+        "target": f"hf:{tiny_player}", "judge": "evidence", "judge_without_tools": f"hf:{tiny_player}", "iterations": 2,
         "preset": "embedded", "settings": settings, "training": training, "sources": [{"family": "sums", "tasks": 4}],
     }  # fmt: skip
     return Application(
@@ -129,8 +129,8 @@ def test_seeds_play_other_tasks_and_keep_the_heldout_ones(lab):
     assert zero.marks("sums", 1).keys() == one.marks("sums", 1).keys()
 
 
-def test_an_arm_without_tools_takes_the_scales_other_judge(lab, tiny):
-    assert lab.settings(arm("no-tools"), 0).judge == f"hf:{tiny}"
+def test_an_arm_without_tools_takes_the_scales_other_judge(lab, tiny_player):
+    assert lab.settings(arm("no-tools"), 0).judge == f"hf:{tiny_player}"
     assert lab.settings(arm("anyprefer"), 0).judge == "evidence"
     assert lab.settings(arm("self-rewarding"), 0).judge == "target"
 
