@@ -28,6 +28,8 @@ QUIET = {
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    # SQLite takes one writer; MLflow's ten wait for each other until "database is locked", and a trace is lost
+    "MLFLOW_ASYNC_TRACE_LOGGING_MAX_WORKERS": "1",
 }
 
 

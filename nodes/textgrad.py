@@ -2,8 +2,8 @@
 
 The round's feedback is the textual gradient; each prompt gets one optimiser step.
 
-- Importing it would import litellm (seconds, and a look at the network), create ./logs and log
-  every prompt: litellm is stubbed while importing, the log folder is temporary, the logger silenced.
+- Importing it would import litellm (seconds, and a look at the network), create ./logs (its issue 152) and log
+  every prompt: its one module on litellm is left out, the log folder is temporary, the logger silenced.
 - Its optimiser shows the model only the ends of a long prompt: our variable returns all of it.
 - Its constraints and gradients go through `str.format` once, as values, so braces survive.
 """
@@ -11,10 +11,12 @@ The round's feedback is the textual gradient; each prompt gets one optimiser ste
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import sys
 import tempfile
+import threading
 import types
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -144,24 +146,35 @@ def _untagged(answer: str) -> str:
     return f"no improved text in the answer: {answer[:300]!r}"
 
 
+_LITELLM = "textgrad.engine_experimental.litellm"
+_IMPORTING = threading.Lock()
+
+
+class _LiteLLM:
+    """In place of textgrad's engine on litellm: the real one where somebody makes one. No upstream issue known."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """The real one."""
+        return importlib.import_module(_LITELLM).LiteLLMEngine(*args, **kwargs)
+
+
 @cache
 def _package() -> Any:
-    """textgrad, imported quietly. Keeps the user's own TEXTGRAD_LOG_DIR and an already imported litellm."""
-    stubbed = "litellm" not in sys.modules
-    if stubbed:
-        stub = types.ModuleType("litellm")
-        stub.__dict__.update(completion=None, supports_vision=None)
-        stub.__getattr__ = lambda name: None  # type: ignore[method-assign]
-        sys.modules["litellm"] = stub
-    given = os.environ.get("TEXTGRAD_LOG_DIR")
-    os.environ.setdefault("TEXTGRAD_LOG_DIR", tempfile.mkdtemp(prefix="textgrad-"))
-    try:
-        import textgrad
-    finally:
-        if stubbed:
-            sys.modules.pop("litellm", None)
-        if given is None:
-            os.environ.pop("TEXTGRAD_LOG_DIR", None)
+    """textgrad, imported quietly: without litellm, and without a folder of logs where the process stands."""
+    with _IMPORTING:
+        stub: Any = None if "textgrad" in sys.modules else types.ModuleType(_LITELLM)
+        if stub is not None:
+            stub.LiteLLMEngine = _LiteLLM
+            sys.modules[_LITELLM] = stub
+        given = os.environ.get("TEXTGRAD_LOG_DIR")
+        os.environ.setdefault("TEXTGRAD_LOG_DIR", tempfile.mkdtemp(prefix="textgrad-"))
+        try:
+            import textgrad
+        finally:
+            if stub is not None:
+                del sys.modules[_LITELLM]  # whoever imports it now gets the real one
+            if given is None:
+                os.environ.pop("TEXTGRAD_LOG_DIR", None)
     textgrad.logger.setLevel(logging.CRITICAL)
     return textgrad
 

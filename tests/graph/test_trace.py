@@ -51,6 +51,13 @@ def test_a_task_is_one_trace_with_rounds_by_name_and_its_reward_as_feedback(mlfl
     assert sorted(row.outcome for row in rows) == ["accepted", "failed"]
 
 
+def test_one_thread_writes_the_traces(mlflow):
+    """SQLite takes one writer: of ten, some find "database is locked" and lose their trace."""
+    from mlflow.environment_variables import MLFLOW_ASYNC_TRACE_LOGGING_MAX_WORKERS
+
+    assert MLFLOW_ASYNC_TRACE_LOGGING_MAX_WORKERS.get() == 1
+
+
 def test_the_trace_of_a_failed_task_is_an_error(mlflow, tmp_path):
     model = Scripted(judge="no scores")
     list(synth([a_task()], trace=True, folder=tmp_path, target=model, judge=model, tools=[], candidates=2))

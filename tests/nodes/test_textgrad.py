@@ -37,6 +37,24 @@ print("litellm" in sys.modules, "TEXTGRAD_LOG_DIR" in os.environ, os.listdir("."
     assert done.stderr == ""
 
 
+def test_litellm_is_nobodys_stub(tmp_path):
+    """Whoever imports litellm, or textgrad's engine on it, gets the real one, also while textgrad is imported."""
+    (tmp_path / "litellm.py").write_text("completion = 'real'\n")
+    code = """
+import sys, threading
+sys.path.insert(0, ".")
+from anyprefer.nodes.textgrad import _package
+threads = [threading.Thread(target=_package) for _ in range(4)]
+for thread in threads: thread.start()
+import litellm
+for thread in threads: thread.join()
+from textgrad.engine_experimental.litellm import LiteLLMEngine, completion
+print(litellm.completion, completion, issubclass(LiteLLMEngine, _package().EngineLM) or LiteLLMEngine.__module__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("real real ")
+
+
 def round_with(chosen, analysis="Too alike. 3/10"):
     prompts = Prompts(target="old", judge="judge", tools={})
     pair = PreferencePair(chosen=chosen, rejected="no")

@@ -18,6 +18,7 @@ import json
 import logging
 import math
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ REFERENCE = ("alpaca_eval/outputs_gpt4_1106_preview.jsonl", "alpaca_eval_gpt4_ba
 """Instructions with the reference answers: in the data folder, and in the hub's data set."""
 DIFFICULTIES = ("alpaca_eval/df_gamed.csv", "df_gamed.csv")
 HUB = "tatsu-lab/alpaca_eval"
+_PATCHED = threading.Lock()
+"""Held while alpaca_eval's look-up of difficulties is ours (its issue 316: they cannot be given)."""
 _MINIMAL = "length_controlled_minimal"
 
 Rows = list[dict[str, Any]]
@@ -241,7 +244,7 @@ def _scores(verdicts: Rows, difficulties: Path | None) -> dict[str, float]:
 
 @contextmanager
 def _difficulties(file: Path | None, rows: int) -> Iterator[None]:
-    """alpaca_eval downloads the difficulties with every call and takes no file: it is given one here.
+    """alpaca_eval downloads the difficulties with every call and takes no file: it is given one, in this thread alone.
 
     Without any, zeros are given, for the model that does not read them.
     """
@@ -252,9 +255,12 @@ def _difficulties(file: Path | None, rows: int) -> Iterator[None]:
             file = Path(made) / "df_gamed.csv"
             lines = ["model,index,instruction_difficulty", *(f"none,{number},0" for number in range(rows))]
             file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        real = glm_winrate.hf_hub_download
-        glm_winrate.hf_hub_download = lambda **ignored: str(file)
-        try:
-            yield
-        finally:
-            glm_winrate.hf_hub_download = real
+        with _PATCHED:
+            real, ours = glm_winrate.hf_hub_download, threading.get_ident()
+            glm_winrate.hf_hub_download = lambda *asked, **named: (
+                str(file) if threading.get_ident() == ours else real(*asked, **named)
+            )
+            try:
+                yield
+            finally:
+                glm_winrate.hf_hub_download = real

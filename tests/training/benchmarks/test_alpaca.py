@@ -97,3 +97,19 @@ def test_missing_instructions_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", no_hub)
     with pytest.raises(InputError, match=r"outputs_gpt4_1106_preview.jsonl in the folder ANYPREFER_DATA names"):
         measure("alpaca_eval", "smollm2", judge="openai:judge@http://127.0.0.1:9/v1")
+
+
+def test_another_threads_look_up_stays_its_own(tmp_path, monkeypatch):
+    pytest.importorskip("alpaca_eval")
+    from concurrent.futures import ThreadPoolExecutor
+
+    from alpaca_eval.metrics import glm_winrate
+
+    from anyprefer.training.benchmarks import alpaca
+
+    monkeypatch.setattr(glm_winrate, "hf_hub_download", lambda **asked: "the hub's")
+    given = tmp_path / "df_gamed.csv"
+    with alpaca._difficulties(given, 1), ThreadPoolExecutor() as other:
+        assert glm_winrate.hf_hub_download(filename="df_gamed.csv") == str(given)
+        assert other.submit(glm_winrate.hf_hub_download, filename="df_gamed.csv").result() == "the hub's"
+    assert glm_winrate.hf_hub_download() == "the hub's"
