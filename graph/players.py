@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
 from pydantic import SecretStr
 
 from anyprefer.graph.errors import SettingsError
@@ -17,6 +19,7 @@ from anyprefer.graph.models.keys import Keys
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.openai_chat import terms_of
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
+from anyprefer.graph.own_code import is_own_code, load_own
 from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
 from anyprefer.graph.samples import SharedTarget
 from anyprefer.graph.secrets import keep_secret, keep_url_secrets, names_secret
@@ -76,7 +79,7 @@ def assemble(
     judge: Judge | BaseChatModel | None = None,
     reward: RewardModel | BaseChatModel | None = None,
     engine: Engine | BaseChatModel | None = None,
-    tools: Sequence[str | BaseTool] | None = None,
+    tools: Any = None,
     build_pair: Builder | None = None,
 ) -> Players:
     """Players from the settings, with objects given here taking their role instead.
@@ -88,10 +91,11 @@ def assemble(
         "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair
     }  # fmt: skip
     loader = _Loader(settings)
-    target_given = target if target is not None else settings.target
-    judge_given = loader.or_target(judge if judge is not None else settings.judge, target_given)
-    reward_given = loader.or_target(reward if reward is not None else settings.reward or judge_given, target_given)
-    engine_given = loader.or_target(engine if engine is not None else settings.engine, target_given)
+    target_given = target if target is not None else load_own(settings.target)
+    judge_given = loader.or_target(judge if judge is not None else load_own(settings.judge), target_given)
+    reward_named = load_own(settings.reward) or judge_given
+    reward_given = loader.or_target(reward if reward is not None else reward_named, target_given)
+    engine_given = loader.or_target(engine if engine is not None else load_own(settings.engine), target_given)
     judging = loader.judge(judge_given)
     silent = isinstance(judging, ExpectedJudge)
     return Players(
@@ -100,9 +104,18 @@ def assemble(
         reward=loader.reward(reward_given, ExpectedReward if silent and reward_given == judge_given else ChatReward),
         engine=loader.engine(engine_given, None if silent else judge_given),
         tools=loader.tools(settings.tools if tools is None else tools),
-        build_pair=build_pair or pair_builder(settings.pair, settings.candidates),
+        build_pair=build_pair or _builder(settings),
         given={name: given for name, given in objects.items() if given is not None},
     )
+
+
+def _builder(settings: Settings) -> Builder:
+    if not is_own_code(settings.pair):
+        return pair_builder(settings.pair, settings.candidates)
+    found: Builder = load_own(settings.pair)
+    if not callable(found):
+        raise SettingsError(f"setting 'pair': {settings.pair} is no function of (task, candidates, judgments)")
+    return found
 
 
 def settle(
@@ -177,7 +190,7 @@ class _Loader:
             return TextGrad(self.chat(given, "engine"), self.settings)
         return _able(given, "engine", "rewrite")  # type: ignore[no-any-return]
 
-    def tools(self, given: Sequence[str | BaseTool]) -> list[KnowledgeTool]:
+    def tools(self, given: Any) -> list[KnowledgeTool]:
         tools = load_tools(given, self.settings.tool_options)
         played = next((spec for spec in self._specs() if spec.startswith("replay:")), None)
         if played:
@@ -209,4 +222,24 @@ def _able(given: Any, role: str, *methods: str) -> Any:
         raise SettingsError(
             f"{role} {given!r} is no model string or chat model and has no {', '.join(missing)}; see graph/roles.py"
         )
-    return given
+    plain = [name for name in methods if not inspect.iscoroutinefunction(getattr(given, name))]
+    return _Awaitable(given, plain) if plain else given
+
+
+class _Awaitable:
+    """A player whose methods may be plain functions: they run in threads and can be awaited like any other's."""
+
+    def __init__(self, player: Any, plain: Sequence[str]) -> None:
+        self._player = player
+        for name in plain:
+            setattr(self, name, functools.partial(_awaited, getattr(player, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_player":
+            raise AttributeError(name)  # not there yet while it is copied or unpickled
+        return getattr(self._player, name)
+
+
+async def _awaited(method: Callable[..., Any], *values: Any) -> Any:
+    found = await asyncio.to_thread(method, *values)
+    return await found if inspect.isawaitable(found) else found

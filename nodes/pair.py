@@ -13,7 +13,7 @@ from anyprefer.graph.errors import SettingsError
 from anyprefer.graph.state import Candidate, GameState, Judgment, PreferencePair, Task, as_text
 from anyprefer.tools.reference import verdict
 
-Builder = Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str]
+Builder = Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str | None]
 
 
 def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[GameState]]:
@@ -21,6 +21,12 @@ def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[G
 
     async def run(state: GameState) -> GameState:
         built = build(state["task"], state["candidates"], state["judgments"])
+        if built is None:
+            built = "The pair builder formed no pair."
+        if not isinstance(built, str | PreferencePair):
+            raise TypeError(
+                f"the pair builder returned {type(built).__name__}; it returns a PreferencePair or a reason"
+            )
         if not isinstance(built, str) and as_text(built.chosen) == as_text(built.rejected):
             built = "The better and the worse answer are the same text."
         if not isinstance(built, str) and not _whole(state["candidates"], built.chosen_index):

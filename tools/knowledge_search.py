@@ -40,6 +40,7 @@ _APOSTROPHES = re.compile(r"['’`]")
 _FORMAT = 2
 """Version of `folded`, `terms` and of what is kept of a row: an index made with another one is not reused."""
 _DIGESTS = "sha256.json"
+_UNUSABLE = (OSError, EOFError, ValueError, KeyError)
 
 _log = logging.getLogger(__name__)
 _opened: dict[tuple[Path, int, int], Corpus] = {}
@@ -131,9 +132,8 @@ def _load(file: Path) -> Corpus:
     folder = _cache_folder() / f"bm25-{_key(file)}"
     if folder.is_dir():
         try:
-            _check(folder)
             return _open_saved(folder)
-        except (OSError, EOFError, ValueError, KeyError) as error:
+        except _UNUSABLE as error:
             _log.warning("the index in %s is not used (%s) and is built again", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
     rows = _read(file)
@@ -141,18 +141,22 @@ def _load(file: Path) -> Corpus:
     index.index(terms(f"{row['title']}. {row['text']}" for row in rows), show_progress=False)
     try:
         _save(index, rows, folder)
-    except OSError as error:
-        _log.warning("the index of %s stays in memory, %s cannot be written: %s", file, folder, error)
+        return _open_saved(folder)
+    except _UNUSABLE as error:
+        _log.warning("the index of %s stays in memory, %s cannot be used: %s", file, folder, error)
         return Corpus(index, rows)
-    return _open_saved(folder) if folder.is_dir() else Corpus(index, rows)
 
 
 def _check(folder: Path) -> None:
     """Raises `ValueError` for an index that another user made, or whose files are not those that were written."""
-    if hasattr(os, "geteuid") and folder.stat().st_uid not in (0, os.geteuid()):
+    if hasattr(os, "geteuid") and _owner(folder) not in (0, os.geteuid()):
         raise ValueError("it belongs to another user")
     if json.loads((folder / _DIGESTS).read_text(encoding="utf-8")) != _digests(folder):
         raise ValueError("its files are damaged")
+
+
+def _owner(folder: Path) -> int:
+    return folder.stat().st_uid
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -165,6 +169,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _open_saved(folder: Path) -> Corpus:
+    _check(folder)
     index = bm25s.BM25.load(folder, load_corpus=True, mmap=True, show_progress=False)
     if index.corpus is None:
         raise ValueError("its passages are missing")

@@ -110,6 +110,6 @@ def _first_sentence(text: str) -> str:
 
 def _entry_points() -> dict[str, str]:
     """Where tools from other packages come from, by name."""
-    from anyprefer.tools import as_knowledge_tool
+    from anyprefer.tools.registry import plugged
 
-    return {as_knowledge_tool(point.load()).name: point.value for point in entry_points(group="anyprefer.tools")}
+    return {plugged(point).name: point.value for point in entry_points(group="anyprefer.tools")}

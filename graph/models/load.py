@@ -7,6 +7,7 @@
 | `hf:ID-or-folder` | transformers in this process; a LoRA adapter's folder works too |
 | `smollm2` | the embedded default, SmolLM2-135M-Instruct |
 | `replay:FILE` | answers recorded by `record`; no model at all |
+| `FILE.py:NAME`, `package.module:NAME` | your own player, see `graph/own_code.py` |
 
 What else a role's string may be (`evidence`, `target`, `accept`) is no model of its own; see `graph/players.py`.
 """
@@ -28,7 +29,7 @@ from anyprefer.graph.models.openai_chat import CompatibleChat, OpenAIChat, Poste
 from anyprefer.graph.models.replay import ReplayChat
 from anyprefer.graph.secrets import keep_url_secrets, public_urls
 
-FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE"
+FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE, FILE.py:NAME"
 OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "accept"), "engine": ("evidence", "target")}
 """What a role may be beside a model, for the message about an unknown one."""
 

@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -131,6 +132,28 @@ def test_a_damaged_index_is_built_again(tmp_path: Path, monkeypatch: pytest.Monk
             forget()
             damage(next((tmp_path / "cache").glob(f"bm25-*/{name}")))
             assert Corpus.open(path).search("falcon")[0]["id"] == "1"
+
+
+def test_passages_that_were_changed_in_the_cache_are_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path / "cache"))
+    path = write(tmp_path / "a.jsonl", {"id": "1", "text": "the capital is Lima"})
+    Corpus.open(path)
+    forget()
+    [kept] = (tmp_path / "cache").glob("bm25-*/corpus.jsonl")
+    kept.write_bytes(kept.read_bytes().replace(b"Lima", b"Oslo"))
+    assert Corpus.open(path).search("capital")[0]["text"] == "the capital is Lima"
+
+
+def test_an_index_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path / "cache"))
+    path = write(tmp_path / "a.jsonl", {"id": "1", "text": "falcon"})
+    Corpus.open(path)
+    forget()
+    monkeypatch.setattr(module, "_owner", lambda folder: os.geteuid() + 1)
+    monkeypatch.setattr(module.shutil, "rmtree", lambda *_, **__: None)  # nor can it be removed
+    assert Corpus.open(path).search("falcon")[0]["id"] == "1"
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,26 @@ def test_entry_points_are_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     assert available_tools()["shout"].looks_at == "candidate"
 
 
+def test_only_the_named_entry_point_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    def load(self: EntryPoint) -> object:
+        loaded.append(self.name)
+        if self.name == "bad":
+            raise SystemExit("bye")
+        return shout
+
+    points = [EntryPoint(name, "x:y", "anyprefer.tools") for name in ("bad", "shout")]
+    monkeypatch.setattr("anyprefer.tools.registry.entry_points", lambda group: points)
+    monkeypatch.setattr(EntryPoint, "load", load)
+    assert load_tools(["calculator", "shout"])[1].name == "shout"
+    with pytest.raises(ToolError, match="did you mean 'calculator'"):
+        load_tools(["calculatr"])
+    assert loaded == ["shout"]
+    with pytest.raises(ToolError, match=r"entry point bad .* cannot be loaded: bye"):
+        load_tools(["bad"])
+
+
 @pytest.mark.parametrize("content", ["hey", ""])
 async def test_a_langchain_tool_is_passed_texts(content: str) -> None:
     one = as_knowledge_tool(shout)
