@@ -6,12 +6,14 @@ import random
 import re
 
 import aiohttp
+import orjson
 import pytest
 from yarl import URL
 
 from anyprefer.graph.errors import BudgetSpent, EndpointError
 from anyprefer.graph.models.endpoint import Endpoint, Endpoints, Request
-from anyprefer.graph.models.failures import HTTPStatusError, TransportError
+from anyprefer.graph.models.failures import BadAnswer, HTTPStatusError, TransportError
+from anyprefer.graph.models.health import probe_body
 from anyprefer.graph.models.http import Route
 from anyprefer.graph.models.limits import Limits
 from tests.virtual_time import virtual
@@ -228,6 +230,206 @@ def test_a_spent_budget_ends_the_retries(monkeypatch):
     [error], endpoint, _ = played(Server(lambda body, count: status(500)))
     assert isinstance(error, BudgetSpent)
     assert traffic_of(endpoint).gate.in_flight == 0
+
+
+# The call or the server
+
+
+def asked(server, *numbers, **limits):
+    """What calls give that are made one after another, with nothing else in flight; the endpoint and the time."""
+
+    async def main():
+        endpoint = Endpoint("http://server/v1", Limits(**limits), server)
+        results = []
+        for number in numbers:
+            [result] = await asyncio.gather(endpoint.ask(request(number)), return_exceptions=True)
+            results.append(result)
+        return results, endpoint, now()
+
+    random.seed(1)
+    return virtual(main())
+
+
+FOR_EVER = [
+    status(500, words="Internal Server Error"),
+    status(504),
+    TransportError("Request timed out: no byte came within read_timeout (1.5 s)"),
+    BadAnswer("Answer error: an answer without choices"),
+    status(404, words="no such tenant"),
+]
+
+
+@pytest.mark.parametrize("failure", FOR_EVER)
+def test_a_prompt_the_server_breaks_at_fails_alone_with_nothing_else_in_flight(failure):
+    server = Server(lambda body, count: failure if int(body) == 1 else None)
+    results, _, ended = asked(server, 0, 1, 2, retries=3)
+    assert [type(result) for result in results] == [dict, type(failure), dict]
+    assert re.search(r"; tried [45] times in \d+ s, .*\(retries = 3, patience = 600 s\)", str(results[1]))
+    assert ended < 60
+
+
+@pytest.mark.parametrize("failure", FOR_EVER)
+def test_it_may_be_the_first_call_of_a_run(failure):
+    server = Server(lambda body, count: failure if int(body) == 1 else None)
+    results, _, _ = asked(server, 1, 2, retries=3)
+    assert [type(result) for result in results] == [type(failure), dict]
+
+
+def test_a_call_that_is_refused_with_429_for_ever_fails_alone_with_nothing_else_in_flight():
+    server = Server(lambda body, count: status(429, words="too large") if int(body) == 1 else None)
+    results, _, ended = asked(server, 0, 1, 2, patience=60)
+    assert [type(result) for result in results] == [dict, HTTPStatusError, dict]
+    assert 60 < ended < 120
+
+
+@pytest.mark.parametrize("failure", [status(500), TransportError("gone"), BadAnswer("Answer error: a page")])
+@pytest.mark.parametrize("count", [1, 2, 64])
+def test_a_server_that_comes_back_when_all_have_used_up_their_tries_fails_no_call(failure, count):
+    server = Server(lambda body, count: failure if 0.1 < now() < 100 else None)
+
+    async def main():
+        endpoint = Endpoint("u", Limits(retries=2), server)
+        await endpoint.ask(request(999))
+        return await asyncio.gather(*(endpoint.ask(request(n)) for n in range(count)), return_exceptions=True)
+
+    random.seed(1)
+    assert succeeded(virtual(main())) == count
+
+
+def test_a_server_that_is_shaky_after_it_was_away_fails_no_call():
+    def fails(body, count):
+        return status(500) if now() < 30 or random.random() < 0.2 else None
+
+    results, _, _ = played(Server(fails), 500, connections=64, retries=8)
+    assert succeeded(results) == 500
+
+
+@pytest.mark.parametrize("code", [301, 401, 403, 404])
+@pytest.mark.parametrize("when", [1, 50, 99])
+def test_a_stray_refusal_stops_nothing(code, when):
+    server = Server(lambda body, count: status(code) if len(server.arrived) == when else None)
+    results, _, _ = asked(server, *range(100))
+    assert succeeded(results) == 100 - (code == 403 and when > 1)
+
+
+@pytest.mark.parametrize("code", [401, 404])
+@pytest.mark.parametrize("count", [1, 64])
+def test_a_key_that_is_refused_from_now_on_stops_the_run_soon(code, count):
+    server = Server(lambda body, count: status(code, words="revoked") if now() > 1 else None)
+
+    async def main():
+        endpoint = Endpoint("http://server/v1", Limits(), server)
+        await endpoint.ask(request(0))
+        await asyncio.sleep(1)
+        calls = (endpoint.ask(request(number)) for number in range(1, count + 1))
+        return await asyncio.gather(*calls, return_exceptions=True), now()
+
+    results, ended = virtual(main())
+    assert {type(result) for result in results} == {EndpointError}
+    assert f"any at http://server/v1 refuses every call: Error code: {code} - revoked; check" in str(results[0])
+    assert ended < 15
+
+
+def test_an_unknown_model_beside_a_known_one_stops_the_run():
+    async def server(route, body):
+        await asyncio.sleep(0.1)
+        if route is other:
+            raise status(404, words="no such model")
+        return answer()
+
+    async def main():
+        endpoint = Endpoint("http://server/v1", Limits(), server)
+
+        async def known():
+            for number in range(1000):
+                await endpoint.ask(request(number))
+
+        going = asyncio.create_task(known())
+        with pytest.raises(EndpointError, match="other at http://server/v1 refuses every call"):
+            await endpoint.ask(Request(other, request(1).body, "other"))
+        assert now() < 5
+        await going
+
+    other = Route(URL("http://server/v1/chat/completions"), {}, aiohttp.ClientTimeout())
+    virtual(main())
+
+
+def test_a_model_that_is_away_beside_one_that_answers_is_waited_for():
+    async def server(route, body):
+        await asyncio.sleep(0.1)
+        if route is other and now() < 100:
+            raise status(503)
+        return answer()
+
+    async def main():
+        endpoint = Endpoint("u", Limits(retries=2), server)
+
+        async def known():
+            for number in range(2000):
+                await endpoint.ask(request(number))
+
+        away = asyncio.create_task(endpoint.ask(Request(other, request(1).body, "other")))
+        await known()
+        assert await away == answer()
+
+    other = Route(URL("http://server/v1/chat/completions"), {}, aiohttp.ClientTimeout())
+    virtual(main())
+
+
+MONEY = [
+    status(402, words="Insufficient Balance"),
+    status(403, words="Your account is not active, please check your billing details"),
+    status(429, words="You exceeded your current quota, please check your plan and billing details"),
+    status(429, 20.0, words="no (insufficient_quota)"),
+    status(400, words="Your credit balance is too low to access the API"),
+]
+
+
+@pytest.mark.parametrize("refusal", MONEY)
+def test_an_account_without_credit_stops_the_run_at_any_time(refusal):
+    results, _, ended = asked(Server(lambda body, count: refusal if now() > 1 else None), *range(10))
+    assert type(results[-1]) is EndpointError
+    assert str(refusal) in str(results[-1])
+    assert ended < 60
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        status(403, words="Your input was flagged"),
+        status(400, words="The prompt speaks of billing and of credit"),
+        status(429, words="Quota exceeded for metric requests_per_minute; check your billing. Please retry in 7 s"),
+    ],
+)
+def test_words_of_money_in_another_refusal_do_not(refusal):
+    results, _, _ = asked(Server(lambda body, count: refusal if int(body) == 5 and count < 3 else None), *range(10))
+    assert EndpointError not in map(type, results)
+
+
+@pytest.mark.parametrize("asked_for", [0.0, 0.001, None])
+def test_a_server_that_asks_for_no_wait_is_not_asked_in_a_hot_loop(asked_for):
+    server = Server(lambda body, count: status(429, retry_after=asked_for) if int(body) == 1 else None)
+    asked(server, 0, 1, patience=60)
+    assert server.counts[name(1)] < 20
+
+
+@pytest.mark.parametrize("code", [500, 503])
+def test_a_wait_that_is_asked_for_lengthens_ours(code):
+    async def main():
+        endpoint = Endpoint("u", Limits())
+        return [endpoint._backoff(status(code, retry_after=asked), 5) for asked in (0.0, 20.0) for _ in range(99)]
+
+    waits = virtual(main())
+    assert max(waits[:99]) > 6
+    assert 20 <= min(waits[99:]) <= max(waits[99:]) <= 24
+
+
+def test_a_probe_is_a_tiny_request_with_the_same_parameters():
+    body = {"model": "m", "messages": [1], "n": 5, "tools": [2], "max_tokens": 4000, "temperature": 1.0, "seed": 3}
+    assert orjson.loads(probe_body(orjson.dumps(body))) == {
+        **{"model": "m", "temperature": 1.0, "seed": 3, "max_tokens": 16},
+        "messages": [{"role": "user", "content": "Reply with OK."}],
+    }
 
 
 # How many at once

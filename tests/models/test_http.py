@@ -1,8 +1,12 @@
 """Failures of real connections, and what is said of them."""
 
 import asyncio
+import gzip
+import json
 import ssl
+import threading
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -10,11 +14,11 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from anyprefer.graph.errors import EndpointError
+from anyprefer.graph.errors import EndpointError, ModelSetupError
 from anyprefer.graph.models import load_model
 from anyprefer.graph.models.endpoint import Endpoint, Endpoints
 from anyprefer.graph.models.failures import HTTPStatusError, TransportError, retry_after
-from anyprefer.graph.models.http import proxy_for, tls
+from anyprefer.graph.models.http import LARGEST, proxy_for, tls
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.openai_chat import CompatibleChat
 from tests.loopback import Loopback, completion, refusal
@@ -141,6 +145,8 @@ def test_retry_after_in_seconds_or_as_a_date():
     assert 58 < retry_after(in_a_minute) <= 60
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert [retry_after(odd) for odd in (None, "", "soon", "nan", "-3")] == [None, None, None, None, 0]
+    odd = ("1, 2", "Mon, 99 Foo 2025 99:99:99 GMT", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT")
+    assert [retry_after(header) for header in odd] == [None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +180,142 @@ async def test_requests_go_through_the_proxy(monkeypatch):
         model = CompatibleChat(model="any", base_url="http://host.invalid/v1", api_key="none")
         assert (await model.ainvoke("Hi")).content == "Hi."
         assert proxy.headers[0]["Host"] == "host.invalid"
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_a_redirect_to_another_server_is_not_followed_and_named(code):
+    with Loopback(lambda asked, count: completion("from elsewhere")) as elsewhere:
+        to = {"Location": f"{elsewhere.url}/chat/completions"}
+        with (
+            Loopback(lambda asked, count: web.Response(status=code, headers=to)) as server,
+            pytest.raises(EndpointError, match=f"{code} - it redirects to {to['Location']}, which is not followed"),
+        ):
+            await at(server).ainvoke("Hi")
+        assert elsewhere.bodies == []
+
+
+@pytest.mark.parametrize("location", ["", "file:///etc/passwd", "http://[::1:99999/%%%zz", "//other.invalid/v1"])
+async def test_an_odd_redirect_is_a_refusal(location):
+    answer = web.Response(status=307, headers={"Location": location})
+    with (
+        Loopback(lambda asked, count: web.Response(status=307, headers=answer.headers)) as server,
+        pytest.raises(EndpointError, match="307 - it redirects to"),
+    ):
+        await at(server).ainvoke("Hi")
+
+
+async def test_a_redirect_at_the_same_server_is_followed_but_not_in_circles():
+    def moved(asked, count):
+        to = {"Location": "/v1/chat/completions?moved=1"}
+        return completion("Hi.") if "moved" in str(server.requests[-1].url) else web.Response(status=307, headers=to)
+
+    with Loopback(moved) as server:
+        assert (await at(server).ainvoke("Hi")).content == "Hi."
+    circle = {"Location": "/v1/chat/completions"}
+    with (
+        Loopback(lambda asked, count: web.Response(status=307, headers=circle)) as server,
+        pytest.raises(EndpointError, match="in circles"),
+    ):
+        await at(server).ainvoke("Hi")
+
+
+def packed(by, text=None, **headers):
+    body = by((text or json.dumps(completion("Hi."))).encode())
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: packed(gzip.compress, **{"Content-Encoding": "gzip"}),
+        lambda: packed(zlib.compress, **{"Content-Encoding": "deflate"}),
+        lambda: packed(lambda text: zlib.compress(text, wbits=-15), **{"Content-Encoding": "deflate"}),
+        lambda: packed(bytes, **{"Content-Encoding": "identity"}),
+    ],
+)
+async def test_an_answer_that_was_packed_unasked_is_read(answer):
+    with Loopback(lambda asked, count: answer()) as server:
+        assert (await at(server).ainvoke("Hi")).content == "Hi."
+        assert server.headers[0]["Accept-Encoding"] == "identity"
+
+
+LARGE_TEXT = "x" * (LARGEST + 1)
+TOO_MUCH = {
+    "plain": lambda: packed(bytes, LARGE_TEXT),
+    "packed": lambda: packed(gzip.compress, LARGE_TEXT, **{"Content-Encoding": "gzip"}),
+    "half packed": lambda: packed(lambda text: gzip.compress(text)[:-9], **{"Content-Encoding": "gzip"}),
+    "not packed": lambda: packed(bytes, **{"Content-Encoding": "gzip"}),
+    "packed oddly": lambda: packed(bytes, **{"Content-Encoding": "br"}),
+}
+
+
+@pytest.mark.parametrize("answer", TOO_MUCH)
+async def test_an_answer_without_end_or_in_an_odd_packing_is_asked_for_again(answer):
+    with Loopback(lambda asked, count: TOO_MUCH[answer]() if count == 2 else completion("Hi.")) as server:
+        model = at(server)
+        await model.ainvoke("Hi")
+        assert (await model.ainvoke("Hi")).content == "Hi."
+        assert len(server.bodies) == 3
+
+
+async def test_of_an_errors_body_no_more_than_is_shown_is_read():
+    def huge(asked, count):
+        return web.Response(status=400, text="no " * LARGEST)
+
+    with Loopback(huge) as server, pytest.raises(HTTPStatusError, match="Error code: 400 - no no no"):
+        await at(server).ainvoke("Hi")
+
+
+async def test_what_comes_on_an_idle_connection_is_no_answer_to_the_next_question():
+    late = json.dumps(completion("too late"))
+
+    async def twice(asked, count):
+        response = web.json_response(completion(str(count)))
+        request = server.requests[-1]
+        await response.prepare(request)
+        await response.write_eof()
+        if count < 3:
+            request.transport.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(late)}\r\n\r\n{late}".encode())
+        written.set()
+        return response
+
+    written = threading.Event()
+    with Loopback(twice) as server:
+        model, said = at(server), []
+        for _ in range(4):
+            written.clear()
+            said.append((await model.ainvoke("Hi")).content)
+            await asyncio.to_thread(written.wait)
+            await asyncio.sleep(0.01)
+    assert said == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ("read_timeout", r"no byte came within read_timeout \(0.7 s\).*needs a larger read_timeout"),
+        ("total_timeout", r"the answer did not end within total_timeout \(0.7 s\).*needs a larger total_timeout"),
+    ],
+)
+async def test_a_call_that_takes_too_long_names_the_setting_and_is_no_absent_server(limit, words):
+    async def slow(asked, count):
+        if asked["messages"][-1]["content"] == "Think.":
+            await asyncio.sleep(5)
+        return completion("Hi.")
+
+    with Loopback(slow) as server:
+        model = at(server, retries=1, **{limit: 0.7})
+        with pytest.raises(TransportError, match=f"Request timed out: {words}"):
+            await model.ainvoke("Think.")
+        assert (await model.ainvoke("Hi")).content == "Hi."
+
+
+@pytest.mark.parametrize("key", ["sk-with-a-line-break\n", "sk-\r\nX-Evil: 1", "sk-\0"])
+async def test_a_key_that_would_break_a_request_up_is_refused_by_name(key):
+    model = CompatibleChat(model="any", base_url="http://127.0.0.1:1/v1", api_key=SecretStr(key))
+    with pytest.raises(ModelSetupError, match=r"the key for 127.0.0.1 holds a line break") as raised:
+        await model.ainvoke("Hi")
+    assert "sk-" not in str(raised.value)
 
 
 def test_certificates_are_verified(monkeypatch, tmp_path):
