@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
+from anyprefer.graph.screen import visible
+
 SHORTEST_SECRET = 8
 """Characters from which on a value counts as a secret; shorter ones would blot out ordinary text. With a digit: 6."""
 LONGEST_WORD = 16
@@ -187,9 +189,9 @@ class _Guard(logging.Filter):
     """No record of ours leaves with a secret in it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Writes the message out, clean."""
+        """Writes the message out, clean and fit for a terminal."""
         said = record.getMessage()
-        clean = redact(said)
+        clean = visible(redact(said))
         if clean != said:
             record.msg, record.args = clean, ()
         return True

@@ -7,6 +7,9 @@ and an exit code (`console.py`). Nothing heavy is imported before a command runs
 from __future__ import annotations
 
 import os
+import sys
+import traceback
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -24,6 +27,7 @@ from anyprefer.graph.cli.show import graph, tools
 from anyprefer.graph.cli.streams import take_over
 from anyprefer.graph.cli.synth import synth
 from anyprefer.graph.cli.train import train
+from anyprefer.graph.screen import visible
 
 app = typer.Typer(
     cls=Commands,
@@ -65,10 +69,16 @@ def anyprefer(
     """
 
 
+def _crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python's traceback, with nothing in it that a terminal would obey."""
+    sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))
+
+
 def main() -> None:
     """The entry point. Files and pipes get UTF-8 and no progress bars. Output that cannot be written stops nothing,
     but ends in exit code 1."""
     written, errors = take_over()
+    sys.excepthook = _crash
     if not errors.isatty() or int(os.environ.get("RANK") or 0):  # of several processes only the first shows bars
         os.environ.setdefault("TQDM_DISABLE", "1")
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
@@ -23,6 +24,7 @@ from anyprefer.graph.errors import (
     ToolError,
     TrainingError,
 )
+from anyprefer.graph.screen import visible
 
 DONE, STOPPED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _USAGE = (SettingsError, ModelSetupError, ToolError, InputError, RunFolderError, TrainingError)
@@ -77,10 +79,22 @@ class _ToStderr(logging.Handler):
         to_stderr(Text.assemble(("note: ", "bold yellow"), record.getMessage()))
 
 
+class Screen(Console):
+    """A console that prints text from outside as it is: no escape sequence, no markup in it acts."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **given)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Rich's segments, their texts `visible`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 def out() -> Console:
     """Standard output; wide where it is no terminal, so that lines and paths stay whole."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+    console = Screen()
+    return console if console.is_terminal else Screen(width=_WIDE)
 
 
 def complain(error: Exception) -> None:
@@ -104,7 +118,7 @@ def shows_live(console: Console) -> Iterator[None]:
 
 def to_stderr(text: Text) -> None:
     """One line on standard error, never wrapped; above the live line where one stands on the same terminal."""
-    errors = Console(stderr=True, highlight=False)
+    errors = Screen(stderr=True)
     console = _live[-1] if _live and errors.is_terminal else errors
     console.print(text, soft_wrap=True)
 

@@ -38,7 +38,6 @@ LONGEST_REFUSED = 30.0
 """Seconds between two tries that are answered with 429."""
 LOOK = 1.0
 """Seconds after which a request in flight is looked at again, since the latency may have become known."""
-
 Sent = Callable[[Traffic, Call], Awaitable[dict[str, Any]]]
 
 
@@ -65,15 +64,6 @@ class Endpoint:
         Raises `HTTPStatusError` or `TransportError` when this call fails, `EndpointError` when all would,
         `BudgetSpent` when the run may not send it once more.
         """
-        if request.deal is None:
-            return await self._asked(request)
-        await request.deal.turn()
-        try:
-            return await self._asked(request)
-        finally:
-            request.deal.leave()
-
-    async def _asked(self, request: Request) -> dict[str, Any]:
         traffic = self._traffic.get(asyncio.get_running_loop()) or self._new_traffic()
         call = Call(request, traffic.standing(request.model), traffic.now())
         while True:

@@ -32,6 +32,7 @@ from anyprefer.graph.models.http import Route, proxy_for
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.negotiation import Deal, Terms, encoded
 from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_message, chat_result, common
+from anyprefer.graph.models.streaming import StreamedChat
 
 _O_SERIES = re.compile(r"o\d")
 """Models that get `developer` messages for `system` ones; LangChain's converter knows how."""
@@ -52,7 +53,7 @@ class _Static:
         self.plain = not _O_SERIES.match(model.model_name)
 
 
-class PostedChat(BaseChatOpenAI):
+class PostedChat(StreamedChat):
     """BaseChatOpenAI whose plain calls are posted over the endpoint's transport."""
 
     endpoint: Endpoint | None = Field(default=None, exclude=True)
@@ -72,7 +73,7 @@ class PostedChat(BaseChatOpenAI):
         if messages is not None and kwargs.keys() <= SPOKEN and not self._attended(config):
             posted = self._posted(messages, stop, kwargs)
             if posted is not None:
-                answer = await posted[0].ask(posted[1])
+                answer = await _answer(*posted)
                 return chat_message(answer, self.model_name, shaped="response_format" in kwargs)
         return await super().ainvoke(input, config, stop=stop, **kwargs)
 
@@ -100,8 +101,10 @@ class PostedChat(BaseChatOpenAI):
         posted = self._posted(messages, stop, kwargs)
         if posted is None:
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
-        answer = await posted[0].ask(posted[1])
-        return chat_result(answer, self.model_name, shaped="response_format" in kwargs)
+        answer = await _answer(*posted)
+        result = chat_result(answer, self.model_name, shaped="response_format" in kwargs)
+        await self._tell(result, run_manager)
+        return result
 
     def _generate(
         self,
@@ -192,6 +195,18 @@ class OpenAIChat(PostedChat, ChatOpenAI):
 
 class CompatibleChat(PostedChat):
     """A server of the OpenAI protocol that is not OpenAI: `max_tokens` goes out under that name, which all know."""
+
+
+async def _answer(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+    """The answer, once it is this call's turn."""
+    deal = request.deal
+    if deal is None:
+        return await endpoint.ask(request)
+    await deal.turn()
+    try:
+        return await endpoint.ask(request)
+    finally:
+        deal.leave()
 
 
 def takes(model: BaseChatModel, part: str) -> bool:

@@ -24,7 +24,7 @@ SPOKEN = {
 
 _ROLES: dict[type[BaseMessage], str] = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant"}
 _PARTS = ("text", "image_url")
-_BESIDE = ("reasoning_content", "reasoning", "function_call", "audio")
+BESIDE = ("reasoning_content", "reasoning", "function_call", "audio")
 """What may stand beside a message's content; kept where it says something."""
 
 
@@ -111,7 +111,7 @@ def _message(choice: Any, usage: Any) -> AIMessage:
     said = said if isinstance(said, dict) else {"content": choice.get("text")}
     content, calls = said.get("content") or "", said.get("tool_calls")
     kept = {"refusal": said.get("refusal")}
-    kept.update((name, said[name]) for name in _BESIDE if said.get(name))
+    kept.update((name, said[name]) for name in BESIDE if said.get(name))
     if calls or not isinstance(content, str) or len(kept) > 1:
         valid, invalid = _tool_calls(calls)
         content = content if isinstance(content, str | list) else str(content)
