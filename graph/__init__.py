@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from anyprefer.graph.build import build_graph
     from anyprefer.graph.inputs import read_tasks
     from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
+    from anyprefer.graph.row_files import read_rows
     from anyprefer.graph.runner import Synthesis
     from anyprefer.graph.settings import Settings, load_settings
     from anyprefer.graph.state import (
@@ -29,6 +30,7 @@ _HOMES = {
     "build": ["build_graph"],
     "inputs": ["read_tasks"],
     "roles": ["Engine", "Judge", "RewardModel", "Target"],
+    "row_files": ["read_rows"],
     "runner": ["Synthesis"],
     "settings": ["Settings", "load_settings"],
     "state": ["Candidate", "GameState", "Judgment", "Knowledge", "PreferencePair", "Reward", "Round", "Row", "Task"],
@@ -55,6 +57,7 @@ __all__ = [
     "asynth",
     "build_graph",
     "load_settings",
+    "read_rows",
     "read_tasks",
     "synth",
 ]

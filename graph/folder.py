@@ -17,24 +17,31 @@ is gone on with.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import orjson
-from pydantic import ValidationError
-
+from anyprefer.graph.disk import check_locks, unwritable
+from anyprefer.graph.disk import write_json as write_json
 from anyprefer.graph.errors import RunFolderError
+from anyprefer.graph.identity import RUN, SETTINGS, now, read_before, write_card
 from anyprefer.graph.inputs import BadRow
-from anyprefer.graph.ledger import FILE, FinishedRow, Ledger, finished, unwritable
-from anyprefer.graph.secrets import cleaned, scrubber
+from anyprefer.graph.ledger import FILE, Ledger
+from anyprefer.graph.restore import DERIVED
+from anyprefer.graph.row_files import derived, digest, is_of, named, row_files, rows_of
+from anyprefer.graph.row_files import pair_row as pair_row
+from anyprefer.graph.row_files import read_rows as read_rows
+from anyprefer.graph.row_files import row_messages as row_messages
+from anyprefer.graph.secrets import scrubber
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.shards import Shards
-from anyprefer.graph.state import Message, Row, Task, Usage
+from anyprefer.graph.state import Row, Task, Usage
+from anyprefer.graph.tables import FinishedRow
 
 PARQUET_ROWS = 100_000
 """Rows of a Parquet shard where `shard_rows` says nothing: one is made in memory."""
@@ -44,66 +51,92 @@ PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "tra
 class RunFolder:
     """Opened with `open`; finished rows go to `keep`, answers to `ledger`."""
 
-    def __init__(self, path: str | Path, settings: Settings, models: Mapping[str, str], source: str = "") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        settings: Settings,
+        models: Mapping[str, str],
+        source: str = "",
+        repair: bool = False,
+    ) -> None:
         """A new folder, or one to go on with: accepted and rejected rows stay, failed ones are played again.
 
-        `source` names the input. Raises `RunFolderError` for a folder that holds something else, naming
-        the settings or the input that differ: two experiments in one folder are refused.
+        `source` names the input; `repair` makes the best of a damaged folder. Raises `RunFolderError` for a folder
+        that holds something else, naming the settings or the input that differ: two experiments in one folder are
+        refused.
         """
         self.path = Path(path)
         self.settings = settings
         self.models = dict(models)
         self.source = source
-        self._check()
         self.refused: Callable[[], Mapping[str, Any]] = dict
         """What the run's models refused of their requests, for run.json."""
         self._scrub = scrubber()
+        self._began = time.monotonic()
+        self._ahead: dict[str, bytes] = {}
+        self._reach = 1
         try:
+            self._check()
             self.path.mkdir(parents=True, exist_ok=True)
-            if not (self.path / "settings.json").exists():
-                self._note_settings()
+            check_locks(self.path)
         except OSError as error:
-            raise unwritable(self.path, error.strerror) from error
+            raise unwritable(self.path, error) from error
         parquet = settings.format == "parquet"
         shards = Shards(self.path, settings.shard_rows or (PARQUET_ROWS if parquet else 0), parquet)
         self.ledger = Ledger(self.path / FILE, shards, self._scrub)
-        self._ahead: dict[str, bytes] = {}
-        self._reach = 1
+        try:
+            self._take_up(repair)
+        except OSError as error:
+            self.ledger.abandon()
+            raise unwritable(self.path, error) from error
+        except BaseException:
+            self.ledger.abandon()
+            raise
         self.kept = self.ledger.count()
         """Rows that were finished when the folder was opened."""
         self.resumed = bool(self.kept) or self.ledger.has_answers()
         """Whether tasks may have been finished, or begun, before."""
-        self._note_settings()
-        self.note()
 
     def _check(self) -> None:
-        if not self.path.exists():
+        """Whether the path may be a run folder."""
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return
-        if not self.path.is_dir() or not (self.path / "settings.json").is_file():
-            if self.path.is_dir() and not any(self.path.iterdir()):
-                return
+        if not self.path.is_dir() or not any((self.path / name).is_file() for name in (SETTINGS, FILE)):
             raise RunFolderError(f"{self.path} exists and is no run folder; choose another with --out")
-        if (changed := self._changed()) and finished(self.path):
+
+    def _take_up(self, repair: bool) -> None:
+        """What is there, once it is known to be of the same run."""
+        before = read_before(self.path, repair)
+        first = self._first()
+        if before is None and first and not (repair and self._is_mine(first)):
+            raise RunFolderError(
+                f"{self.path / SETTINGS} is gone, which says what the rows were made with; put it back, or give the "
+                f"command with --repair, which takes this command's settings (the rows' models: {first.models})"
+            )
+        changed = before.differs(self.settings, self.models, self.source) if before else ""
+        if changed and (first or self.ledger.count()):
             raise RunFolderError(
                 f"run folder {self.path} was made with other settings: {changed}; choose another folder"
             )
+        self._started = (before and before.started) or now()
+        self._seconds = before.seconds if before else 0.0
+        if changed:
+            self.ledger.set_failed_aside()
+        self.ledger.take_up(self._is_mine, repair)
+        write_json(self.path / SETTINGS, self.settings.model_dump(mode="json"))
+        self.note()
 
-    def _changed(self) -> str:
-        """What differs from the run in the folder: settings, players that were given as objects, and the input."""
-        try:
-            saved = Settings.model_validate_json((self.path / "settings.json").read_bytes())
-            noted = self.path / "run.json"
-            run: dict[str, Any] = (
-                json.loads(noted.read_bytes()) if noted.exists() else {"models": self.models, "source": self.source}
-            )
-            models, source = run["models"], run["source"]
-        except (OSError, ValueError, KeyError) as error:
-            raise RunFolderError(f"run folder {self.path} is not of this version or damaged: {error}") from error
-        old = {**saved.deciding(), **{f"{role}'s model": name for role, name in models.items()}, "input": source}
-        new = {**self.settings.deciding(), **{f"{role}'s model": name for role, name in self.models.items()}}
-        new["input"] = self.source or source
-        old, new = cleaned(old), cleaned(new)
-        return ", ".join(f"{k} ({old.get(k)!r} then, {v!r} now)" for k, v in new.items() if old.get(k) != v)
+    def _first(self) -> Row | None:
+        """A row that is there, whether or not the ledger knows it."""
+        for file in named(self.path, "rows"):
+            with suppress(RunFolderError):
+                if row := next(rows_of(file), None):
+                    return row
+        return None
+
+    def _is_mine(self, row: Row) -> bool:
+        models = {role: self._scrub(name) for role, name in self.models.items()}
+        return row.models == models and row.seed == self.settings.seed
 
     def has(self, task: Task | BadRow) -> bool:
         """Whether the task is finished. Raises `RunFolderError` when another one is, under the same id."""
@@ -115,24 +148,26 @@ class RunFolder:
             made = self._ahead.pop(task.id, None)
         if made is None:
             return False
-        if made != digest(task):
+        if not is_of(made, task, self._scrub):
             raise RunFolderError(
                 f"task {task.id!r} is not the one {self.path} holds under that id: the input was changed since; "
                 "play it in another folder"
             )
         return True
 
-    async def keep(self, row: Row, task: Task | BadRow) -> None:
-        """Puts a finished row on disk and returns once it is safe.
-
-        Raises `RunFolderError` when the disk takes no more, and `ValueError`, with nothing written, when
-        a value in the row has no JSON form.
-        """
+    def lines(self, row: Row) -> dict[str, bytes]:
+        """What a row puts into each stream. Raises `ValueError` when a value in it has no JSON form."""
         lines = {"failed" if row.outcome == "failed" else "rows": self._line(row.model_dump(mode="json"))}
-        if row.outcome == "accepted":
-            lines["pairs"] = self._line(pair_row(row))
-        if row.outcome != "failed" and (judged := judge_pair_row(row)):
-            lines["judge_pairs"] = self._line(judged)
+        for stream in DERIVED:
+            if value := derived(stream, row):
+                lines[stream] = self._line(value)
+        return lines
+
+    async def keep(self, row: Row, task: Task | BadRow, lines: dict[str, bytes]) -> None:
+        """Puts a finished row on disk, as its `lines`, and returns once it is safe.
+
+        Raises `RunFolderError` when the disk takes no more.
+        """
         forget = row.outcome != "failed"  # a failed task keeps its answers for when it is played again
         reason = self._scrub(row.reason)
         await self.ledger.keep_row(FinishedRow(row.id, row.outcome, reason, digest(task), forget, lines))
@@ -141,11 +176,8 @@ class RunFolder:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return self._scrub(text).encode() + b"\n"
 
-    def _note_settings(self) -> None:
-        write_json(self.path / "settings.json", self.settings.model_dump(mode="json"))
-
-    def note(self) -> None:
-        """Writes run.json with the counts so far."""
+    def note(self, ended: str | None = None) -> None:
+        """Writes run.json with the counts so far; `ended` is when the run did, in UTC."""
         spent = self.ledger.spent()
         roles: dict[str, Usage] = {}
         for (_, role), used in spent.items():
@@ -163,120 +195,27 @@ class RunFolder:
             ],
             "seed": self.settings.seed,
             "settings_digest": self.settings.digest(),
+            "started": self._started,
+            "ended": ended,
+            "seconds": round(self._seconds + time.monotonic() - self._began, 1),
             "versions": {"python": platform.python_version(), **versions()},
         }
         try:
-            write_json(self.path / "run.json", said)
+            write_json(self.path / RUN, said)
         except OSError as error:
-            raise unwritable(self.path, error.strerror) from error
+            raise unwritable(self.path, error) from error
 
     def close(self) -> None:
-        """Writes run.json and lets go of the ledger."""
+        """Writes run.json and the data set's card, and lets go of the ledger."""
         self.ledger.settle()
         try:
-            self.note()
+            self.note(now())
         finally:
             self.ledger.close()
-
-
-def digest(task: Task | BadRow) -> bytes:
-    """What tells whether an id still stands for the same input row, 8 bytes."""
-    if isinstance(task, BadRow):
-        content: list[Any] = [task.error]
-    else:
-        content = [task.prompt, task.system, task.images, task.reference, task.start, task.meta]
-    try:
-        data = orjson.dumps(content, default=str, option=_SORTED)
-    except TypeError:  # half a surrogate pair
-        data = repr(content).encode("utf-8", "backslashreplace")
-    return hashlib.blake2b(data, digest_size=8).digest()
-
-
-_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-
-
-def read_rows(path: str | Path) -> Iterator[Row]:
-    """The rows of a run folder: accepted and rejected ones as they finished, then failed ones.
-
-    Raises `RunFolderError` for a line that is no row.
-    """
-    for stream in ("rows", "failed"):
-        for file in sorted(Path(path).glob(f"{stream}*.*")):
-            yield from _rows_of(file)
-
-
-def _rows_of(file: Path) -> Iterator[Row]:
-    for number, row in enumerate(_values(file), 1):
         try:
-            yield Row.model_validate(orjson.loads(row) if isinstance(row, bytes) else row)
-        except (ValidationError, ValueError) as error:
-            raise RunFolderError(f"{file}, line {number} is no row of this version: {error}") from error
-
-
-def _values(file: Path) -> Iterator[Any]:
-    if file.suffix == ".jsonl":
-        with file.open("rb") as lines:
-            yield from lines
-    elif file.suffix == ".parquet":
-        import pyarrow.parquet as parquet
-
-        for batch in parquet.ParquetFile(file).iter_batches(1000):
-            for row in batch.to_pylist():
-                yield {
-                    k: orjson.loads(v) if k in ("task", "pair", "rounds", "usage", "models") else v
-                    for k, v in row.items()
-                }
-
-
-def pair_row(row: Row) -> dict[str, Any]:
-    """An accepted row in TRL's conversational preference format, with what a reader wants beside it."""
-    task, pair, last = row.task, row.pair, row.rounds[-1]
-    if task is None or pair is None:
-        raise RunFolderError(f"row {row.id} is accepted without a task or a pair")
-    return {
-        "id": row.id,
-        "prompt": row_messages(task),
-        "chosen": [{"role": "assistant", "content": pair.chosen}],
-        "rejected": [{"role": "assistant", "content": pair.rejected}],
-        **({"images": list(task.images)} if task.images else {}),
-        "reward": row.reward,
-        "chosen_score": pair.chosen_score,
-        "rejected_score": pair.rejected_score,
-        "rounds": len(row.rounds),
-        "prompt_version": last.prompts.version,
-        "target": row.models.get("target", ""),
-        "judge": row.models.get("judge", ""),
-    }
-
-
-def judge_pair_row(row: Row) -> dict[str, Any] | None:
-    """The last round's pair of judgments in TRL's format; None where no meta judge made one."""
-    last = row.rounds[-1] if row.rounds else None
-    pair = next((judgment.pair for judgment in last.judgments if judgment.pair), None) if last else None
-    if last is None or pair is None or row.task is None:
-        return None
-    return {
-        "id": f"{row.id} (judgment)",
-        "prompt": list(pair.prompt),
-        "chosen": [{"role": "assistant", "content": pair.chosen}],
-        "rejected": [{"role": "assistant", "content": pair.rejected}],
-        **({"images": list(row.task.images)} if row.task.images else {}),
-        "margin": pair.margin,
-        "prompt_version": last.prompts.version,
-        "judge": row.models.get("judge", ""),
-    }
-
-
-def row_messages(task: Task) -> list[Message]:
-    """The task as the `prompt` column of a training row: x itself, whatever p_t became (§2.5)."""
-    return task.messages()
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes a whole file or none: what reads it meets no half of it."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(cleaned(value), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    fresh.replace(path)
+            write_card(self.path, {stream: row_files(self.path, stream) for stream in DERIVED})
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
 
 def versions() -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 SQLite in WAL mode, written by one thread. What is handed over while a commit is at work goes into the
 next one, so thousands of calls a second cost a few hundred commits; nothing counts as kept before its
-commit is over. Row files are appended to before the commit that names their new sizes, and cut back to
-the named sizes when a folder is opened, so files and ledger always tell the same.
+commit is over. Row files are appended to, and on the disk, before the commit that names their new sizes; what they hold
+beyond these is taken in when a folder is opened (`restore.py`), so files and ledger always tell the same. A ledger that
+is lost or damaged is made anew from the rows.
 
 | table | holds |
 |---|---|
-| `meta` | the schema's version |
+| `meta` | the schema's version, and a sum over `tasks` that shows damage |
 | `tasks` | id, outcome, reason and a digest of every finished task's input row |
 | `calls` | answers by question, until their task is accepted or rejected |
 | `spend` | calls, tokens and cost per round and role |
@@ -18,31 +19,26 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anyprefer.graph.calls import Spending
+from anyprefer.graph.disk import move_aside, unwritable
 from anyprefer.graph.errors import RunFolderError
+from anyprefer.graph.restore import Restore, rewrite_failed
+from anyprefer.graph.row_files import LEDGER, Noted, holds
 from anyprefer.graph.secrets import Scrub
-from anyprefer.graph.shards import FAILED, Shards
-from anyprefer.graph.state import Outcome, Usage
+from anyprefer.graph.shards import Shards
+from anyprefer.graph.state import Row, Usage
+from anyprefer.graph.tables import FinishedRow, Tasks, add_spending, opened, sealed, unsealed
 
-FILE = "ledger.db"
-VERSION = 1
+FILE = LEDGER
 LINGER = 0.004
 """Seconds a commit waits for company: short beside any model's answer."""
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, outcome TEXT, reason TEXT, digest BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS calls (task TEXT, key TEXT, answer BLOB, PRIMARY KEY (task, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spend (round INTEGER, role TEXT, requests INTEGER, calls INTEGER, input_tokens INTEGER,
-    output_tokens INTEGER, cost REAL, unpriced INTEGER, PRIMARY KEY (round, role)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER, rows INTEGER, closed INTEGER) WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True)
@@ -53,25 +49,11 @@ class _Call:
     spending: Spending
 
 
-@dataclass(frozen=True)
-class FinishedRow:
-    """A finished task as it goes to disk."""
-
-    id: str
-    outcome: Outcome
-    reason: str
-    digest: bytes
-    forget: bool
-    """Whether the answers it was made from are no longer needed."""
-    lines: dict[str, bytes]
-    """A JSON line for each stream of row files: `rows`, `pairs`, `judge_pairs`, `failed`."""
-
-
 _Item = _Call | FinishedRow
 
 
 class Ledger:
-    """Opened with a folder's path; `close` it, so that another process may."""
+    """Opened with a folder's path; `take_up` what is there, and `close` it, so that another process may."""
 
     def __init__(self, path: Path, shards: Shards, scrub: Scrub) -> None:
         """Raises `RunFolderError` when another process has it open, or a newer version made it."""
@@ -82,34 +64,56 @@ class Ledger:
         self._flusher: asyncio.Task[None] | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="anyprefer-ledger")
         with self._told():
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
-            try:
-                self._open()
-            except BaseException:
-                self._db.close()
-                raise
+            self._db = opened(path)
+        self._tasks = Tasks(self._db)
+        self._tasks.read()
+        self._inode = path.stat().st_ino
 
-    def _open(self) -> None:
-        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute("COMMIT")
-        self._check_version()
-        self._take_up()
+    def take_up(self, mine: Callable[[Row], bool], repair: bool = False) -> None:
+        """Makes ledger and row files agree; `mine` tells whether a row is of this run.
+
+        Raises `RunFolderError` for row files that are gone, short or damaged, which `repair` makes the best of: whole
+        rows are kept, the others' tasks are played again.
+        """
+        with self._told(), self._transaction():
+            noted = self._db.execute("SELECT name, size, rows, closed FROM files").fetchall()
+            self._db.execute("DELETE FROM files")
+            if repair:
+                self._tasks.paid = {task for (task,) in self._db.execute("SELECT id FROM tasks")}
+                self._db.execute("DELETE FROM tasks")
+                self._tasks.read()
+                self._tasks.note_sum()
+            else:
+                self._shards.take_up(noted)
+            restore = Restore(self.path.parent, self._shards, self._tasks, mine)
+            restore.agree({name for name, *_ in noted}, sure=bool(noted) and not repair)
+            self._note_files(self._shards.every())
+            self._tasks.paid = ()
+        with self._told():
+            self._shards.make_parquet()
+
+    def set_failed_aside(self) -> None:
+        """Failed rows of another command: their tasks are as if they had never been begun."""
+        with self._told(), self._transaction():
+            for name, rows in self._db.execute("SELECT name, rows FROM files WHERE name LIKE 'failed%'").fetchall():
+                file = holds(self.path.parent, name, rows)
+                if file.is_file():
+                    move_aside(file, "is of a command with other settings or another input")
+            self._db.execute("DELETE FROM files WHERE name LIKE 'failed%'")
+            self._tasks.forget_failed()
 
     # -- reading -------------------------------------------------------------------------------
 
     def count(self) -> int:
-        """Finished tasks; failed ones, which are played again, are not."""
+        """Tasks that are accepted or rejected."""
         return int(self._one("SELECT COUNT(*) FROM tasks WHERE outcome <> 'failed'"))
 
     def counts(self) -> dict[str, int]:
-        """Rows by outcome; a failed task counts until it has a new row."""
+        """Finished tasks by outcome."""
         return dict(self._db.execute("SELECT outcome, COUNT(*) FROM tasks GROUP BY outcome"))
 
     def digests(self, first: str, count: int) -> dict[str, bytes]:
-        """The digests of finished tasks' input rows by id: `count` of them at most, from that id on in order."""
+        """The digests of accepted and rejected tasks' input rows by id: `count` at most, from that id on in order."""
         query = "SELECT id, digest FROM tasks WHERE id >= ? AND outcome <> 'failed' ORDER BY id LIMIT ?"
         return dict(self._db.execute(query, (first, count)))
 
@@ -119,7 +123,8 @@ class Ledger:
 
     def known(self, task: str) -> dict[str, bytes]:
         """Answers an unfinished task already has, by key."""
-        return dict(self._db.execute("SELECT key, answer FROM calls WHERE task = ?", (task,)))
+        found = self._db.execute("SELECT key, answer FROM calls WHERE task = ?", (task,))
+        return {key: answer for key, kept in found if (answer := unsealed(kept)) is not None}
 
     def spent(self) -> dict[tuple[int, str], Usage]:
         """What was spent, per round and role; answers of unfinished tasks are among it."""
@@ -159,11 +164,15 @@ class Ledger:
 
     def close(self) -> None:
         """Lets go of the file, after `settle`."""
-        with self._told():
-            self._drop_replaced()
+        with self._told(), closing(self._db):
+            self._check_there()
+            rewrite_failed(self.path.parent, self._shards, self._tasks.is_failed)
             self._shards.finish()
-            self._note_files()
-            self._db.close()
+            self._note_files(self._shards.changed())
+
+    def abandon(self) -> None:
+        """Lets go of the file, with nothing written."""
+        self._db.close()
 
     def _keep(self, item: _Item) -> Awaitable[None]:
         loop = asyncio.get_running_loop()
@@ -199,68 +208,47 @@ class Ledger:
     def _commit(self, batch: list[_Item]) -> None:
         calls = [item for item in batch if isinstance(item, _Call)]
         rows = [item for item in batch if isinstance(item, FinishedRow)]
-        with self._told(), self._shards.appending([row.lines for row in rows]):
-            self._db.execute("BEGIN")
-            try:
+        with self._told():
+            self._check_there()
+            with self._shards.appending([row.lines for row in rows]), self._transaction():
                 self._write_calls(calls)
                 self._write_rows(rows)
-                self._note_files()
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
+                self._note_files(self._shards.changed())
 
     def _write_calls(self, calls: list[_Call]) -> None:
-        if not calls:
-            return
         self._db.executemany(
             "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)",
-            [(call.task, call.key, call.answer) for call in calls if call.answer is not None],
+            [(call.task, call.key, sealed(call.answer)) for call in calls if call.answer is not None],
         )
-        self._db.executemany(
-            "INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-            "requests = requests + excluded.requests, calls = calls + excluded.calls, "
-            "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
-            "cost = cost + excluded.cost, unpriced = unpriced + excluded.unpriced",
-            [_spend_row(call.spending) for call in calls],
-        )
+        add_spending(self._db, [call.spending for call in calls])
 
     def _write_rows(self, rows: list[FinishedRow]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?)", [(r.id, r.outcome, r.reason, r.digest) for r in rows]
-        )
-        self._db.executemany("DELETE FROM calls WHERE task = ?", [(row.id,) for row in rows if row.forget])
+        self._tasks.put(rows)
 
-    def _note_files(self) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", self._shards.changed())
+    def _note_files(self, files: Iterable[Noted]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", files)
 
-    # -- opening -------------------------------------------------------------------------------
+    def _check_there(self) -> None:
+        """Raises `RunFolderError` when the ledger is no longer where others would find it."""
+        try:
+            there = self.path.lstat().st_ino == self._inode
+        except OSError:
+            there = False
+        if not there:
+            raise RunFolderError(f"{self.path} was removed, moved or replaced while the run wrote it, so the run stops")
 
-    def _check_version(self) -> None:
-        made = self._one("SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'")
-        version = int(self._one("SELECT value FROM meta WHERE name = 'version'") or 0) if made else VERSION
-        if version != VERSION:
-            raise RunFolderError(
-                f"{self.path} has schema version {version}, this Anyprefer reads version {VERSION}; "
-                f"{'update Anyprefer' if version > VERSION else 'use the Anyprefer that made it'} or choose another folder"
-            )
-        if not made:
-            self._db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('version', {VERSION}); COMMIT;")
-
-    def _take_up(self) -> None:
-        """Cuts row files back to what was committed."""
-        self._shards.take_up(self._db.execute("SELECT name, size, rows, closed FROM files").fetchall())
-        self._drop_replaced()
-
-    def _drop_replaced(self) -> None:
-        """Failed rows leave their files once their tasks have new ones."""
-        failed = {identifier for (identifier,) in self._db.execute("SELECT id FROM tasks WHERE outcome = 'failed'")}
-        if self._shards.rows(FAILED) == len(failed):
-            return
-        with self._shards.thinned(FAILED, failed):
-            self._db.execute("BEGIN")
-            self._note_files()
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
             self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self._tasks.read()
+            raise
 
     def _one(self, query: str) -> Any:
         found = self._db.execute(query).fetchone()
@@ -274,41 +262,15 @@ class Ledger:
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise RunFolderError(
-                    f"run folder {self.path.parent} is being written by another run; wait for it, or close its stream"
+                    f"run folder {self.path.parent} is being written by another run; wait for it, or close its stream, "
+                    f"or the program that has {self.path.name} open"
                 ) from error
             raise unwritable(self.path.parent, error) from error
         except OSError as error:
-            raise unwritable(self.path.parent, error.strerror or error) from error
-
-
-def finished(folder: Path) -> int:
-    """How many tasks of a run folder are finished, failed ones among them; 0 where there is no ledger yet."""
-    if not (folder / FILE).is_file():
-        return 0
-    with closing(sqlite3.connect(folder / FILE, timeout=1.0)) as db:
-        try:
-            return int(db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0])
-        except sqlite3.Error:
-            return 1  # in use, or not ours: as good as full
+            raise unwritable(self.path.parent, error) from error
 
 
 def reasons(folder: Path) -> Iterator[tuple[str, str]]:
     """(outcome, reason) of every task of a closed run folder that was not accepted."""
     with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         yield from db.execute("SELECT outcome, reason FROM tasks WHERE outcome <> 'accepted'")
-
-
-def unwritable(folder: Path, words: object) -> RunFolderError:
-    """The error for a disk that is full, read-only or gone."""
-    return RunFolderError(
-        f"run folder {folder} cannot be written: {words}; rows and answers kept so far are safe, "
-        "mend the disk and give the same command again"
-    )
-
-
-def _spend_row(spending: Spending) -> tuple[Any, ...]:
-    used = spending.usage
-    unpriced = used.calls if used.cost is None else 0
-    return (
-        spending.round, spending.role, spending.requests, used.calls, used.input_tokens, used.output_tokens, used.cost or 0.0, unpriced,
-    )  # fmt: skip

@@ -19,6 +19,7 @@ from anyprefer.graph.models.keys import Keys
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.openai_chat import terms_of
 from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
+from anyprefer.graph.naming import stable_name
 from anyprefer.graph.own_code import is_own_code, load_own
 from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
 from anyprefer.graph.samples import SharedTarget
@@ -57,6 +58,13 @@ class Players:
     build_pair: Builder
     given: Mapping[str, Any] = field(default_factory=dict)
     """What `assemble` was given beside the settings: other processes assemble the same players from both."""
+
+    def recorded(self, settings: Settings) -> Settings:
+        """The settings as a run folder keeps them: with the names of tools and pair builder that were given as objects."""
+        tools, build = self.given.get("tools"), self.given.get("build_pair")
+        given = list(tools) if isinstance(tools, list | tuple) else [tools]
+        named: dict[str, Any] = {} if tools is None else {"tools": tuple(stable_name(tool) for tool in given)}
+        return settings.model_copy(update=named if build is None else {**named, "pair": stable_name(build)})
 
     def names(self) -> dict[str, str]:
         """Role to model name, as written into every row."""
@@ -121,11 +129,21 @@ def _builder(settings: Settings) -> Builder:
 def settle(
     settings: Settings | None, roles: dict[str, Any], values: dict[str, Any], tools: Any = None, build_pair: Any = None
 ) -> tuple[Settings, Players]:
-    """Settings and players from what a caller gave: roles that are strings are settings, the others play."""
-    named = {role: given for role, given in roles.items() if isinstance(given, str)}
-    objects = {role: None if isinstance(given, str) else given for role, given in roles.items()}
-    chosen = load_settings(**{**(dict(settings) if settings else {}), **values, **named})[0]
-    return chosen, assemble(chosen, **objects, tools=tools, build_pair=build_pair)
+    """Settings and players from what a caller gave: roles and tools that are strings are settings, the others play."""
+    chosen, objects = parted(settings, roles, values, tools, build_pair)
+    return chosen, assemble(chosen, **objects)
+
+
+def parted(
+    settings: Settings | None, roles: dict[str, Any], values: dict[str, Any], tools: Any = None, build_pair: Any = None
+) -> tuple[Settings, dict[str, Any]]:
+    """The settings a caller gave, and what plays beside them, as `assemble` takes it: empty where all were strings."""
+    given = {**roles, "tools": tools, "build_pair": build_pair}
+    named = {role: one for role, one in roles.items() if isinstance(one, str)}
+    if isinstance(tools, list | tuple) and all(isinstance(tool, str) for tool in tools):
+        named["tools"] = tuple(tools)
+    objects = {name: one for name, one in given.items() if one is not None and name not in named}
+    return load_settings(**{**(dict(settings) if settings else {}), **values, **named})[0], objects
 
 
 class _Loader:

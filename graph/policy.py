@@ -24,9 +24,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anyprefer.graph.build import wire
 from anyprefer.graph.calls import Account, Calls, current_account
+from anyprefer.graph.disk import unwritable
 from anyprefer.graph.errors import RunFolderError, SettingsError
 from anyprefer.graph.game import Game
-from anyprefer.graph.ledger import unwritable
 from anyprefer.graph.players import Players
 from anyprefer.graph.secrets import scrubber
 from anyprefer.graph.settings import Settings
@@ -158,7 +158,7 @@ class SharedPrompts:
             with self._file.open("a", encoding="utf-8") as lines:
                 lines.write(self._scrub(decision.model_dump_json()) + "\n")
         except OSError as error:
-            raise unwritable(self._file, error.strerror) from error
+            raise unwritable(self._file, error) from error
 
     def _take_up(self) -> None:
         """Reads the decisions so far; a line that a killed run left half written is cut off."""

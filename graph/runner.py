@@ -55,9 +55,14 @@ class Synthesis:
     """
 
     def __init__(
-        self, settings: Settings, folder: str | Path | None = None, players: Players | None = None, source: str = ""
+        self,
+        settings: Settings,
+        folder: str | Path | None = None,
+        players: Players | None = None,
+        source: str = "",
+        repair: bool = False,
     ) -> None:
-        """`source` names the input, so that a folder is not gone on with on another one."""
+        """`source` names the input, so that a folder is not resumed on another one; `repair` mends a damaged folder."""
         self.settings = settings
         self.players = players or assemble(settings)
         self.models = self.players.names()
@@ -70,7 +75,8 @@ class Synthesis:
         self.cluster = Cluster(settings, self.players, prices) if many else None
         if settings.trace and folder is None:
             raise SettingsError("trace needs a run folder to write traces.db to; give one")
-        self.folder = RunFolder(folder, settings, self.models, source) if folder is not None else None
+        recorded = self.players.recorded(settings)
+        self.folder = RunFolder(folder, recorded, self.models, source, repair) if folder is not None else None
         if self.folder:
             self.folder.refused = self.players.refused
         self.counts: Counter[Outcome] = Counter()
@@ -82,6 +88,8 @@ class Synthesis:
         policy = SharedPrompts(self.players, settings, where) if shared else None
         traced = self._tracer.task if self._tracer else untraced
         self.game = Game(wire(self.players, settings, policy=policy), settings, self.models, traced)
+        self.skipped: set[str] | None = None
+        """Ids of tasks that were finished before, for a caller who puts a set here."""
         self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0
         self._failed_in_a_row = 0
         self._playing: set[asyncio.Task[Row | None]] = set()
@@ -167,7 +175,10 @@ class Synthesis:
         """Tasks that are still to be played: some, or none when there are no more."""
         kept = self.folder if self.folder and self.folder.kept else None
         while not self._next and (taken := await feed.take(max(most, AHEAD) if kept else most)):
-            self._next.extend(task for task in taken if not (kept and kept.has(task)))
+            done = {task.id for task in taken if kept and kept.has(task)}
+            if self.skipped is not None:
+                self.skipped |= done
+            self._next.extend(task for task in taken if task.id not in done)
         return [self._next.popleft() for _ in range(min(most, len(self._next)))]
 
     async def _begin(self, tasks: Iterable[Task | BadRow], finished: asyncio.Queue[asyncio.Task[Any]]) -> None:
@@ -188,12 +199,23 @@ class Synthesis:
         except RunStopped as stop:
             self._stop(stop)
             return None
+        row, lines = self._with_lines(row)
         if not self._wanted(row):
             return None
         if self.folder:
-            row = await self._kept(self.folder, row, task)
+            await self.folder.keep(row, task, lines)
         self.counts[row.outcome] += 1
         return row
+
+    def _with_lines(self, row: Row) -> tuple[Row, dict[str, bytes]]:
+        """A row as the folder keeps it; one that it cannot keep has failed, before it counts as anything else."""
+        if self.folder is None:
+            return row, {}
+        try:
+            return row, self.folder.lines(row)
+        except (ValueError, TypeError) as error:
+            row = self.game.failed(row.id, f"the row has no JSON form: {error}; fix the task's or the tool's values")
+            return row, self.folder.lines(row)
 
     async def _play(self, task: Task | BadRow, known: Mapping[str, bytes]) -> Row:
         """The task's row, made here or by a worker."""
@@ -224,14 +246,6 @@ class Synthesis:
     def _stop(self, reason: RunStopped) -> None:
         self._ending = True
         self.calls.stop(reason)
-
-    async def _kept(self, folder: RunFolder, row: Row, task: Task | BadRow) -> Row:
-        try:
-            await folder.keep(row, task)
-        except (ValueError, TypeError) as error:
-            row = self.game.failed(row.id, f"the row has no JSON form: {error}; mend the task's or the tool's values")
-            await folder.keep(row, task)
-        return row
 
     async def _close(self, playing: set[asyncio.Task[Row | None]]) -> None:
         for left in playing:

@@ -1,27 +1,22 @@
-"""Row files of a run folder (`STREAMS`): `rows.jsonl`, `pairs.jsonl` and so on, or numbered shards of each.
+"""Appends to the row files of a run folder (`row_files.py`): one file a stream, or numbered shards of each.
 
-With `shard_rows` a stream goes on in a new file after so many rows: `rows-00000.jsonl`, …; with
-`parquet` each shard becomes `rows-00000.parquet` once it is full or the run ends (and nested columns
-of `rows` are kept as JSON text, as is a column whose values are of several kinds). Files only ever grow, or are replaced whole.
-`failed` stays JSON Lines: its rows go when their tasks have new ones.
+With `shard_rows` a stream goes on in a new file after so many rows; with `parquet` each shard becomes a Parquet file
+once it is full or the run ends. Files only ever grow, or are replaced whole; failed rows stay one file of lines, which
+is rewritten once their tasks have new rows.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import orjson
-
+from anyprefer.graph.disk import check_no_link, open_file, replacing, sync_folder
 from anyprefer.graph.errors import RunFolderError
-
-FAILED = "failed"
-STREAMS = ("rows", "pairs", "judge_pairs", FAILED)
-Noted = tuple[str, int, int, int]
-"""File name, size in bytes, rows, whether it is closed (0 or 1)."""
+from anyprefer.graph.parquet import to_parquet
+from anyprefer.graph.row_files import STREAMS, Noted, holds, place, there
 
 
 class Shards:
@@ -34,35 +29,69 @@ class Shards:
         self._parquet = parquet
         self._open: dict[str, IO[bytes]] = {}
         self._noted: dict[str, Noted] = {}
+        self._last: dict[str, str] = {}
+        """The newest file of each stream."""
         self._changed: set[str] = set()
+        self._touched: dict[str, tuple[int, int]] = {}
+        """Inode and former size of each file the batch appends to."""
+
+    # -- what there is -------------------------------------------------------------------------
 
     def take_up(self, noted: Sequence[Noted]) -> None:
-        """Makes the files what the ledger says they are: cuts off what was not committed.
-
-        Raises `RunFolderError` when a file is shorter than committed, so was changed by someone else.
-        """
-        self._noted = {name: (name, size, rows, closed) for name, size, rows, closed in noted}
-        for name, size, rows, closed in list(self._noted.values()):
-            file = self.folder / name
-            _settled(file, size)
-            if file.with_suffix(".parquet").exists():  # it took the lines' place, or was about to
-                file.unlink(missing_ok=True)
-                self._note(name, size, rows, 1)
-            elif not file.exists() or file.stat().st_size < size:
-                raise RunFolderError(f"{file} is shorter than the ledger says: it was changed or removed by hand")
+        """The files as the ledger knows them. Raises `RunFolderError` for one that is gone, short, damaged or a link."""
+        self._know(noted)
+        for name, size, rows, _ in noted:
+            check_no_link(self.folder / name)
+            file = holds(self.folder, name, rows)
+            if place(name)[0] == "failed":
+                if not file.is_file():  # its tasks are played again anyway
+                    del self._noted[name], self._last["failed"]
+            elif there(file, size).suffix == ".parquet":
+                (self.folder / name).unlink(missing_ok=True)  # the lines it was made from
             else:
-                _cut(file, size)
-                if closed and self._becomes_parquet(name):
-                    _to_parquet(file)
-        for stream in STREAMS:
-            for file in self.folder.glob(f"{stream}*.jsonl"):
-                if file.name not in self._noted:
-                    _cut(file, 0)
+                _check_lines(file, size, rows)
+
+    def make_parquet(self) -> None:
+        """Makes Parquet files of closed ones that are still lines."""
+        for name, _, rows, closed in self._noted.values() if self._parquet else ():
+            if closed and holds(self.folder, name, rows) == self.folder / name:
+                to_parquet(self.folder / name)
+
+    def every(self) -> list[Noted]:
+        """Notes of all files."""
+        self._changed.clear()
+        return list(self._noted.values())
+
+    def noted(self, stream: str) -> list[Noted]:
+        """The stream's files in order."""
+        mine = [one for name, one in self._noted.items() if place(name)[0] == stream]
+        return sorted(mine, key=lambda one: place(one[0])[1])
+
+    def note(self, name: str, size: int, rows: int, closed: int) -> None:
+        """Says what a file is now."""
+        self._noted[name] = (name, size, rows, closed)
+        self._changed.add(name)
+        stream, number = place(name)
+        if number >= place(self._last.get(stream, name))[1]:
+            self._last[stream] = name
+
+    def _know(self, noted: Iterable[Noted]) -> None:
+        self._noted, self._last = {}, {}
+        for one in noted:
+            self.note(*one)
+        self._changed = set()
+
+    def changed(self) -> list[Noted]:
+        """Notes of the files that changed since this was last called."""
+        names, self._changed = self._changed, set()
+        return [self._noted[name] for name in names]
+
+    # -- appending -----------------------------------------------------------------------------
 
     @contextmanager
     def appending(self, rows: Sequence[dict[str, bytes]]) -> Iterator[None]:
-        """Appends lines by stream; when the block raises, the files are as they were."""
-        before = dict(self._noted)
+        """Appends lines by stream and has them on the disk; when the block raises, the files are as they were."""
+        before, self._touched = dict(self._noted), {}
         try:
             for stream in STREAMS:
                 lines = [row[stream] for row in rows if stream in row]
@@ -72,146 +101,117 @@ class Shards:
         except BaseException:
             self._take_back(before)
             raise
-        for name, _, _, closed in self._noted.values():
-            if closed and before.get(name) != self._noted[name] and self._becomes_parquet(name):
-                _to_parquet(self.folder / name)
+        if self._parquet:
+            for name in self._touched:
+                if self._noted[name][3]:
+                    to_parquet(self.folder / name)
 
-    def rows(self, stream: str) -> int:
-        """Rows in a stream's files."""
-        return sum(rows for name, _, rows, _ in self._noted.values() if name.startswith(stream))
-
-    @contextmanager
-    def thinned(self, stream: str, ids: set[str]) -> Iterator[None]:
-        """Leaves the last row of each of these ids in a stream's files. The block commits their new sizes; only then
-        do they take the place of the old ones, here or when the folder is opened next."""
-        left, thin = set(ids), []
-        for name in sorted((name for name in self._noted if name.startswith(stream)), reverse=True):
-            if file := self._open.pop(name, None):
-                file.close()
-            lines = _last_rows(self.folder / name, left)
-            thin.append(_fresh(self.folder / name))
-            thin[-1].write_bytes(b"".join(lines))
-            self._note(name, thin[-1].stat().st_size, len(lines), self._noted[name][3])
-        yield
-        for fresh in thin:
-            fresh.replace(fresh.with_suffix(""))
-
-    def changed(self) -> list[Noted]:
-        """Notes of the files that changed since this was last called."""
-        names, self._changed = self._changed, set()
-        return [self._noted[name] for name in names]
+    def merge(self, names: Sequence[str], lines: Iterable[bytes]) -> None:
+        """Puts one file of lines in the place of several."""
+        self._close()
+        held = [holds(self.folder, name, self._noted[name][2]) for name in names]
+        with replacing(self.folder / names[0]) as file:
+            file.writelines(lines)
+        for name, file in zip(names, held, strict=True):
+            if file != self.folder / names[0]:
+                file.unlink(missing_ok=True)
+            if name != names[0]:
+                del self._noted[name]
+        self._last["failed"] = names[0]
 
     def finish(self) -> None:
-        """Closes the files; the last Parquet shards are made."""
-        for file in self._open.values():
-            file.close()
-        self._open.clear()
+        """Closes the files; the last Parquet shards are made. Raises `RunFolderError` when a file is no longer there."""
+        self._close()
         for name, size, rows, closed in list(self._noted.values()):
-            if rows and not closed and self._becomes_parquet(name):
-                self._note(name, size, rows, 1)
-                _to_parquet(self.folder / name)
-
-    def _becomes_parquet(self, name: str) -> bool:
-        return self._parquet and not name.startswith(FAILED)
+            there(holds(self.folder, name, rows), size)
+            if self._parquet and rows and not closed and place(name)[0] != "failed":
+                self.note(name, size, rows, 1)
+                to_parquet(self.folder / name)
 
     def _append(self, stream: str, lines: list[bytes]) -> list[bytes]:
         """Appends what fits into the stream's open shard and returns the rest."""
         name, size, rows = self._current(stream)
-        room = self._most - rows if self._most else len(lines)
+        room = self._most - rows if self._most and stream != "failed" else len(lines) + 1
         data = b"".join(lines[:room])
-        file = self._open.get(name) or self._open.setdefault(name, (self.folder / name).open("ab", buffering=0))
+        file = self._opened(name, size)
         written = 0
         while written < len(data):
             written += file.write(data[written:]) or 0
-        rows += len(lines[:room])
-        full = bool(self._most) and rows >= self._most
-        self._note(name, size + len(data), rows, int(full))
-        if full:
+        os.fsync(file.fileno())
+        self.note(name, size + len(data), rows + len(lines[:room]), int(room <= len(lines)))
+        if room <= len(lines):
             self._open.pop(name).close()
         return lines[room:]
 
+    def _opened(self, name: str, size: int) -> IO[bytes]:
+        """The file to append to, when it is still the one that was written before."""
+        path = self.folder / name
+        if name not in self._open:
+            self._open[name] = open_file(path, "ab", buffering=0)
+            if not size:
+                sync_folder(self.folder)
+        file = self._open[name]
+        mine = os.fstat(file.fileno()).st_ino
+        try:
+            now = path.lstat()
+        except OSError:
+            now = None
+        if now is None or (now.st_ino, now.st_size) != (mine, size):
+            raise RunFolderError(f"{path} was removed, replaced or changed by another program while the run wrote it")
+        self._touched[name] = (mine, size)
+        return file
+
     def _current(self, stream: str) -> tuple[str, int, int]:
         """Name, size and rows of the shard that is appended to."""
-        shards = sorted(name for name in self._noted if name.startswith(stream))
-        if shards:
-            name, size, rows, closed = self._noted[shards[-1]]
-            if not closed:
+        last = self._last.get(stream)
+        if last:
+            name, size, rows, closed = self._noted[last]
+            if not closed and (stream == "failed" or not self._most or rows < self._most):
                 return name, size, rows
-        numbered = self._most or self._parquet
-        return (f"{stream}-{len(shards):05d}.jsonl" if numbered else f"{stream}.jsonl"), 0, 0
-
-    def _note(self, name: str, size: int, rows: int, closed: int) -> None:
-        self._noted[name] = (name, size, rows, closed)
-        self._changed.add(name)
+        numbered = bool(self._most or self._parquet or last)
+        number = place(last)[1] + 1 if last else 0
+        while not _free(path := self.folder / (f"{stream}-{number:05d}.jsonl" if numbered else f"{stream}.jsonl")):
+            number, numbered = number + numbered, True
+        return path.name, 0, 0
 
     def _take_back(self, before: dict[str, Noted]) -> None:
-        for name in set(self._noted) | set(self._open):
-            if file := self._open.pop(name, None):
-                file.close()
-            if self._noted.get(name) != before.get(name) or name not in before:
+        """What cannot be taken back is found when the folder is opened next."""
+        self._close()
+        with suppress(OSError):
+            for name, (inode, size) in self._touched.items():
                 path = self.folder / name
-                if path.exists():
-                    _cut(path, before[name][1] if name in before else 0)
-        self._noted = before
-        self._changed.clear()
+                with open_file(path, "r+b") as file:
+                    if os.fstat(file.fileno()).st_ino == inode:
+                        file.truncate(size)
+                        if name not in before:
+                            path.unlink()
+        self._know(before.values())
+
+    def _close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
 
 
-def _fresh(file: Path) -> Path:
-    return file.with_suffix(".jsonl.new")
+def _free(path: Path) -> bool:
+    """Whether a run may begin a file there: nothing is, or an empty file."""
+    made = path.with_suffix(".parquet")
+    return not os.path.lexists(made) and (
+        not os.path.lexists(path) or (path.is_file() and not path.is_symlink() and path.stat().st_size == 0)
+    )
 
 
-def _last_rows(file: Path, ids: set[str]) -> list[bytes]:
-    """The last line of each of these ids, which it takes out of them, in the file's order."""
-    lines = []
-    for line in reversed(file.read_bytes().split(b"\n")[:-1] if file.exists() else []):
-        if (identifier := orjson.loads(line)["id"]) in ids:
-            ids.discard(identifier)
-            lines.append(line + b"\n")
-    return lines[::-1]
-
-
-def _settled(file: Path, size: int) -> None:
-    """Ends what a kill cut short: a thinned file takes the old one's place if its size was committed, else it goes."""
-    fresh = _fresh(file)
-    if fresh.exists() and fresh.stat().st_size == size:
-        fresh.replace(file)
-    fresh.unlink(missing_ok=True)
-
-
-def _cut(file: Path, size: int) -> None:
-    if file.stat().st_size > size:
-        os.truncate(file, size)
-
-
-def _to_parquet(file: Path) -> None:
-    """Replaces a JSONL shard by a Parquet one."""
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
-
-    rows = [_flat(orjson.loads(line)) for line in file.read_bytes().split(b"\n") if line]
-    names = dict.fromkeys(name for row in rows for name in row)
-    made = file.with_suffix(".parquet")
-    fresh = made.with_suffix(".parquet.new")
-    parquet.write_table(arrow.table({name: _column(name, [row.get(name) for row in rows]) for name in names}), fresh)
-    fresh.replace(made)
-    file.unlink()
-
-
-_NESTED = ("task", "pair", "rounds", "usage", "models")
-_NUMBERS = ("reward", "chosen_score", "rejected_score")
-"""Columns that may be empty over a whole shard and are numbers all the same."""
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of `rows` with what has no fixed columns as JSON text; a pair as it is."""
-    return {name: orjson.dumps(value).decode() if name in _NESTED else value for name, value in row.items()}
-
-
-def _column(name: str, values: list[Any]) -> Any:
-    """An Arrow array; JSON text where the values are of several kinds."""
-    import pyarrow as arrow
-
-    try:
-        return arrow.array(values, arrow.float64() if name in _NUMBERS else None)
-    except (arrow.ArrowException, OverflowError):
-        return arrow.array([orjson.dumps(value).decode() for value in values])
+def _check_lines(file: Path, size: int, rows: int) -> None:
+    """Raises `RunFolderError` unless the first `size` bytes are so many whole lines of text."""
+    found, left, last = 0, size, b"\n"
+    with file.open("rb") as lines:
+        while block := lines.read(min(left, 1 << 20)):
+            found, left, last = found + block.count(b"\n"), left - len(block), block[-1:]
+            if b"\0" in block:
+                found = -1
+                break
+    if found != rows or last != b"\n":
+        raise RunFolderError(
+            f"{file} is damaged: its first {size:,} bytes are not the {rows:,} lines the ledger says; put it back, or "
+            "give the command with --repair, which keeps all whole rows and plays the others again"
+        )

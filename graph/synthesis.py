@@ -1,7 +1,8 @@
-"""`asynth` and `synth`: tasks in, rows out, from Python."""
+"""`synth` and `asynth`: tasks in, rows out, and a folder that keeps them where one is given."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import wraps
@@ -10,10 +11,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ParamSpec
 
+from anyprefer.graph.errors import Enough
 from anyprefer.graph.feed import Feed
+from anyprefer.graph.files import STDIN
+from anyprefer.graph.finished import finished_ids, rows_again
 from anyprefer.graph.inputs import Source, read_tasks
 from anyprefer.graph.loops import run_blocking
-from anyprefer.graph.players import settle
+from anyprefer.graph.players import assemble, parted
 from anyprefer.graph.runner import Synthesis
 from anyprefer.graph.settings import Settings, shows_settings
 from anyprefer.graph.state import Row
@@ -34,23 +38,38 @@ async def asynth(
     engine: Any = None,
     tools: Any = None,
     build_pair: Any = None,
+    repair: bool = False,
     **values: Any,
 ) -> AsyncGenerator[Row, None]:
     """Plays tasks and yields a `Row` for each as it finishes; arguments as for `build_graph` and `read_tasks`.
 
-    `folder` keeps everything on disk; the same call with the same folder goes on where it was stopped.
+    `folder` keeps everything on disk. The same call with the same folder resumes a run that was stopped and yields the
+    rows that were missing; where none is missing it yields the kept ones. `repair` makes the best of a folder whose
+    files are short or damaged: whole rows are kept, the others' tasks are played again.
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
-    settings, players = settle(settings, roles, values, tools, build_pair)
+    settings, objects = parted(settings, roles, values, tools, build_pair)
+    name = source_name(tasks, columns)
+    if folder is not None and not objects and not repair and not (isinstance(tasks, Iterator) or tasks == STDIN):
+        again = read_tasks(tasks, columns, settings.image_roots)
+        done = await asyncio.to_thread(finished_ids, Path(folder), settings, name, again)
+        if done is not None:
+            for row in rows_again(Path(folder), done):
+                yield row
+            return
     source = read_tasks(tasks, columns, settings.image_roots)
     in_memory = isinstance(tasks, list | tuple)
     # an input that cannot be read leaves no run folder behind
     opening = Feed(source, in_memory)
     [first] = await opening.take(1)
     opening.close()
-    run = Synthesis(settings, folder, players, source_name(tasks, columns))
+    run = Synthesis(settings, folder, assemble(settings, **objects), name, repair)
+    run.skipped = set()
     async with aclosing(run.stream(chain([first], source), in_memory)) as rows:
         async for row in rows:
+            yield row
+    if run.folder and run.skipped and not run.counts and (not run.stopped or isinstance(run.calls.stopped, Enough)):
+        for row in rows_again(run.folder.path, run.skipped):
             yield row
 
 

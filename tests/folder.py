@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from anyprefer.graph import Task, synth
+from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.folder import read_rows
 from anyprefer.graph.state import Usage
 from tests.scripted import Scripted
@@ -63,8 +64,16 @@ def always_broken(*ids):
 
 
 def run(path, model=None, tasks=TASKS, **values):
-    """All rows of one call, with one model in every role, two candidates and one round."""
-    return list(begin(path, model, tasks, **values))
+    """The rows one call adds, with one model in every role, two candidates and one round."""
+    before = _kept(Path(path))
+    return [row for row in begin(path, model, tasks, **values) if row.id not in before]
+
+
+def _kept(path):
+    try:
+        return {row.id for row in read_rows(path) if row.outcome != "failed"} if path.exists() else set()
+    except RunFolderError:
+        return set()
 
 
 def begin(path, model=None, tasks=TASKS, **values):

@@ -9,7 +9,6 @@ origin may be in any form of `preference_rows.py`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ from typing import Any
 from datasets import Dataset
 
 from anyprefer.graph.errors import InputError, TrainingError
+from anyprefer.graph.row_files import row_files
 from anyprefer.training.preference_rows import preference_file, read_preference, readable
 
 _ANSWERS = ("chosen", "rejected")
-_OWN = re.compile(r"(judge_)?pairs(-\d{5,})?\.(jsonl|parquet)")
-"""Names of a run folder's own files of pairs."""
 
 
 def pair_files(*paths: str | Path) -> list[Path]:
@@ -34,14 +32,13 @@ def pair_files(*paths: str | Path) -> list[Path]:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    found = sorted(path.iterdir()) if path.is_dir() else []
-    files = [file for file in found if _OWN.fullmatch(file.name)]
+    files = [file for stream in ("pairs", "judge_pairs") for file in row_files(path, stream)]
     if not files:
         raise TrainingError(
             f"{path / 'pairs.jsonl' if path.is_dir() else path} does not exist; "
             "name a run folder that holds pairs, or a .jsonl or .parquet file of pairs"
         )
-    return sorted(files, key=lambda file: file.name.startswith("judge_"))
+    return files
 
 
 def load_pairs(*paths: str | Path) -> Dataset:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from anyprefer.graph.cli.console import table
 from anyprefer.graph.cli.progress import STYLES
+from anyprefer.graph.row_files import row_files
 from anyprefer.graph.state import Row, Usage
 
 MOST = 6
@@ -148,7 +149,7 @@ def _files(folder: Path, counts: Counter[str]) -> Table:
 
 def _name(folder: Path, stream: str) -> str:
     """The stream's file, or a pattern for its shards."""
-    files = sorted(folder.glob(f"{stream}*.*"))
+    files = row_files(folder, stream)
     return str(files[0]) if len(files) == 1 else str(folder / f"{stream}-*{files[0].suffix if files else ''}")
 
 

@@ -20,6 +20,7 @@ from anyprefer.graph.cli.forecast import Timer, forecast
 from anyprefer.graph.cli.progress import progress
 from anyprefer.graph.cli.summary import Reasons, add_tool_errors, summarise
 from anyprefer.graph.errors import INTERRUPT, Enough, InputError, RunFolderError
+from anyprefer.graph.identity import holds_run
 from anyprefer.graph.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ def synth(
     config: Config = None,
     column: Column = None,
     limit: Limit = None,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Resume a run folder whose files are short or damaged: whole rows are kept, what is no row is set "
+            "aside, and the tasks of lost rows are played again.",
+        ),
+    ] = False,
     *,
     values: Values,
 ) -> None:
@@ -89,11 +98,16 @@ def synth(
     settings = settings_from(config, values, chosen.values)[0]
     played = source_of(source, chosen, settings)
     folder = to or default_folder(played)
-    if resume and not (folder / "settings.json").is_file():
+    if resume and not holds_run(folder):
         raise RunFolderError(f"run folder {folder} holds no run to resume; leave out --resume")
     console = out()
-    with console.status("loading"):
-        run, tasks = _prepare(played, settings, folder, columns_of(column), _least(estimate, limit))
+    if not repair and _is_finished(played, settings, folder, columns_of(column), _least(estimate, limit)):
+        summarise(console, folder, Reasons())
+        if estimate:
+            forecast(console, folder, _expected(played, limit), Timer())
+        raise typer.Exit(DONE)
+    with said_warnings(), console.status("loading"):
+        run, tasks = _prepare(played, settings, folder, columns_of(column), _least(estimate, limit), repair)
         rows = _expected(played, limit)
     _say_what_evidence_judges(settings)
     tool_errors, timer = Reasons(), Timer()
@@ -157,8 +171,23 @@ def source_of(source: str | None, chosen: Chosen, settings: Settings) -> Played:
     return AppTasks(chosen, chosen.app.tasks(chosen.scale, 1, settings.seed))
 
 
+def _is_finished(played: Played, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None) -> bool:
+    """Whether there is nothing left to play, so that no model need be loaded."""
+    from anyprefer.graph.files import STDIN
+    from anyprefer.graph.finished import finished_ids
+    from anyprefer.graph.inputs import read_tasks
+    from anyprefer.graph.synthesis import source_name
+
+    if played == STDIN or not holds_run(folder):
+        return False
+    if isinstance(played, AppTasks):
+        return finished_ids(folder, settings, played.chosen.label, islice(played.tasks, limit)) is not None
+    tasks = islice(read_tasks(played, columns, settings.image_roots), limit)
+    return finished_ids(folder, settings, source_name(played, columns), tasks) is not None
+
+
 def _prepare(
-    played: Played, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None
+    played: Played, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None, repair: bool
 ) -> tuple[Synthesis, Iterable[Task | BadRow]]:
     """The run and its tasks. What is wrong with input, models or tools shows here, before a folder is made."""
     from anyprefer.graph.inputs import read_tasks
@@ -167,10 +196,10 @@ def _prepare(
     from anyprefer.graph.synthesis import source_name
 
     if isinstance(played, AppTasks):
-        return Synthesis(settings, folder, assemble(settings), played.chosen.label), islice(played.tasks, limit)
+        return Synthesis(settings, folder, assemble(settings), played.chosen.label, repair), islice(played.tasks, limit)
     tasks = read_tasks(played, columns, settings.image_roots)
     first = next(tasks)
-    run = Synthesis(settings, folder, assemble(settings), source_name(played, columns))
+    run = Synthesis(settings, folder, assemble(settings), source_name(played, columns), repair)
     return run, islice(chain([first], tasks), limit)
 
 

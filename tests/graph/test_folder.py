@@ -9,7 +9,7 @@ from anyprefer.graph.state import Prompts, Round, Row
 from tests.folder import IDS, TASKS, always_broken, check, lines, mixed, note, python, run
 from tests.scripted import Scripted
 
-FILES = ["failed.jsonl", "ledger.db", "pairs.jsonl", "rows.jsonl", "run.json", "settings.json"]
+FILES = ["README.md", "failed.jsonl", "ledger.db", "pairs.jsonl", "rows.jsonl", "run.json", "settings.json"]
 
 
 def test_a_run_folder_holds_every_row_and_what_was_run(tmp_path):
@@ -101,7 +101,7 @@ def test_a_finished_run_plays_nothing(tmp_path):
 def test_a_damaged_line_is_named(tmp_path):
     run(tmp_path, tasks=TASKS[:3])
     data = (tmp_path / "rows.jsonl").read_bytes().split(b"\n")
-    (tmp_path / "rows.jsonl").write_bytes(b"\n".join([data[0], b"{}", data[2], b""]))
+    (tmp_path / "rows.jsonl").write_bytes(b"\n".join([data[0], b"{}".ljust(len(data[1])), data[2], b""]))
     with pytest.raises(RunFolderError, match=r"rows\.jsonl, line 2 is no row"):
         list(read_rows(tmp_path))
 

@@ -58,7 +58,7 @@ def test_a_run_is_gone_on_with_in_the_middle_of_a_shard(tmp_path, values, first)
 @pytest.mark.parametrize("values", [{"shard_rows": 2}, PARQUET])
 def test_a_kill_while_shards_fill_is_mended(tmp_path, values, after):
     assert python(KILL, tmp_path, after, json.dumps(values)).returncode == 9
-    assert [row.id for row in run(tmp_path, whole(), **values)] == IDS[after:]
+    assert [row.id for row in run(tmp_path, whole(), **values)] == IDS[after + 1 :]
     assert [row.id for row in check(tmp_path)] == IDS
 
 
@@ -133,7 +133,7 @@ def killed(function):
         return function(*args, **kwargs)
     return either
 if step == "before":
-    shards._to_parquet = killed(shards._to_parquet)
+    shards.to_parquet = killed(shards.to_parquet)
 else:
     unlink = Path.unlink
     Path.unlink = killed(unlink)

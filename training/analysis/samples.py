@@ -16,6 +16,7 @@ from typing import Any
 
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.folder import read_rows
+from anyprefer.graph.row_files import row_files
 from anyprefer.graph.state import Row, Task, as_text
 from anyprefer.training.pairs import pair_files
 from anyprefer.training.preference_rows import preference_file, read_preference, readable, task_of
@@ -43,7 +44,7 @@ def read_samples(source: str | Path) -> list[Sample]:
     Raises `InputError` naming file and line for a row that is no pair, and for a source without pairs.
     """
     path = Path(source)
-    if path.is_dir() and any(path.glob("rows*.*")):
+    if path.is_dir() and row_files(path, "rows"):
         samples = [_of_row(row) for row in read_rows(path) if row.outcome == "accepted"]
     else:
         files: Sequence[str | Path] = pair_files(path) if path.is_dir() else [source]
