@@ -140,6 +140,11 @@ def _shown(message: Message) -> str:
     return f"{message['role'].capitalize()}: " + "\n".join([*filter(None, said), *called])
 
 
+def turns_of(prompt: Prompt) -> list[Message]:
+    """The messages of a conversation; of a text the one that asks it."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+
+
 def asked(prompt: Prompt, text: str) -> list[Message]:
     """The messages with `text` as the last user turn's: what was said before, and that turn's images, stay."""
     if isinstance(prompt, str):

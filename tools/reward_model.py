@@ -12,12 +12,15 @@ is a good one it cannot say.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import threading
 from collections.abc import Sequence
 from typing import Any
 
+from anyprefer.graph.conversation import Prompt, text_of, turns_of
 from anyprefer.graph.errors import InputError, ModelSetupError
+from anyprefer.graph.models.templates import chat_text
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import Finding, tool
 
@@ -39,7 +42,7 @@ def reward_model(
     """Compares an answer with the others by a reward model trained on human preferences: helpfulness, honesty, style."""
     with _lock:
         scorer = _loaded(model, device, dtype)
-        score = scorer(task.text, candidate.text)
+        score = scorer(task.prompt, candidate.text)
         others = [
             known for one in candidates if one != candidate and (known := _or_none(scorer, task, one)) is not None
         ]
@@ -65,7 +68,7 @@ def _loaded(model: str, device: str, dtype: str) -> _Scorer:
 def _or_none(scorer: _Scorer, task: Task, other: Candidate) -> float | None:
     """Another answer's score; one that is too long fails in its own turn."""
     try:
-        return scorer(task.text, other.text)
+        return scorer(task.prompt, other.text)
     except InputError:
         return None
 
@@ -96,14 +99,15 @@ class _Scorer:
     def load(cls, name: str, device: str, dtype: str) -> _Scorer:
         return cls(name, device, dtype)
 
-    def __call__(self, prompt: str, answer: str) -> float:
+    def __call__(self, prompt: Prompt, answer: str) -> float:
         """The logit of the conversation; raises `InputError` when it is longer than the model can read."""
-        return self._score(prompt, answer)
+        asked = [{"role": turn["role"], "content": text_of(turn["content"])} for turn in turns_of(prompt)]
+        return self._score(json.dumps(asked), answer)
 
-    def _compute(self, prompt: str, answer: str) -> float:
+    def _compute(self, asked: str, answer: str) -> float:
         import torch
 
-        ids = self._ids([{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}])
+        ids = self._ids([*json.loads(asked), {"role": "assistant", "content": answer}])
         limit = self._model.config.max_position_embeddings
         if len(ids) > limit:
             raise InputError(f"prompt and answer have {len(ids)} tokens, the reward model reads {limit}")
@@ -114,7 +118,7 @@ class _Scorer:
     def _ids(self, chat: list[dict[str, str]]) -> list[int]:
         """The conversation with one start token: FsfairX's model card removes the template's, since its
         tokenizer adds one; where the tokenizer adds none, the template's is kept."""
-        text = self._tokenizer.apply_chat_template(chat, tokenize=False)
+        text = chat_text(self._tokenizer, chat)
         ids: list[int] = self._tokenizer(text)["input_ids"]
         start = self._tokenizer.bos_token_id
         return ids[1:] if start is not None and ids[:2] == [start, start] else ids

@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.inputs import BadRow
+from anyprefer.graph.models.templates import chat_ids
 from anyprefer.graph.models.weights import Weights, load_weights, use_threads
 from anyprefer.graph.state import Task, as_text
 
@@ -76,8 +77,8 @@ def _ids(weights: Weights, task: Task, system: str) -> tuple[list[int], list[int
         raise InputError(f"task {task.id} has no reference answer, whose perplexity could be measured")
     said = task.system or system
     chat = task.model_copy(update={"system": said}).messages()
-    prompt = weights.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-    return list(prompt), weights.tokenizer.encode(answer, add_special_tokens=False)[:LONGEST]
+    prompt = chat_ids(weights.tokenizer, chat, add_generation_prompt=True)
+    return prompt, weights.tokenizer.encode(answer, add_special_tokens=False)[:LONGEST]
 
 
 @torch.inference_mode()

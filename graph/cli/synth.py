@@ -32,8 +32,8 @@ Input = Annotated[
     str | None,
     typer.Argument(
         metavar="INPUT",
-        help="Tasks: a .jsonl, .json, .csv or .parquet file, hub:ORG/NAME:SPLIT, or data:FILE in the folder "
-        "ANYPREFER_DATA names.",
+        help="Tasks: a .jsonl, .json, .csv, .tsv or .parquet file, - for JSONL from standard input, a folder of "
+        "save_to_disk, hub:ORG/NAME:SPLIT, or data:FILE in the folder ANYPREFER_DATA names.",
         show_default="--app's tasks",
     ),
 ]
