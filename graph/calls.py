@@ -22,6 +22,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.graph.errors import BudgetSpent, RunStopped
+from anyprefer.graph.models.answer import ending
 from anyprefer.graph.models.reading import estimated
 from anyprefer.graph.models.traits import traits_of
 from anyprefer.graph.packing import packed, unpacked
@@ -167,6 +168,8 @@ class Account:
         """Per round and role, answers from the ledger counted as when they were made."""
         self.unread: set[str] = set()
         """Keys of answers that do not hold what was asked for."""
+        self._flawed: set[str] = set()
+        """Keys of answers that are cut off or empty."""
         self._known = {key: answer for key, answer in (known or {}).items() if answer}
         self._keys: dict[str, tuple[str, int]] = {}
         self._asked: Counter[str] = Counter()
@@ -189,9 +192,12 @@ class Account:
         _LAST.set(key)
         size = sum(len(message.text) for message in messages) if self.calls.budget.tokens else 0
         if recorded is None:
-            return await self._sheltered(self._made(key, model, once, role, round, size))
-        choices = unpacked(recorded)
-        self._count(round, role, self.calls.used(choices, model, size))
+            choices = await self._sheltered(self._made(key, model, once, role, round, size))
+        else:
+            choices = unpacked(recorded)
+            self._count(round, role, self.calls.used(choices, model, size))
+        if not all(map(_whole, choices)):
+            self._flawed.add(key)
         return choices
 
     async def _sheltered(self, call: Coroutine[Any, Any, list[AIMessage]]) -> list[AIMessage]:
@@ -225,9 +231,11 @@ class Account:
         for call in self._open:
             call.cancel()
 
-    async def forget_unread(self) -> None:
-        """When the task is played again, what could not be read is asked anew: the answers `ask` noted, else all."""
-        for key in sorted(self.unread or self._keys):
+    async def forget(self, unreadable: bool) -> None:
+        """A failed task that is played again asks anew for what was cut off or empty, and where an answer was
+        unreadable for those that `ask` noted, else for all."""
+        unread = self.unread or set(self._keys) if unreadable else set()
+        for key in sorted(unread | self._flawed):
             role, round = self._keys[key]
             await self.calls.keep(self.task, key, b"", Spending(role, round, Usage(), 0))
 
@@ -243,6 +251,10 @@ class Account:
             if round is None or number == round:
                 totals[role] = totals.get(role, Usage()) + usage
         return totals
+
+
+def _whole(choice: AIMessage) -> bool:
+    return bool(choice.content or choice.tool_calls) and ending(choice) in ("", "stop")
 
 
 def _asked(model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> str:

@@ -57,8 +57,7 @@ class Game:
                 raise
             except Exception as error:
                 await account.settled()
-                if isinstance(error, AnswerError):
-                    await account.forget_unread()
+                await account.forget(isinstance(error, AnswerError))
                 final, failure = None, redact(f"{type(error).__name__}: {error}")
             except BaseException:
                 account.abandon()

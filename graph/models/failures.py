@@ -51,8 +51,6 @@ class HTTPStatusError(Exception):
         """Seconds the server asks to wait, None where it does not say."""
         self.tried = ""
         """How often and how long it was tried, once it was given up."""
-        self.confirmed = False
-        """Whether the same request without its optional parts was refused as well."""
 
     def __str__(self) -> str:
         return f"Error code: {self.status} - {self.args[1]}{self.tried}"

@@ -48,8 +48,7 @@ class Verdict:
         if kind == "final" or (kind == "forbidden" and not fresh):
             raise error
         suspicious = _is_refusal(error) or (fresh and isinstance(error, BadAnswer))
-        sure = kind in ("never", "account") or (fresh and suspicious and getattr(error, "confirmed", False))
-        if sure or (suspicious and await self._refuses_all(error, traffic, call)):
+        if kind in ("never", "account") or (suspicious and await self._refuses_all(error, traffic, call)):
             reason = f"{call.standing.where} refuses every call: {error}; {_fix(error)}"
             call.standing.give_up(reason, traffic.now())
             traffic.gate.open()
