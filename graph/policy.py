@@ -12,11 +12,13 @@ second reading. p_t is then an instruction put before x, at first empty; x itsel
   task that fails with either version is left out of both means.
 
 `prompts.jsonl` in the run folder holds every decision; a run that is gone on with starts from the version
-last kept, and collects its batch anew. Rounds and pairs name their version (`Prompts.version`).
+last kept, and collects its batch anew. Rounds and pairs name their version (`Prompts.version`). A run may start from
+the version another one ended with (`last_kept`), as the iterations of `iterate` do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 
@@ -78,7 +80,7 @@ class SharedPrompts:
     """The version in force, its batch of feedback and the gate."""
 
     def __init__(self, players: Players, settings: Settings, folder: Path | None = None) -> None:
-        """Goes on with the versions of `folder`. Raises `RunFolderError` when its prompts.jsonl is damaged."""
+        """Resumes with the versions of `folder`. Raises `RunFolderError` when its prompts.jsonl is damaged."""
         self.players = players
         self.settings = settings
         self.current = opening(players.tools, settings).model_copy(update={"shared": True})
@@ -89,6 +91,11 @@ class SharedPrompts:
         self._batch: list[tuple[Task, Round]] = []
         self._at_work = False
         self._take_up()
+
+    def start_from(self, prompts: Prompts | None) -> None:
+        """Another run's version instead of the settings' own prompts, where this run has decided on none yet."""
+        if prompts and self._rewards is None:
+            self.current = prompts
 
     def first(self, task: Task) -> Prompts:
         """The version in force."""
@@ -168,14 +175,29 @@ class SharedPrompts:
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
             self._file.write_text(whole, encoding="utf-8")
-        for number, line in enumerate(whole.split("\n")[:-1], 1):
-            try:
-                decision = Decision.model_validate_json(line)
-            except ValidationError as error:
-                raise RunFolderError(f"{self._file}, line {number} is no prompt version: {error}") from error
+        for decision in _decisions(self._file):
             self._heldout.update({task.id: task for task in decision.heldout})
             if decision.kept:
                 self.current, self._rewards = decision.prompts, decision.rewards
+
+
+def last_kept(folder: Path) -> Prompts | None:
+    """The version of shared prompts that a run's folder ended with; None where no rewrite was tried.
+
+    Raises `RunFolderError` when its prompts.jsonl is damaged.
+    """
+    kept = [decision.prompts for decision in _decisions(folder / FILE) if decision.kept]
+    return kept[-1] if kept else None
+
+
+def _decisions(file: Path) -> Iterator[Decision]:
+    """The whole lines of a file of decisions; a last line without an end was being written."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    for number, line in enumerate(text.split("\n")[:-1], 1):  # not `splitlines`: a prompt may hold U+2028
+        try:
+            yield Decision.model_validate_json(line)
+        except ValidationError as error:
+            raise RunFolderError(f"{file}, line {number} is no prompt version: {error}") from error
 
 
 def check_scope(players: Players, settings: Settings) -> None:

@@ -85,9 +85,9 @@ class Synthesis:
         """The run's model calls: what was spent, and why no more are made."""
         self._tracer = Tracer(self.folder.path) if settings.trace and self.folder else None
         where = self.folder.path if self.folder else None
-        policy = SharedPrompts(self.players, settings, where) if shared else None
+        self.shared_prompts = SharedPrompts(self.players, settings, where) if shared else None
         traced = self._tracer.task if self._tracer else untraced
-        self.game = Game(wire(self.players, settings, policy=policy), settings, self.models, traced)
+        self.game = Game(wire(self.players, settings, policy=self.shared_prompts), settings, self.models, traced)
         self.skipped: set[str] | None = None
         """Ids of tasks that were finished before, for a caller who puts a set here."""
         self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0

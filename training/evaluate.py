@@ -5,23 +5,25 @@ result = await evaluate(model, FAMILIES["sums"].make(200, 0, "heldout"), FAMILIE
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from anyprefer.graph.errors import ModelSetupError, TrainingError
+from anyprefer.graph.errors import AnswerError, ModelSetupError, RunFolderError, RunStopped, TrainingError
 from anyprefer.graph.folder import versions
 from anyprefer.graph.images import load, loaded
 from anyprefer.graph.models.answer import read_answer
-from anyprefer.graph.models.traits import accepted_settings, model_name, traits_of
+from anyprefer.graph.models.traits import model_name, traits_of
 from anyprefer.graph.secrets import redact
+from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
-from anyprefer.nodes.ask import task_messages
+from anyprefer.nodes.ask import call, task_messages
+from anyprefer.training.asking import Asking
 
 IsCorrect = Callable[[Task, str], bool]
 
@@ -104,32 +106,38 @@ async def evaluate(
     seed: int = 0,
     concurrency: int = 256,
     answers: Path | None = None,
+    settings: Settings | None = None,
 ) -> EvalResult:
     """Ask every task once, greedily by default, and mark the answers.
 
-    `system` is used for tasks that bring none. `answers` is a JSONL file for the answers, one row
-    a task in order. A call that fails leaves its task unscored; a model that cannot be set up raises
-    `ModelSetupError`; no tasks raise `TrainingError`.
+    `system` is used for tasks that bring none. `answers` is a JSONL file for the answers, one row a task in order;
+    beside it, in a `.db` file, they are kept as they come, and the same evaluation asks only what is missing there.
+    `settings` limits what may be spent. A call that fails leaves its task unscored; a server that is gone and a budget
+    that is spent raise `RunStopped`, a model that cannot be set up `ModelSetupError`, no tasks `TrainingError`.
     """
     if not tasks:
         raise TrainingError("nothing to evaluate: no tasks were given")
-    limit = asyncio.Semaphore(concurrency)
-    settings = accepted_settings(model, {"temperature": temperature, "max_tokens": max_tokens, "seed": seed})
+    sampling = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
 
     async def ask(task: Task) -> EvalAnswer:
-        async with limit:
-            try:
-                with loaded(await load(task.images) if task.images else {}):
-                    asked = _messages(task, system)
-                said = read_answer(await model.ainvoke(asked, **settings))
-                told = {"id": task.id, "prompt": task.text, "answer": said.text, "ended": said.ended}
-                return EvalAnswer(**told, correct=is_correct(task, said.text))
-            except ModelSetupError:
-                raise
-            except Exception as error:  # one failed call is reported, it does not end the evaluation
-                return EvalAnswer(id=task.id, prompt=task.text, error=redact(f"{type(error).__name__}: {error}"))
+        try:
+            with loaded(await load(task.images) if task.images else {}):
+                asked = _messages(task, system)
+            said = read_answer(await call(model, asked, "evaluate", **sampling))
+            if not said.text and said.ended in ("length", "filter", "error"):
+                raise AnswerError(f"{said.flaw}; max_tokens is {max_tokens}", said.text)
+            told = {"id": task.id, "prompt": task.text, "answer": said.text, "ended": said.ended}
+            return EvalAnswer(**told, correct=is_correct(task, said.text))
+        except (ModelSetupError, RunStopped, RunFolderError):
+            raise
+        except Exception as error:  # one failed call is reported, it does not end the evaluation
+            return EvalAnswer(id=task.id, prompt=task.text, error=redact(f"{type(error).__name__}: {error}"))
 
-    rows = await asyncio.gather(*(ask(task) for task in tasks))
+    asking = Asking(model, answers.with_suffix(".db") if answers else None, settings, concurrency)
+    try:
+        rows = await asking.all((task.id, partial(ask, task)) for task in tasks)
+    finally:
+        asking.close()
     if answers is not None:
         _write(rows, answers)
     name, adapter = _who(model)

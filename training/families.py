@@ -158,9 +158,10 @@ def _split(entity: str) -> Split:
 def _tasks(family: str, items: list[_Item], n: int, rng: random.Random, split: Split) -> list[Task]:
     if not 0 < n <= len(items):
         raise InputError(f"{family} has 1 to {len(items)} {split} tasks, not {n}")
+    rng.shuffle(items)  # all of them, so that more tasks are the same ones and others behind them
     return [
         Task(id=f"{family}-{split}-{number:04d}", prompt=question, reference=gold, meta={"entity": entity})
-        for number, (entity, question, gold) in enumerate(rng.sample(items, n), 1)
+        for number, (entity, question, gold) in enumerate(items[:n], 1)
     ]
 
 

@@ -25,7 +25,8 @@ TaskSet = tuple[Sequence[Task], IsCorrect]
 def on_heldout(sets: Mapping[str, TaskSet], benchmarks: Sequence[str], settings: Settings, limit: int = 0) -> Evaluate:
     """Greedy answers to the task sets, with the system message and length of the run, then each benchmark.
 
-    The answers are kept beside the evaluation, one JSONL file a set. `limit`: rows of a benchmark; 0: its own number.
+    The answers are kept beside the evaluation, one JSONL file a set, and asked for only once; the budget of `settings` is
+    that of a set. `limit`: rows of a benchmark; 0: its own number.
     """
 
     def run(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
@@ -39,6 +40,7 @@ def on_heldout(sets: Mapping[str, TaskSet], benchmarks: Sequence[str], settings:
                 max_tokens=settings.max_new_tokens,
                 seed=settings.seed,
                 answers=home / "answers" / f"{Path(name).stem}.jsonl",
+                settings=settings,
             )
             results[name] = run_blocking(asked)
         unload(model)

@@ -5,7 +5,11 @@
 A folder holds one sub-folder an iteration, each with the run (`pairs/`), the adapter (`adapter/`), the
 evaluation (`evaluation.json`) and what the gate said of it (`gate.json`); with `replay` the pairs trained on
 again (`replay.jsonl`), with `merge` the whole model (`model/`). Every step that is complete is skipped when the
-same command is given again, and a half-finished synthesis goes on where it was.
+same command is given again; a half-finished synthesis or evaluation is resumed.
+
+A synthesis most of whose rows failed is not trained on, and an evaluation most of whose tasks could not be asked is not
+kept: both stop the loop, and the same command asks again. Single tasks without an answer are asked again until the next
+iteration begins.
 
 An iteration that the gate refuses changes nothing: the target before it plays the next one, and is what is
 trained further.
@@ -22,23 +26,26 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.errors import INTERRUPT, BudgetSpent, RunFolderError, SettingsError, TrainingError
+from anyprefer.graph.errors import RunFolderError, SettingsError
 from anyprefer.graph.folder import write_json
-from anyprefer.graph.game import mostly_failed
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
+from anyprefer.graph.models.endpoint import Endpoints
 from anyprefer.graph.models.keys import Keys
+from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.load import split_server
+from anyprefer.graph.policy import last_kept
 from anyprefer.graph.runner import Synthesis
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Row, Task, stable_hash
+from anyprefer.training.complete import check_counts, check_ended, check_scored, mostly_unscored
 from anyprefer.training.dpo import REPORT, train
 from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.gate import judged
@@ -71,6 +78,8 @@ class Plan:
     """What is trained where the target is a server's: `smollm2` or `hf:…`, the model that server runs."""
     loop: IterateSettings = field(default_factory=IterateSettings)
     """The gate between iterations, what the next one trains, and which pairs it sees again."""
+    shares: int = 1
+    """Among how many iterations one set of tasks is dealt out; with another number each would play other tasks."""
 
 
 @dataclass(frozen=True)
@@ -106,25 +115,32 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
     """Plays all iterations; returns number 0 (before) and one entry an iteration.
 
     Raises `SettingsError` for a target that cannot be trained here, `RunFolderError` when the folder
-    was made with other settings, `TrainingError` when an iteration accepted no pair.
+    was made with other settings, `TrainingError` when an iteration accepted no pair, `RunStopped` when a server is gone,
+    a budget is spent, or most of a synthesis or an evaluation failed.
     """
     steps = steps or Steps()
     _check(plan, folder)
     target = plan.settings.target
     base = plan.base or target
     steps.step(0, "evaluate")
-    standing = Iteration(0, target, {}, _evaluated(folder / "base", target, 0, evaluate, _keys(plan)))
+    settings = plan.settings
+    results = _evaluated(folder / "base", target, 0, evaluate, settings, settled=(folder / "iteration-1").exists())
+    check_scored(results, 0)
+    standing = Iteration(0, target, {}, results)
     steps.done(standing)
     done, earlier = [standing], list[Path]()
     for number in range(1, plan.iterations + 1):
         home = folder / f"iteration-{number}"
         steps.step(number, "synthesise")
-        counts = _synthesised(plan, home / "pairs", standing.target, number, steps)
+        before = folder / f"iteration-{number - 1}" / "pairs"
+        counts = _synthesised(plan, home, standing.target, number, steps, before)
         steps.step(number, "train")
         trained = _trained(plan, home, base, number, earlier)
         candidate = _served(plan, number, trained) if plan.base else f"hf:{trained}"
         steps.step(number, "evaluate")
-        results = _evaluated(home, candidate, number, evaluate, _keys(plan))
+        settled = (folder / f"iteration-{number + 1}").exists()
+        results = _evaluated(home, candidate, number, evaluate, settings, settled)
+        check_scored(results, number)
         refusal = _refused(home, standing.results, results) if plan.loop.gate else ""
         done.append(Iteration(number, standing.target if refusal else candidate, counts, results, not refusal, refusal))
         if not refusal:
@@ -148,16 +164,24 @@ def _check(plan: Plan, folder: Path) -> None:
         raise SettingsError(
             "a server takes adapters, not merged models; leave adapter at chain for a target behind a URL"
         )
-    if (folder / PLAN).exists() and not plays(plan, folder):
-        raise RunFolderError(f"{folder} was made with other settings; choose another folder or remove it")
+    if (folder / PLAN).exists() and (changed := _changed(plan, folder)):
+        raise RunFolderError(
+            f"{folder} was made with other settings ({', '.join(changed)}); choose another folder or remove it"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, _said(plan))
 
 
 def plays(plan: Plan, folder: Path) -> bool:
     """Whether the folder is of this plan; the number of iterations may differ."""
-    note = folder / PLAN
-    return note.exists() and json.loads(note.read_text(encoding="utf-8")) == _said(plan)
+    return (folder / PLAN).exists() and not _changed(plan, folder)
+
+
+def _changed(plan: Plan, folder: Path) -> list[str]:
+    """What differs from the plan the folder was made with."""
+    then: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    now = _said(plan)
+    return [name for name in {**then, **now} if then.get(name) != now.get(name)]
 
 
 def _said(plan: Plan) -> dict[str, Any]:
@@ -171,28 +195,27 @@ def _said(plan: Plan) -> dict[str, Any]:
         said["accept"] = plan.settings.accept
     if plan.base:
         said["base"] = plan.base
+    if plan.shares > 1:
+        said["shares"] = plan.shares
     return said
 
 
-def _synthesised(plan: Plan, folder: Path, target: str, number: int, steps: Steps) -> dict[str, int]:
-    """Plays the iteration's tasks with the target as it is now; the counts cover resumed rows too."""
-    settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
-    run = Synthesis(settings, folder)
-    run.play(plan.tasks(number), lambda row: steps.row(number, row))
-    for chat in run.players.chats().values():
-        unload(chat)
-    if run.stopped == INTERRUPT:
-        raise KeyboardInterrupt
-    if isinstance(run.calls.stopped, BudgetSpent):
-        raise run.calls.stopped
-    counts: dict[str, int] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]
-    if mostly_failed(counts):
-        raise TrainingError(
-            f"iteration {number}: most tasks failed ({counts}); see the reasons in {folder}, then resume"
-        )
-    if not counts["accepted"]:
-        raise TrainingError(f"iteration {number} accepted no pair ({counts}); see the reasons in {folder}")
-    return counts
+def _synthesised(plan: Plan, home: Path, target: str, number: int, steps: Steps, before: Path) -> dict[str, int]:
+    """Plays the iteration's tasks with the target as it is now; the counts cover resumed rows too.
+
+    Pairs that were trained on stay as they are. Prompts shared by all tasks start as the iteration `before` left them.
+    """
+    folder = home / "pairs"
+    if not (home / "adapter" / REPORT).exists():
+        settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
+        run = Synthesis(settings, folder)
+        if run.shared_prompts:
+            run.shared_prompts.start_from(last_kept(before))
+        run.play(plan.tasks(number), lambda row: steps.row(number, row))
+        for chat in run.players.chats().values():
+            unload(chat)
+        check_ended(run)
+    return check_counts(folder, number)
 
 
 def _trained(plan: Plan, home: Path, base: str, number: int, earlier: Sequence[Path]) -> Path:
@@ -216,8 +239,8 @@ def _set_aside(folder: Path) -> None:
         log.warning("%s has no report, so its training did not finish; it is kept as %s", folder, aside)
 
 
-def _keys(plan: Plan) -> Keys:
-    return Keys(plan.settings.api_key, plan.settings.key_env, plan.settings.api_key_file)
+def _keys(settings: Settings) -> Keys:
+    return Keys(settings.api_key, settings.key_env, settings.api_key_file)
 
 
 def _served(plan: Plan, number: int, adapter: Path) -> str:
@@ -225,21 +248,43 @@ def _served(plan: Plan, number: int, adapter: Path) -> str:
     model, url = split_server(plan.settings.target.removeprefix("openai:"))
     # the folder is in the name: another run's adapter of the same number is another model
     name = f"{model}-{stable_hash(str(adapter.resolve()))[:8]}-{number}"
-    serve_adapter(url, name, adapter, _keys(plan).of(url))
+    serve_adapter(url, name, adapter, _keys(plan.settings).of(url))
     return f"openai:{name}@{url}"
 
 
-def _evaluated(home: Path, target: str, number: int, evaluate: Evaluate, keys: Keys) -> dict[str, EvalResult]:
+def _evaluated(
+    home: Path,
+    target: str,
+    number: int,
+    evaluate: Evaluate,
+    settings: Settings | None = None,
+    settled: bool = False,
+) -> dict[str, EvalResult]:
+    """The kept evaluation, where it is whole, or `settled` because later steps rest on it; else what is asked now. One
+    most of whose tasks have no answer is not kept."""
     file = home / "evaluation.json"
     if file.exists():
         saved: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return {name: EvalResult.model_validate(result) for name, result in saved.items()}
-    model = load_model(target, keys=keys)
+        kept = {name: EvalResult.model_validate(result) for name, result in saved.items()}
+        if settled or not any(result.unscored for result in kept.values()):
+            return kept
+    model = _model(target, settings)
     home.mkdir(parents=True, exist_ok=True)
-    results = dict(evaluate(model, number, home))
-    unload(model)
-    write_json(file, {name: result.model_dump(mode="json") for name, result in results.items()})
+    try:
+        results = dict(evaluate(model, number, home))
+    finally:
+        unload(model)
+    if not mostly_unscored(results):
+        write_json(file, {name: result.model_dump(mode="json") for name, result in results.items()})
     return results
+
+
+def _model(target: str, settings: Settings | None) -> BaseChatModel:
+    """The target, asked within the limits of a run's servers where there are settings."""
+    if settings is None:
+        return load_model(target)
+    limits = Limits(**{limit.name: getattr(settings, limit.name) for limit in fields(Limits)})
+    return load_model(target, endpoints=Endpoints(limits), keys=_keys(settings))
 
 
 def _refused(home: Path, before: Mapping[str, EvalResult], after: Mapping[str, EvalResult]) -> str:

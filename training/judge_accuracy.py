@@ -30,6 +30,7 @@ from anyprefer.graph.settings import Settings, load_settings
 from anyprefer.graph.state import Round, Row, Task
 from anyprefer.nodes.judge import ChatJudge, ModelJudge
 from anyprefer.training.analysis.statistics import share
+from anyprefer.training.complete import check_ended
 from anyprefer.training.gold import Gold
 from anyprefer.training.iterate import unload
 
@@ -109,7 +110,8 @@ def judge_accuracy(
     """Plays the tasks and counts. `both_orders` plays a listwise judge a second time with the answers reversed;
     `objects` (judge, reward, engine, tools) play instead of the settings' ones, see `assemble`.
 
-    A task the judge cannot score is `unscored`. Raises what stops a run, and `InputError` for a task of over
+    A task the judge cannot score is `unscored`. Raises what stops a run, `KeyboardInterrupt` after a Ctrl-C once what was
+    in flight is kept, and `InputError` for a task of over
     `MOST` answers or when no task has right and wrong ones.
     """
     begun = time.perf_counter()
@@ -149,6 +151,7 @@ def _played(
     run.play([one.task for one in gold], on_row)
     for model in players.chats().values():
         unload(model)
+    check_ended(run)
     wanted = {one.task.id for one in gold}
     return type(players.judge), {row.id: row for row in read_rows(folder) if row.id in wanted}
 

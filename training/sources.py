@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -64,28 +64,32 @@ class TaskSource(BaseModel):
         return self
 
     def tasks_of(self, iteration: int, iterations: int, seed: int) -> list[Row]:
-        """The iteration's share. Raises `InputError` when the source holds too few tasks for all iterations."""
-        wanted = self.tasks * iterations
+        """The iteration's share, which does not depend on how many iterations there are.
+
+        Raises `InputError` when the source holds too few tasks for all iterations.
+        """
+        wanted, start = self.tasks * iterations, (iteration - 1) * self.tasks
         if self.family:
-            drawn: Sequence[Row] = FAMILIES[self.family].make(wanted, seed, "train")
-        else:
-            rows = self._rows(wanted)
-            if len(rows) < wanted:
-                raise InputError(
-                    f"{self._place()} holds {len(rows)} tasks; {iterations} iterations of {self.tasks} need {wanted}"
-                )
-            drawn = random.Random(f"{seed} {self.name}").sample(rows, wanted)
-        start = (iteration - 1) * self.tasks
-        return list(drawn[start : start + self.tasks])
+            return list(FAMILIES[self.family].make(wanted, seed, "train")[start : start + self.tasks])
+        streamed = self._place().startswith("hub:")
+        rows = self._rows(wanted if streamed else None)
+        if len(rows) < wanted:
+            raise InputError(
+                f"{self._place()} holds {len(rows)} tasks; {iterations} iterations of {self.tasks} need {wanted}"
+            )
+        if streamed:  # where it ends is not known, so each iteration has the next rows, in an order of its own
+            rows = rows[start : start + self.tasks]
+            random.Random(f"{seed} {self.name} {iteration}").shuffle(rows)
+            return rows
+        random.Random(f"{seed} {self.name}").shuffle(rows)
+        return rows[start : start + self.tasks]
 
     def _place(self) -> str:
         return self.local if self.local and has_data(self.local) else self.source
 
-    def _rows(self, wanted: int) -> list[Row]:
-        """All rows of a file, the first ones of a hub's stream."""
-        place = self._place()
-        rows = read_tasks(place, self.columns)
-        return [self._named(row) for row in (islice(rows, wanted) if place.startswith("hub:") else rows)]
+    def _rows(self, most: int | None) -> list[Row]:
+        """The first rows, or all."""
+        return [self._named(row) for row in islice(read_tasks(self._place(), self.columns), most)]
 
     def _named(self, row: Row) -> Row:
         named = f"{self.name}-{row.id}"

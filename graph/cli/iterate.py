@@ -93,17 +93,19 @@ def iterate(
     settings = settings_from(config, values, chosen.values)[0]
     count = iterations or (chosen.app.scale(chosen.scale).iterations if chosen.app else 2)
     if source is None:
-        played = source_of(None, chosen, settings)
+        played, shares = source_of(None, chosen, settings), 1
         tasks = _of_app(chosen, settings, count, limit)
     else:
-        played, tasks = source, _shares(source, columns_of(column), limit, count if share else 1)
+        played, shares = source, count if share else 1
+        tasks = _shares(source, columns_of(column), limit, shares)
     if not heldout and not chosen.app:
         raise InputError("nothing to measure the iterations on: give --heldout, or an application with --app")
     measured = heldout or (chosen.app.measured(chosen.scale) if chosen.app else ())
     folder = to or default_folder(played).with_name(f"{default_folder(played).name}-iterations")
     base = base if base is not None else chosen.app.scale(chosen.scale).base if chosen.app else ""
     trained = _training(preset, chosen, base or settings.target, {"seed": settings.seed, **training})
-    plan = Plan(settings, trained, count, lambda n: tasks[(n - 1) % len(tasks)], base, iterate_settings(**loop))
+    loop_settings = iterate_settings(**loop)
+    plan = Plan(settings, trained, count, lambda n: tasks[(n - 1) % len(tasks)], base, loop_settings, shares)
     _run(plan, folder, _marked(measured, columns_of(column), settings))
 
 

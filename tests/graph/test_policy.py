@@ -6,7 +6,7 @@ from anyprefer.graph import Settings, build_graph
 from anyprefer.graph.errors import RunFolderError, SettingsError
 from anyprefer.graph.folder import read_rows
 from anyprefer.graph.players import assemble
-from anyprefer.graph.policy import SharedPrompts
+from anyprefer.graph.policy import SharedPrompts, last_kept
 from tests.scripted import Scripted, a_task, play
 
 TASKS = [a_task(f"Query {n} with {{braces}}", id=str(n)) for n in range(8)]
@@ -152,3 +152,29 @@ def test_a_damaged_file_of_versions_is_named(tmp_path):
     settings = Settings(tools=())
     with pytest.raises(RunFolderError, match=r"prompts\.jsonl, line 1 is no prompt version"):
         SharedPrompts(assemble(settings, target=Scripted(), judge=Scripted()), settings, tmp_path)
+
+
+async def test_a_line_separator_in_a_prompt_is_text(tmp_path):
+    separated = "Be exact.\u2028And\u2029be\x85brief."
+    await play(players(separated), *TASKS, folder=tmp_path / "run", **SHARED)
+    kept = last_kept(tmp_path / "run")
+    assert kept is not None
+    assert kept.target == separated
+    model = players(separated)
+    rows = await play(model, *TASKS, a_task("Query new", id="new"), folder=tmp_path / "run", **SHARED)
+    assert [row.rounds[0].prompts.target for row in rows] == [separated]
+
+
+def test_a_run_starts_from_another_ones_version_until_it_has_decided_itself(tmp_path):
+    shared = SharedPrompts(assemble(Settings(**SHARED), **dict.fromkeys(("target", "judge", "engine"), players())),
+                           Settings(**SHARED))  # fmt: skip
+    own = shared.current
+    shared.start_from(None)
+    assert shared.current == own
+    learnt = own.model_copy(update={"target": "Be exact."})
+    shared.start_from(learnt)
+    assert shared.current == learnt
+    shared._rewards = {"0": 9.0}
+    shared.start_from(own)
+    assert shared.current == learnt
+    assert last_kept(tmp_path) is None

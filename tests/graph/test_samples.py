@@ -1,5 +1,7 @@
 """A target's answers shared between runs."""
 
+import asyncio
+import os
 import sqlite3
 
 import pytest
@@ -7,6 +9,7 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.graph import Task, synth
 from anyprefer.graph.errors import RunFolderError
+from anyprefer.graph.kept import Kept, weights_stamp
 from tests.scripted import Scripted
 
 
@@ -72,3 +75,35 @@ def test_how_an_answer_ended_and_what_was_said_before_the_question_are_kept(tmp_
     assert run("Ada", Scripted(sample=cut)) == (["stop", "length", "length"], 3)
     assert run("Ada", Scripted()) == (["stop", "length", "length"], 0)
     assert run("Bob", Scripted()) == (["", "", ""], 3)
+
+
+def test_a_model_trained_again_in_its_folder_is_another_model(tmp_path):
+    for name in ("adapter_model.safetensors", "model.safetensors"):
+        folder = tmp_path / name.split(".")[0]
+        folder.mkdir()
+        assert weights_stamp(str(folder)) == 0
+        (folder / "config.json").write_text("{}")
+        (folder / name).write_text("weights")
+        os.utime(folder / name, ns=(0, 1_000))
+        assert weights_stamp(str(folder)) == 1_000
+        os.utime(folder / name, ns=(0, 2_000))
+        assert weights_stamp(str(folder)) == 2_000
+    assert weights_stamp("some/model") == 0
+
+
+async def test_a_file_that_another_process_holds_keeps_nobody_else_waiting(tmp_path):
+    file = tmp_path / "samples.db"
+    kept, other = Kept(file, "samples file"), sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(kept.keep({"key": b"mine"}))
+    for _ in range(100):
+        await asyncio.sleep(0)  # the loop turns although the file is held
+    assert not waiting.done()
+    other.execute("INSERT INTO samples VALUES ('key', CAST('theirs' AS BLOB))")
+    other.execute("COMMIT")
+    assert await waiting == {"key": b"theirs"}  # the first one counts, for both
+    assert await kept.get(["key", "none"]) == {"key": b"theirs"}
+    assert dict(kept.under("k")) == {"key": b"theirs"}
+    assert dict(kept.under("K")) == {}
+    kept.close()
+    other.close()

@@ -7,6 +7,7 @@ import pytest
 
 from anyprefer.graph.errors import AnypreferError, InputError, SettingsError
 from anyprefer.graph.inputs import BadRow
+from anyprefer.graph.state import Task
 from anyprefer.training.applications import (
     PACKAGED,
     Application,
@@ -15,6 +16,7 @@ from anyprefer.training.applications import (
     load_application,
 )
 from anyprefer.training.demo import Demo
+from anyprefer.training.sources import TaskSource
 from tests import sample_data
 
 MINE = """
@@ -211,3 +213,28 @@ def test_a_name_alone_means_the_first_scale():
 def test_the_packaged_files_are_what_their_names_say():
     for file in PACKAGED.glob("*.toml"):
         assert tomllib.loads(file.read_text(encoding="utf-8"))["name"] == file.stem
+
+
+def test_more_iterations_leave_the_tasks_of_earlier_ones(tmp_path):
+    file = tmp_path / "train.jsonl"
+    file.write_text("".join(json.dumps({"prompt": f"q{number}"}) + "\n" for number in range(60)))
+    for source in (TaskSource(family="sums", tasks=48), TaskSource(name="own", source=str(file), tasks=6)):
+        first = source.tasks_of(1, 1, 0)
+        assert all(source.tasks_of(1, count, 0) == first for count in (2, 3, 8))
+        assert source.tasks_of(3, 3, 0) == source.tasks_of(3, 8, 0)
+        assert first != source.tasks_of(1, 1, 1)
+        played = [task.prompt for number in range(1, 9) for task in source.tasks_of(number, 8, 0)]
+        assert len(set(played)) == len(played)
+
+
+def test_iterations_of_a_stream_are_its_next_rows(monkeypatch):
+    rows = [Task(id=str(number), prompt=f"q{number}") for number in range(40)]
+    monkeypatch.setattr("anyprefer.training.sources.read_tasks", lambda place, columns: iter(rows))
+    source = TaskSource(name="far", source="hub:some/data:train", tasks=10)
+    for number in (1, 2):
+        found = [source.tasks_of(number, count, 0) for count in (2, 4)]
+        assert found[0] == found[1]
+        assert {task.prompt for task in found[0]} == {f"q{n}" for n in range(10 * number - 10, 10 * number)}
+        assert found[0] != source.tasks_of(number, 2, 1)
+    with pytest.raises(InputError, match="holds 40 tasks; 5 iterations of 10 need 50"):
+        source.tasks_of(1, 5, 0)

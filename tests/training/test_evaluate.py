@@ -7,7 +7,8 @@ from langchain_core.messages import AIMessage
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from anyprefer.graph.errors import TrainingError
+from anyprefer.graph import Settings
+from anyprefer.graph.errors import BudgetSpent, EndpointError, TrainingError
 from anyprefer.graph.models.local import LocalChat
 from anyprefer.graph.state import Task
 from anyprefer.training.evaluate import EvalResult, evaluate, wilson
@@ -126,3 +127,54 @@ async def test_history_and_images_are_sent_and_thoughts_are_not_marked():
     ]  # fmt: skip
     assert messages[-1].content[0] == {"type": "image_url", "image_url": {"url": pixel}}
     assert marked == ["red"]
+
+
+async def test_an_evaluation_that_stopped_asks_only_what_is_missing(tmp_path):
+    gone = [True]
+
+    def answer(call):
+        if gone[0] and call.user in ("q2", "q3"):
+            return EndpointError("http://x does not answer")
+        return "yes"
+
+    model, file = Scripted(sample=answer), tmp_path / "answers" / "set.jsonl"
+    with pytest.raises(EndpointError, match="does not answer"):
+        await evaluate(model, TASKS, is_correct, concurrency=1, answers=file)
+    assert not file.exists()
+    asked, gone[0] = len(model.calls), False
+    assert asked == 3  # nothing is asked once the server is known to be gone
+    result = await evaluate(model, TASKS, is_correct, answers=file)
+    assert (result.n, result.correct, result.unscored) == (4, 4, 0)
+    assert [call.user for call in model.calls[asked:]] == ["q2", "q3"]
+    assert await evaluate(model, TASKS, is_correct, answers=file) == result
+    assert len(model.calls) == asked + 2
+
+
+async def test_other_questions_settings_and_weights_are_asked_anew(tmp_path, monkeypatch):
+    model, file = Scripted(sample="yes"), tmp_path / "set.jsonl"
+
+    async def asked(**changes):
+        before = len(model.calls)
+        await evaluate(model, TASKS, is_correct, answers=file, **changes)
+        return len(model.calls) - before
+
+    assert [await asked(), await asked(), await asked(max_tokens=9), await asked(system="Be brief.")] == [4, 0, 4, 4]
+    monkeypatch.setattr("anyprefer.training.asking.weights_stamp", lambda folder: 7)
+    assert [await asked(), await asked()] == [4, 0]
+
+
+async def test_a_budget_holds_over_resumed_evaluations(tmp_path):
+    model, file = Scripted(sample="yes"), tmp_path / "set.jsonl"
+    for _ in range(2):
+        with pytest.raises(BudgetSpent, match="3 calls"):
+            await evaluate(model, TASKS, is_correct, answers=file, settings=Settings(max_calls=3), concurrency=1)
+    assert len(model.calls) == 3
+    assert (await evaluate(model, TASKS, is_correct, answers=file, settings=Settings(max_calls=4))).n == 4
+
+
+async def test_thoughts_are_no_answer_and_an_answer_that_never_came_is_unscored():
+    cut = AIMessage("<think>Let me see", response_metadata={"finish_reason": "length"})
+    model = Scripted(sample=["<think>no</think>yes", AIMessage("", additional_kwargs={"refusal": "I will not"}), cut])
+    result = await evaluate(model, TASKS[:3], is_correct, concurrency=1)
+    assert (result.correct, result.n, result.unscored) == (1, 2, 1)
+    assert "token limit came while it was still thinking; max_tokens is 64" in result.first_error

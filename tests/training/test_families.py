@@ -89,3 +89,9 @@ def test_science_is_arcs_questions_with_their_choices(monkeypatch: pytest.Monkey
     assert {t.meta["entity"] for t in science.make(12, 0, "train")}.isdisjoint(t.meta["entity"] for t in tasks.values())
     with pytest.raises(InputError, match="1 to 6 heldout tasks"):
         science.make(7, 0, "heldout")
+
+
+@pytest.mark.parametrize("name", ["sums", "facts", "geography"])
+def test_more_tasks_are_the_same_ones_and_others_behind_them(name):
+    few, many = FAMILIES[name].make(20, 3, "train"), FAMILIES[name].make(90, 3, "train")
+    assert many[:20] == few

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -6,14 +7,18 @@ import pytest
 import torch
 
 from anyprefer.graph import Settings, Synthesis, Task
-from anyprefer.graph.errors import BudgetSpent, RunFolderError, SettingsError, TrainingError
+from anyprefer.graph.errors import BudgetSpent, RunFolderError, RunStopped, SettingsError, TrainingError
+from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models.weights import load_weights
+from anyprefer.graph.policy import Decision
 from anyprefer.tools import Finding, tool
 from anyprefer.training.demo import Demo, change, markdown, table
 from anyprefer.training.dpo import REPORT
 from anyprefer.training.evaluate import EvalResult
-from anyprefer.training.iterate import Iteration, Plan, Steps, iterate
+from anyprefer.training.heldout import on_heldout
+from anyprefer.training.iterate import Iteration, Plan, Steps, _evaluated, iterate
 from anyprefer.training.settings import iterate_settings, train_settings
+from tests.scripted import Scripted
 
 TASKS = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
 TRAINING = train_settings(
@@ -193,6 +198,90 @@ def test_a_spent_budget_stops_before_training_and_goes_on_when_raised(tiny, tmp_
             iterate(plan(tiny, max_calls=4), tmp_path, evaluate)
     assert not (tmp_path / "iteration-1" / "adapter").exists()
     assert len(iterate(plan(tiny), tmp_path, evaluate)) == 3
+
+
+def test_an_outage_is_no_evaluation_and_the_same_command_asks_again(tmp_path, monkeypatch, tiny, answer_length):
+    there = [False]
+    asked = []
+
+    def answer(call):
+        asked.append(call.user)
+        return "yes" if there[0] or call.user == "q0" else RuntimeError("connection refused")
+
+    model = Scripted(sample=answer)
+    monkeypatch.setattr("anyprefer.training.iterate.load_model", lambda spec, **limits: model)
+    held = [Task(id=str(n), prompt=f"q{n}", reference="yes") for n in range(5)]
+    evaluate = on_heldout({"held": (held, lambda task, text: text == "yes")}, [], Settings())
+    one = replace(plan(tiny, {"gate": False}), iterations=1)
+    with pytest.raises(RunStopped, match=r"4 of 5 tasks of held have no answer.*connection refused.*same command"):
+        iterate(one, tmp_path, evaluate)
+    assert not (tmp_path / "base" / "evaluation.json").exists()
+    there[0] = True
+    done = iterate(one, tmp_path, evaluate)
+    assert [(it.results["held"].n, it.results["held"].unscored) for it in done] == [(5, 0), (5, 0)]
+    assert sorted(asked) == sorted([f"q{n}" for n in range(5)] + [f"q{n}" for n in range(1, 5)])
+
+
+def test_single_tasks_without_an_answer_are_asked_again_until_the_next_iteration_begins(tmp_path, monkeypatch):
+    missing = [2]
+    monkeypatch.setattr("anyprefer.training.iterate.load_model", lambda spec: Scripted())
+
+    def evaluate(model, number, home):
+        return {"held": result(40).model_copy(update={"unscored": missing.pop()})}
+
+    first = _evaluated(tmp_path, "m", 1, evaluate)
+    missing.append(0)
+    assert _evaluated(tmp_path, "m", 1, evaluate, settled=True) == first
+    again = _evaluated(tmp_path, "m", 1, evaluate)
+    assert (first["held"].unscored, again["held"].unscored) == (2, 0)
+    assert _evaluated(tmp_path, "m", 1, evaluate) == again
+
+
+def test_what_is_left_of_a_run_that_mostly_failed_is_not_trained_on(tiny, tmp_path, answer_length):
+    bad = [BadRow(f"bad {number}", f"row {number} has no text") for number in range(4)]
+    held = {"short": result(10)}
+    broken = replace(plan(tiny), iterations=1, tasks=lambda number: [*TASKS[:3], *bad])
+    with pytest.raises(RunStopped, match=r"not trained on what is left: 4 of 7 tasks failed \(row 0 has no text\)"):
+        iterate(broken, tmp_path / "broken", lambda model, number, home: held)
+    assert not (tmp_path / "broken" / "iteration-1" / "adapter").exists()
+    few = replace(broken, tasks=lambda number: [*TASKS[:3], *bad[:3]])
+    assert len(iterate(few, tmp_path / "few", lambda model, number, home: held)) == 2
+
+
+def test_pairs_that_were_trained_on_are_not_played_further(tiny, tmp_path, answer_length):
+    held = {"short": result(10)}
+    one = replace(plan(tiny), iterations=1)
+    done = iterate(one, tmp_path, lambda model, number, home: held)
+    log = Log()
+    more = replace(one, tasks=lambda number: [*TASKS[:3], Task(id="new", prompt="Say more")])
+    assert iterate(more, tmp_path, lambda model, number, home: held, log) == done
+    assert log.rows == []
+
+
+def test_a_share_of_the_tasks_is_that_of_as_many_iterations(tiny, tmp_path, answer_length):
+    dealt = replace(plan(tiny), iterations=1, shares=2)
+    iterate(dealt, tmp_path, lambda model, number, home: {"short": result(10)})
+    with pytest.raises(RunFolderError, match=r"other settings \(shares\)"):
+        iterate(replace(dealt, shares=3), tmp_path, lambda model, number, home: {})
+
+
+def test_prompts_shared_by_all_tasks_start_as_the_iteration_before_left_them(
+    tiny, tmp_path, answer_length, monkeypatch
+):
+    begun = []
+
+    class Watched(Synthesis):
+        def play(self, tasks, *on_row):
+            begun.append(self.shared_prompts.current.target)
+            super().play(tasks, *on_row)
+            learnt = self.shared_prompts.current.model_copy(update={"target": f"Lesson {len(begun)}."})
+            decision = Decision(version=learnt.version, prompts=learnt, kept=True, rewards={})
+            (self.folder.path / "prompts.jsonl").write_text(decision.model_dump_json() + "\n")
+
+    monkeypatch.setattr("anyprefer.training.iterate.Synthesis", Watched)
+    shared = {"prompt_scope": "dataset", "engine": f"hf:{tiny}", "max_rounds": 2}
+    iterate(plan(tiny, **shared), tmp_path, lambda model, number, home: {"short": result(10)})
+    assert begun == ["", "Lesson 1."]
 
 
 def test_ctrl_c_while_tasks_are_played_does_not_go_on_to_training(tiny, tmp_path, answer_length, monkeypatch):

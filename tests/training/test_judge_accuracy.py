@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from anyprefer.graph.errors import InputError
+from anyprefer.graph.errors import INTERRUPT, BudgetSpent, InputError
+from anyprefer.graph.runner import Synthesis
 from anyprefer.training.evaluate import wilson
 from anyprefer.training.gold import read_gold
 from anyprefer.training.judge_accuracy import eval_settings, judge_accuracy, pair_accuracy
@@ -170,3 +171,16 @@ def test_a_judge_that_was_always_right_may_be_wrong_yet(n):
     found = pair_accuracy([[(9.0, True), (2.0, False)]] * n, 0)
     assert found["accuracy"] == 1
     assert found["interval"] == pytest.approx(wilson(n, n))
+
+
+def test_what_a_stopped_run_left_is_no_result(tmp_path, monkeypatch):
+    model = Scripted(judge=biased)
+    with pytest.raises(BudgetSpent, match="3 calls"):
+        measured(tmp_path / "budget", model, max_calls=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Synthesis, "stopped", INTERRUPT)  # as after one Ctrl-C
+        with pytest.raises(KeyboardInterrupt):
+            measured(tmp_path / "stopped", model)
+    assert not (tmp_path / "stopped" / "reversed").exists()
+    assert not (tmp_path / "stopped" / "verdicts.jsonl").exists()
+    assert measured(tmp_path / "stopped", model).n == 24
