@@ -8,6 +8,7 @@ back; the same asking with the same file then asks only what is missing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,9 +17,13 @@ from langchain_core.language_models import BaseChatModel
 from anyprefer.graph.calls import Account, Budget, Calls, Spending, accounted, unpacked, used
 from anyprefer.graph.errors import RunStopped
 from anyprefer.graph.kept import Kept, weights_stamp
+from anyprefer.graph.models import load_model
+from anyprefer.graph.models.endpoint import Endpoints
+from anyprefer.graph.models.keys import Keys
 from anyprefer.graph.models.limits import Limits
-from anyprefer.graph.models.traits import model_name, scrubber
+from anyprefer.graph.models.traits import model_name
 from anyprefer.graph.prices import Prices
+from anyprefer.graph.secrets import scrubber
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Usage
 from anyprefer.nodes.ask import all_done
@@ -82,3 +87,14 @@ class Asking:
         """Lets go of the file."""
         if self._kept:
             self._kept.close()
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The servers' keys that settings name."""
+    return Keys(settings.api_key, settings.key_env, settings.api_key_file)
+
+
+def within_limits(spec: str, settings: Settings) -> BaseChatModel:
+    """The model a string describes, asked with a run's limits and keys."""
+    limits = Limits(**{limit.name: getattr(settings, limit.name) for limit in fields(Limits)})
+    return load_model(spec, endpoints=Endpoints(limits), keys=keys_of(settings))

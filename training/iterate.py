@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,12 @@ from anyprefer.graph.errors import RunFolderError, SettingsError
 from anyprefer.graph.folder import write_json
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.models import load_model
-from anyprefer.graph.models.endpoint import Endpoints
-from anyprefer.graph.models.keys import Keys
-from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.load import split_server
 from anyprefer.graph.policy import last_kept
 from anyprefer.graph.runner import Synthesis
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Row, Task, stable_hash
+from anyprefer.training.asking import keys_of, within_limits
 from anyprefer.training.complete import check_counts, check_ended, check_scored, mostly_unscored
 from anyprefer.training.dpo import REPORT, train
 from anyprefer.training.evaluate import EvalResult
@@ -239,16 +237,12 @@ def _set_aside(folder: Path) -> None:
         log.warning("%s has no report, so its training did not finish; it is kept as %s", folder, aside)
 
 
-def _keys(settings: Settings) -> Keys:
-    return Keys(settings.api_key, settings.key_env, settings.api_key_file)
-
-
 def _served(plan: Plan, number: int, adapter: Path) -> str:
     """The adapter's model string at the target's server. A restarted server gets it again."""
     model, url = split_server(plan.settings.target.removeprefix("openai:"))
     # the folder is in the name: another run's adapter of the same number is another model
     name = f"{model}-{stable_hash(str(adapter.resolve()))[:8]}-{number}"
-    serve_adapter(url, name, adapter, _keys(plan.settings).of(url))
+    serve_adapter(url, name, adapter, keys_of(plan.settings).of(url))
     return f"openai:{name}@{url}"
 
 
@@ -268,7 +262,7 @@ def _evaluated(
         kept = {name: EvalResult.model_validate(result) for name, result in saved.items()}
         if settled or not any(result.unscored for result in kept.values()):
             return kept
-    model = _model(target, settings)
+    model = within_limits(target, settings) if settings else load_model(target)
     home.mkdir(parents=True, exist_ok=True)
     try:
         results = dict(evaluate(model, number, home))
@@ -277,14 +271,6 @@ def _evaluated(
     if not mostly_unscored(results):
         write_json(file, {name: result.model_dump(mode="json") for name, result in results.items()})
     return results
-
-
-def _model(target: str, settings: Settings | None) -> BaseChatModel:
-    """The target, asked within the limits of a run's servers where there are settings."""
-    if settings is None:
-        return load_model(target)
-    limits = Limits(**{limit.name: getattr(settings, limit.name) for limit in fields(Limits)})
-    return load_model(target, endpoints=Endpoints(limits), keys=_keys(settings))
 
 
 def _refused(home: Path, before: Mapping[str, EvalResult], after: Mapping[str, EvalResult]) -> str:
