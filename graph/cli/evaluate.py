@@ -89,7 +89,11 @@ def evaluate(
     models = _loaded(model)
     asked = {"system": system, "temperature": temperature, "seed": seed}
     elsewhere = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size, "max_tokens": max_tokens}
-    safe = f"answers so far are in {answers}" if answers else "nothing was kept of the evaluation"
+    safe = (
+        f"answers so far are kept in {answers}, the same command asks for the others"
+        if answers
+        else "nothing was kept of the evaluation"
+    )
     for spec, chat in models.items():
         for name, tasks in sets.items():
             with at_work(safe), console.status(f"{spec} on {name}"):
