@@ -159,7 +159,7 @@ def without_secrets(text: str) -> str:
 
 def redact(text: str) -> str:
     """The text without secrets, keys in its URLs and anything shaped like a key: for messages."""
-    return _KEY.sub("[secret]", public_urls(without_secrets(text)))
+    return _KEY.sub("[secret]", without_secrets(public_urls(text)))
 
 
 def public_urls(text: str) -> str:
@@ -169,7 +169,7 @@ def public_urls(text: str) -> str:
 
 def cleaned(value: Any) -> Any:
     """JSON-like data without secrets and without keys in URLs, keys of dicts included: for notes of what was run."""
-    return _each(value, lambda text: public_urls(without_secrets(text)))
+    return _each(value, lambda text: without_secrets(public_urls(text)))
 
 
 def without_secrets_in(value: Any) -> Any:

@@ -29,6 +29,7 @@ from anyprefer.graph.models.negotiation import Terms
 from anyprefer.graph.models.reading import tokens
 from anyprefer.graph.models.traffic import Call, Request, Traffic
 from anyprefer.graph.models.verdict import FIRST_WAIT, Verdict, raise_given_up
+from anyprefer.graph.secrets import public_url
 
 Send = Callable[[Route, bytes], Awaitable[dict[str, Any]]]
 
@@ -45,7 +46,7 @@ class Endpoint:
     """A base URL with its limits."""
 
     def __init__(self, url: str, limits: Limits = ALONE, send: Send = send) -> None:
-        self.url = url
+        self.url = public_url(url)
         self.limits = limits
         self._send = send
         self._traffic: dict[asyncio.AbstractEventLoop, Traffic] = {}
