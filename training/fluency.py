@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.inputs import BadRow
-from anyprefer.graph.models.templates import chat_ids
+from anyprefer.graph.models.templates import chat_ids, plain_text
 from anyprefer.graph.models.weights import Weights, load_weights, use_threads
 from anyprefer.graph.state import Task, as_text
 
@@ -78,7 +78,8 @@ def _ids(weights: Weights, task: Task, system: str) -> tuple[list[int], list[int
     said = task.system or system
     chat = task.model_copy(update={"system": said}).messages()
     prompt = chat_ids(weights.tokenizer, chat, add_generation_prompt=True)
-    return prompt, weights.tokenizer.encode(answer, add_special_tokens=False)[:LONGEST]
+    ids = weights.tokenizer.encode(plain_text(weights.tokenizer, answer), add_special_tokens=False)
+    return prompt, ids[:LONGEST]
 
 
 @torch.inference_mode()
