@@ -20,15 +20,40 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+from langchain_core.messages import AIMessage, BaseMessage, message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from anyprefer.graph.errors import InputError, ModelError, ModelSetupError, PartRefused
 from anyprefer.graph.models.traits import SAMPLING, Traits, accepted_settings, traits_of
 from anyprefer.graph.secrets import redact, without_secrets
 from anyprefer.graph.state import stable_hash
 from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
+
+
+class _Call(BaseModel):
+    """A line of a tape. The file may come from anybody: every value is checked before any is played."""
+
+    key: str
+    value: dict[str, Any]
+
+    @field_validator("value")
+    @classmethod
+    def _is_recorded(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """A failure, a finding, an answer or a model's traits."""
+        if "failure" in value or "error" in value:
+            told = (value.get("failure", ""), value.get("words", ""), value.get("error", ""))
+            if not all(isinstance(text, str) for text in told) or not str(value.get("failure", "x")).isidentifier():
+                raise ValueError("a failure is told by a class's name and words")
+        elif "finding" in value:
+            TypeAdapter(Finding).validate_json(json.dumps(value["finding"]), extra="forbid", strict=True)
+        elif "data" in value:
+            answered = isinstance(value["data"], dict) and messages_from_dict([value])
+            if not answered or not isinstance(answered[0], AIMessage):
+                raise ValueError("an answer is a message of the model's")
+        else:
+            TypeAdapter(Traits).validate_python(value, extra="forbid")
+        return value
 
 
 class Tape:
@@ -62,12 +87,13 @@ class Tape:
             with tape.path.open(encoding="utf-8") as lines:
                 for line in lines:
                     number += 1
-                    entry = json.loads(line)
-                    tape._answers[entry["key"]].append(entry["value"])
+                    entry = _Call.model_validate_json(line)
+                    tape._answers[entry.key].append(entry.value)
         except FileNotFoundError:
             raise ModelSetupError(f"replay file {path} does not exist; make one with --record {path}") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelSetupError(f"replay file {path}, line {number}: not a recorded call ({error})") from error
+        except (OSError, ValueError) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise ModelSetupError(f"replay file {path}, line {number}: not a recorded call ({why})") from error
         return tape
 
     def record(self, asked: Mapping[str, Any], value: Any) -> None:
@@ -156,7 +182,7 @@ class ReplayChat(BaseChatModel):
             noted = tape.play({"role": role})
         except ModelError:
             raise ModelSetupError(f"replay file {path} holds no calls of the {role}; was it a model then?") from None
-        return cls(tape=tape, traits=Traits(**{**noted, "fields": tuple(noted["fields"])}))
+        return cls(tape=tape, traits=TypeAdapter(Traits).validate_python(noted))
 
     @property
     def _llm_type(self) -> str:

@@ -1,11 +1,12 @@
 import json
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import pytest
 
 from anyprefer.graph import Candidate, Task, asynth, build_graph
-from anyprefer.graph.errors import InputError
+from anyprefer.graph.errors import InputError, ModelSetupError
 from anyprefer.graph.models.replay import Tape
 from anyprefer.tools import Finding, ToolFailure, tool
 from tests.scripted import Scripted, ScriptedWithTools, play
@@ -106,10 +107,11 @@ def test_invoke_is_recorded_and_played_too(tmp_path):
 
 async def test_the_same_question_asked_twice_is_answered_in_order_and_the_last_answer_stays(tmp_path):
     tape = Tape.new(tmp_path / "tape.jsonl")
-    for value in (1, 2):
+    first, second = {"error": "1"}, {"error": "2"}
+    for value in (first, second):
         tape.record({"q": "same"}, value)
     played = Tape.load(tape.path)
-    assert [played.play({"q": "same"}) for _ in range(3)] == [1, 2, 2]
+    assert [played.play({"q": "same"}) for _ in range(3)] == [first, second, second]
 
 
 async def test_a_call_that_was_never_recorded_fails_its_task_by_name(tmp_path):
@@ -143,3 +145,58 @@ async def test_a_tool_that_hung_is_not_waited_for_again(tmp_path):
     row = await play(model, tools=[hangs], tool_timeout=0.2, record=tape)
     assert row.rounds[0].knowledge[0].error == "no answer within 0.2 s"
     assert await play(f"replay:{tape}", tools=[hangs], tool_timeout=0.2) == row
+
+
+TRAITS = {"name": "m", "fields": ["seed"], "tools": False, "shapes": False}
+ANSWER = {"type": "ai", "data": {"content": "4", "type": "ai"}}
+FINDING = {"text": "x", "verdict": 1.0, "weight": 1.0, "data": None, "seconds": 0.0}
+
+
+@pytest.mark.parametrize(
+    "value", [TRAITS, ANSWER, {"finding": FINDING}, {"failure": "ModelError", "words": "w"}, {"error": "e"}]
+)
+def test_what_is_recorded_is_loaded(tmp_path, value):
+    (tmp_path / "tape").write_text(json.dumps({"key": "k", "value": value}) + "\n")
+    assert Tape.load(tmp_path / "tape")._answers == {"k": deque([value])}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        "\x00\x01",
+        json.dumps({"key": [1], "value": ANSWER}),
+        json.dumps({"key": "k"}),
+        *(
+            json.dumps({"key": "k", "value": value})
+            for value in (
+                5,
+                None,
+                [1],
+                {},
+                {"name": "m"},
+                {**TRAITS, "evil": 1},
+                {**TRAITS, "name": 5},
+                {"type": "evil", "data": {}},
+                {"type": "remove", "data": {"id": "x"}},
+                {"type": "human", "data": {"content": "4", "type": "human"}},
+                {"type": "ai", "data": {"content": 5}},
+                {"type": "ai", "data": 5},
+                {"lc": 1, "type": "constructor", "id": ["os", "system"], "kwargs": {}, "data": {}},
+                {"failure": "System\nExit", "words": "x"},
+                {"failure": 5, "words": "x"},
+                {"failure": "E", "words": 5},
+                {"error": 5},
+                {"finding": [1]},
+                {"finding": {**FINDING, "evil": 1}},
+                {"finding": {**FINDING, "verdict": "1"}},
+                {"finding": {**FINDING, "text": 5}},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_tape_that_no_run_has_recorded_is_refused_with_its_line(tmp_path, line):
+    good = json.dumps({"key": "k", "value": TRAITS})
+    (tmp_path / "tape").write_text(f"{good}\n{line}\n")
+    with pytest.raises(ModelSetupError, match=r"tape, line 2: not a recorded call \("):
+        Tape.load(tmp_path / "tape")
