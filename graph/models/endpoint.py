@@ -162,10 +162,12 @@ class Endpoint:
             await self._verdict.decide(error, traffic, call, now)
         return self._backoff(error, call.refusals if busy else call.failures)
 
-    async def _probe(self, traffic: Traffic, call: Call) -> Failure | None:
-        """Sends a tiny request of our own to the same model; None when the server deals with it."""
+    async def _probe(self, traffic: Traffic, call: Call, same: bool) -> Failure | None:
+        """Sends a tiny request of our own to the same model, or the `same` request; None when the server deals with
+        it."""
         request = call.request
-        body = probe_body(request.deal.known() if request.deal else request.body)
+        body = request.deal.known() if request.deal else request.body
+        body = body if same else probe_body(body)
         probe = Call(Request(request.route, body, request.model), call.standing, call.begun)
         probe.sent = 1  # it is one more request of the call it is sent for
         try:

@@ -37,6 +37,10 @@ _NO_CREDIT = re.compile(
     r"|billing_(?:hard_limit|not_active)|account\W+(?:is\W+)?(?:overdue|deactivated|suspended|not active|in arrears)",
     re.IGNORECASE,
 )
+ELSEWHERE = re.compile(
+    r"model\b.*\bnot (?:found|exist)|model_not_found|(?:no such|unknown) model|unexpected endpoint", re.I
+)
+"""Words of a 404 that speak of no part of a request: the model or the path is unknown."""
 _MONEY = re.compile(r"billing|credits?\b|payment|quota|balance|overdue|arrears", re.IGNORECASE)
 _LATER = re.compile(r"retry|try again|per (?:minute|hour|day)|rate.?limit", re.IGNORECASE)
 
@@ -59,6 +63,11 @@ class HTTPStatusError(Exception):
     def retryable(self) -> bool:
         """Whether the same request may be answered later."""
         return self.status in (408, 409, 425, 429) or self.status >= 500
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is about the key, the model or the path, and not about what was asked."""
+        return self.status == 401 or (self.status == 404 and ELSEWHERE.search(str(self.args[1])) is not None)
 
     @property
     def kind(self) -> Kind:

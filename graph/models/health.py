@@ -83,10 +83,7 @@ class Standing:
             return False
         self._row += 1
         self._callers.add(caller)
-        if self._row < max(ROW, in_flight) or len(self._callers) < 2:
-            return False
-        self._say(error, now, ABSENT)
-        return True
+        return self._row >= max(ROW, in_flight) and len(self._callers) > 1
 
     def is_down(self, error: Failure, now: float) -> None:
         """Notes that a probe failed."""

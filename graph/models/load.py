@@ -82,10 +82,13 @@ def split_server(rest: str) -> tuple[str, str]:
 
 
 def _host(url: str) -> str | None:
+    """The URL's host; None where it is no URL of a server."""
     try:
-        return urlsplit(url).hostname
+        parts = urlsplit(url)
+        odd = parts.port == 0 or parts.fragment or not url.isprintable() or " " in url
     except ValueError:
         return None
+    return None if odd else parts.hostname
 
 
 def _openai(rest: str, endpoints: Endpoints | None, keys: Keys) -> BaseChatModel:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import orjson
 
 from anyprefer.graph.errors import PartRefused
-from anyprefer.graph.models.failures import HTTPStatusError, TransportError
+from anyprefer.graph.models.failures import ELSEWHERE, HTTPStatusError, TransportError
 from anyprefer.graph.models.parts import SYSTEM_ROLES, TOOLS, Part, Payload, parts_of
 
 log = logging.getLogger("anyprefer")
@@ -34,10 +33,6 @@ UNNAMED = (400, 404, 405, 415, 422, 500, 501)
 """Statuses that may mean a part they do not name."""
 AWAY = (408, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 """Statuses after which nothing is known."""
-_ELSEWHERE = re.compile(
-    r"model\b.*\bnot (?:found|exist)|model_not_found|(?:no such|unknown) model|unexpected endpoint", re.I
-)
-"""Words of a 404 that speak of no part: the model or the path is unknown."""
 AGAIN = 2
 """How often a part that was taken before is left out of a refused call, to see whether it is taken no more."""
 LEFT = 99
@@ -132,7 +127,7 @@ class Terms:
     def _concede(self, payload: Payload, error: HTTPStatusError, held: set[str]) -> bool:
         """Gives up what a refusal is about; False when it is about nothing that can be given up."""
         words = str(error).replace(str(payload["model"]), "")
-        if error.status in NEVER or (error.status == 404 and _ELSEWHERE.search(words)):
+        if error.status in NEVER or (error.status == 404 and ELSEWHERE.search(words)):
             return False
         sent = [
             (part, key) for part, key in self._keys(payload) if self._step(part, key) < LEFT and key not in self._held

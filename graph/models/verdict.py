@@ -18,6 +18,8 @@ FIRST_WAIT = 0.5
 """Seconds before a second try, at most."""
 ASSURED = 4
 """Probes that must be refused before a server that has answered is taken to refuse everything."""
+STRAY = 2
+"""Further tries of a call that alone is answered 403."""
 FIXES = {
     401: "check the key",
     402: "the account has no credit; add to it",
@@ -26,8 +28,8 @@ FIXES = {
     429: "the account's quota is spent; add to it",
 }
 
-Probe = Callable[[Traffic, Call], Awaitable[Failure | None]]
-"""Sends a tiny request of our own to a call's model; None when the server deals with it."""
+Probe = Callable[[Traffic, Call, bool], Awaitable[Failure | None]]
+"""Sends a tiny request of our own to a call's model, or the call's own; None when the server deals with it."""
 
 
 class Verdict:
@@ -45,9 +47,10 @@ class Verdict:
     async def raise_final(self, error: Failure, traffic: Traffic, call: Call) -> None:
         """Raises what no waiting helps: this call, or any."""
         kind, fresh = error.kind, call.standing.answered < 0
-        if kind == "final" or (kind == "forbidden" and not fresh):
+        own = kind == "forbidden" and not fresh
+        if kind == "final" or (own and call.failures >= STRAY):
             raise error
-        suspicious = _is_refusal(error) or (fresh and isinstance(error, BadAnswer))
+        suspicious = not own and (_is_refusal(error) or (fresh and isinstance(error, BadAnswer)))
         if kind in ("never", "account") or (suspicious and await self._refuses_all(error, traffic, call)):
             reason = f"{call.standing.where} refuses every call: {error}; {_fix(error)}"
             call.standing.give_up(reason, traffic.now())
@@ -55,16 +58,18 @@ class Verdict:
             raise EndpointError(reason) from error
 
     async def _refuses_all(self, error: Failure, traffic: Traffic, call: Call) -> bool:
-        """Whether probes are refused like this call."""
+        """Whether probes are refused like this call, where nothing was answered yet the call itself once more."""
         standing, since = call.standing, traffic.now()
         async with standing.deciding:
             raise_given_up(call)
-            sure = 1 if standing.answered < 0 and isinstance(error, HTTPStatusError) else ASSURED
-            for number in range(sure):
+            again = [False] * ASSURED
+            if standing.answered < 0 and isinstance(error, HTTPStatusError):
+                again = [True] if error.of_all else [True, False]
+            for number, same in enumerate(again):
                 await asyncio.sleep(FIRST_WAIT * 2.0**number)
                 if standing.answered >= since:
                     return False
-                failure = await self._probe(traffic, call)
+                failure = await self._probe(traffic, call, same)
                 if failure is None or not (_is_refusal(failure) or isinstance(failure, BadAnswer)):
                     return False
             return True
@@ -91,7 +96,7 @@ class Verdict:
         async with standing.deciding:
             while standing.answered < since:
                 raise_given_up(call)
-                error = await self._probe(traffic, call)
+                error = await self._probe(traffic, call, False)
                 now = traffic.now()
                 if error is None:
                     return

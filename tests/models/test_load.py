@@ -70,3 +70,15 @@ def test_a_replay_file_that_cannot_be_played_is_named(tmp_path, text, words):
         path.write_text(text)
     with pytest.raises(ModelSetupError, match=words):
         load_model(f"replay:{path}", "judge")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://127.0.0.1:99999/v1", "http://[::1/v1", "http:///v1", "http://127.0.0.1:80 80/v1", "https://"),
+        *("http://exa mple/v1", "http://127.0.0.1:0/v1", "http://host/v1#part", "http://host/v1\n", "http://ho\tst/v1"),
+    ],
+)
+def test_a_url_that_is_no_servers_is_refused(url):
+    with pytest.raises(ModelSetupError, match="after @ comes a URL such as"):
+        load_model(f"openai:any@{url}")
