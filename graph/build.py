@@ -65,6 +65,7 @@ def build_graph(
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
     settings, players = settle(settings, roles, values, tools, build_pair)
+    players.take_tape()
     if settings.prompt_scope == "dataset":
         raise SettingsError("prompt_scope 'dataset' shares prompts among the tasks of a run; play it with synth()")
     return wire(players, settings, checkpointer)

@@ -100,9 +100,19 @@ class Game:
     def _why_rejected(self, rounds: tuple[Round, ...]) -> str:
         last = rounds[-1]
         spent = f"after {len(rounds)} round{'s' * (len(rounds) > 1)}"
+        each = "; ".join(f"round {one.number}: {_came_to(one)}" for one in rounds)
+        told = f" ({each})" if len(rounds) > 1 else ""
         if last.reward is None:
-            return f"no pair {spent}: {last.feedback}"
-        return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}"
+            return f"no pair {spent}: {last.feedback}{told}"
+        return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}{told}"
+
+
+def _came_to(played: Round) -> str:
+    """A round in a word or two."""
+    if played.reward:
+        return f"R {played.reward.score:g}"
+    scores = {judgment.score for judgment in played.judgments}
+    return "tie" if len(played.judgments) > 1 and len(scores) == 1 else "no pair"
 
 
 def mostly_failed(counts: Mapping[str, int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,14 @@ def holds_run(folder: Path) -> bool:
         return (folder / SETTINGS).is_file()
     except OSError:
         return False
+
+
+def recorded_at(folder: Path) -> Path | None:
+    """The recording the folder's run makes, if any."""
+    with suppress(OSError, ValueError, RunFolderError):
+        settings = _settings(folder / SETTINGS)
+        return Path(settings.record).absolute() if settings and settings.record else None
+    return None
 
 
 def read_before(folder: Path, repair: bool = False) -> Before | None:

@@ -49,6 +49,8 @@ def read_tasks(
         task = reader.task(where, row, number)
         if seen.before(task.id):
             where_id = f"{task.id} (again, {where})"
+            while seen.before(where_id):  # an input may hold such an id itself
+                where_id += "'"
             yield BadRow(where_id, f"{where}: id {task.id!r} occurs twice; give every row an id of its own")
             continue
         yield task

@@ -62,6 +62,8 @@ class Ledger:
         self._scrub = scrub
         self._pending: list[tuple[_Item, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._broken = False
+        """Whether the last commit could not be made: what is wrong then has been said."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="anyprefer-ledger")
         with self._told():
             self._db = opened(path)
@@ -166,9 +168,10 @@ class Ledger:
         """Lets go of the file, after `settle`."""
         with self._told(), closing(self._db):
             self._check_there()
-            rewrite_failed(self.path.parent, self._shards, self._tasks.is_failed)
-            self._shards.finish()
-            self._note_files(self._shards.changed())
+            if not self._broken:
+                rewrite_failed(self.path.parent, self._shards, self._tasks.is_failed)
+                self._shards.finish()
+                self._note_files(self._shards.changed())
 
     def abandon(self) -> None:
         """Lets go of the file, with nothing written."""
@@ -200,6 +203,7 @@ class Ledger:
         try:
             self._commit(batch)
         except Exception as error:
+            self._broken = isinstance(error, RunFolderError)
             if len(batch) == 1:
                 return [error]
             return [reason for item in batch for reason in self._committed([item])]

@@ -56,8 +56,15 @@ class Players:
     engine: Engine
     tools: list[KnowledgeTool]
     build_pair: Builder
+    tape: Tape | None = None
+    """Where the players' calls are recorded."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """What `assemble` was given beside the settings: other processes assemble the same players from both."""
+
+    def take_tape(self, resumes: bool = False) -> None:
+        """Raises `InputError` for a recording that exists, unless the run that made it resumes."""
+        if self.tape:
+            self.tape.begin(resumes)
 
     def recorded(self, settings: Settings) -> Settings:
         """The settings as a run folder keeps them: with the names of tools and pair builder that were given as objects."""
@@ -113,6 +120,7 @@ def assemble(
         engine=loader.engine(engine_given, None if silent else judge_given),
         tools=loader.tools(settings.tools if tools is None else tools),
         build_pair=build_pair or _builder(settings),
+        tape=loader.tape,
         given={name: given for name, given in objects.items() if given is not None},
     )
 

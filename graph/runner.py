@@ -24,6 +24,7 @@ from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, InputError, R
 from anyprefer.graph.feed import Feed
 from anyprefer.graph.folder import RunFolder
 from anyprefer.graph.game import Game
+from anyprefer.graph.identity import recorded_at
 from anyprefer.graph.inputs import BadRow
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.models import model_name
@@ -75,6 +76,7 @@ class Synthesis:
         self.cluster = Cluster(settings, self.players, prices) if many else None
         if settings.trace and folder is None:
             raise SettingsError("trace needs a run folder to write traces.db to; give one")
+        self.players.take_tape(folder is not None and recorded_at(Path(folder)) == Path(settings.record).absolute())
         recorded = self.players.recorded(settings)
         self.folder = RunFolder(folder, recorded, self.models, source, repair) if folder is not None else None
         if self.folder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from anyprefer.graph.cli.console import table
 from anyprefer.graph.cli.summary import dollars
+from anyprefer.graph.row_files import read_rows
 from anyprefer.graph.state import Row, Usage
 
 CONFIDENCE = 1.96
@@ -22,35 +22,49 @@ class Timer:
 
     def __init__(self) -> None:
         self.rows: list[Usage] = []
+        self.accepted = 0
         self._began = time.monotonic()
         self.seconds = 0.0
         """From the start to the last row."""
 
     def __call__(self, row: Row) -> None:
         """Notes a finished row."""
-        self.rows.append(sum(row.usage.values(), Usage()))
+        self.note(row)
         self.seconds = time.monotonic() - self._began
+
+    def note(self, row: Row) -> None:
+        """Counts what a row took."""
+        self.rows.append(sum(row.usage.values(), Usage()))
+        self.accepted += row.outcome == "accepted"
 
 
 def forecast(console: Console, folder: Path, rows: int | None, timer: Timer) -> None:
-    """Prints tokens, cost and time of `rows` rows, each with a 95% interval over the rows that were played."""
-    played = timer.rows
+    """Prints tokens, cost and time of `rows` rows, each with a 95% interval over the rows the folder holds.
+
+    Time is known from the rows of this call alone.
+    """
+    kept = Timer()
+    for row in read_rows(folder):
+        kept.note(row)
+    if len(kept.rows) < len(timer.rows):
+        kept = timer
+    played = kept.rows
     if len(played) < 2 or rows is None:
-        why = "the input's length is not known" if rows is None else "too few rows were played in this call"
+        why = "the input's length is not known" if rows is None else "too few rows were played"
         console.print(f"no forecast: {why}")
         return
     shown = table("", "forecast", "95% interval", right=("forecast", "95% interval"), title=f"All {rows:,} rows")
     for name, values in _columns(played).items():
         shown.add_row(name, *_said(name, values, rows))
-    pace = timer.seconds / len(played)
-    shown.add_row("time", duration(pace * rows), f"at this run's pace, {pace:.2g} s a row")
-    accepted = json.loads((folder / "run.json").read_text(encoding="utf-8"))["counts"]["accepted"]
-    shown.add_row("accepted pairs", f"{accepted / len(played) * rows:,.0f}" if accepted <= len(played) else "", "")
+    if timer.rows:
+        pace = timer.seconds / len(timer.rows)
+        shown.add_row("time", duration(pace * rows), f"at this call's pace, {pace:.2g} s a row")
+    else:
+        shown.add_row("time", "unknown", "this call played no row")
+    shown.add_row("accepted pairs", f"{kept.accepted / len(played) * rows:,.0f}", "")
     console.print()
     console.print(shown)
-    console.print(
-        f"from {len(played)} rows, which are kept: the same command without --estimate goes on with the others"
-    )
+    console.print(f"from {len(played)} rows, which are kept: the same command without --estimate plays the others")
 
 
 def _columns(played: list[Usage]) -> dict[str, list[float] | None]:

@@ -34,7 +34,7 @@ class Reasons:
 
     def add(self, kind: str, reason: str) -> None:
         """One more of a kind."""
-        text = " ".join(reason.partition("; the model said:")[0].split())
+        text = " ".join(reason.partition("; the model said:")[0].partition(" (round 1: ")[0].split())
         key = (kind, _VARYING.sub("…", text))
         self.counts[key] += 1
         self._first.setdefault(key, text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")

@@ -63,20 +63,33 @@ class Tape:
         self.path = path
         self._lock = threading.Lock()
         self._answers: dict[str, deque[Any]] = defaultdict(deque)
+        self._taken = True
+        """Whether the tape is this run's to write."""
 
     @classmethod
     def new(cls, path: str | Path) -> Tape:
-        """An empty tape to record on. Raises `InputError` when the file exists: nothing is overwritten."""
+        """A tape to record on. One that exists has to be taken up by `begin` first: nothing is overwritten."""
         tape = cls(Path(path).absolute())
         try:
             tape.path.parent.mkdir(parents=True, exist_ok=True)
             tape.path.touch(exist_ok=False)
         except OSError as error:
-            if tape.path.exists():
-                mend = f"choose another file, or play it with replay:{path}"
-                raise InputError(f"recording {path} exists; {mend}") from None
-            raise InputError(f"recording {path} cannot be written: {error.strerror}") from error
+            if not tape.path.is_file():
+                raise InputError(f"recording {path} cannot be written: {error.strerror}") from error
+            tape._taken = False
         return tape
+
+    def begin(self, resumes: bool) -> None:
+        """Says whether the run that resumes made the tape. Raises `InputError` for a tape of something else."""
+        if self._taken:
+            return
+        if not resumes:
+            mend = f"choose another file, or play it with replay:{self.path}"
+            raise InputError(f"recording {self.path} exists; {mend}")
+        with self.path.open("r+b") as file:  # a killed run may have cut its last line short
+            data = file.read()
+            file.truncate(data.rfind(b"\n") + 1)
+        self._taken = True
 
     @classmethod
     def load(cls, path: str | Path) -> Tape:
@@ -98,6 +111,9 @@ class Tape:
 
     def record(self, asked: Mapping[str, Any], value: Any) -> None:
         """Appends one call at once, so that a killed run keeps what it had."""
+        if not self._taken and "role" in asked:
+            return  # the run that made the tape has noted it
+        self.begin(resumes=False)
         line = json.dumps({"key": stable_hash(asked), "value": value}, ensure_ascii=False, default=str)
         with self._lock, self.path.open("a", encoding="utf-8") as file:
             file.write(without_secrets(line) + "\n")

@@ -128,7 +128,7 @@ def test_inputs_that_cannot_be_read(model):
 def test_an_error_in_the_middle_of_a_run_is_exit_code_1(model, monkeypatch):
     from anyprefer.graph.folder import RunFolder
 
-    async def full(self, row, task):
+    async def full(self, row, task, lines):
         raise RunFolderError("the disk is full;\nmend it")
 
     monkeypatch.setattr(RunFolder, "keep", full)

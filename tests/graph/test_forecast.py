@@ -13,10 +13,15 @@ from tests.folder import check
 
 def said(tmp_path, rows, *used):
     """What a forecast of so many rows prints, from rows that took this much; blanks made one."""
-    (tmp_path / "run.json").write_text('{"counts": {"accepted": 2, "rejected": 1, "failed": 0}}')
     timer, console = Timer(), Console(width=200, file=io.StringIO())
     for number, usage in enumerate(used):
-        timer(Row(id=str(number), outcome="accepted", usage={"judge": usage, "sample": Usage(calls=1)}))
+        timer(
+            Row(
+                id=str(number),
+                outcome="accepted" if number < 2 else "rejected",
+                usage={"judge": usage, "sample": Usage(calls=1)},
+            )
+        )
     forecast(console, tmp_path, rows, timer)
     return " ".join(console.file.getvalue().split())
 
@@ -62,11 +67,31 @@ def test_estimate_plays_so_many_rows_and_the_same_command_goes_on(model):
     assert "All 8 rows" in result.stdout
     assert re.search(r"^tokens in +[\d,]+ +[\d,]+ to [\d,]+", result.stdout, re.MULTILINE)
     assert re.search(r"^cost +\$[\d.]+ +\$[\d.]+ to \$[\d.]+", result.stdout, re.MULTILINE)
-    assert "the same command without --estimate goes on" in result.stdout
+    assert "the same command without --estimate plays the others" in result.stdout
     again = synth(model, "--prices", "prices.toml")
     assert "8 rows, 3 finished before" in again.stdout
     assert "All 8 rows" not in again.stdout
     assert len(check("runs/sums")) == 8
+
+
+@pytest.mark.usefixtures("here")
+def test_an_estimate_that_is_given_again_says_the_same(model):
+    first, again = (synth(model, "--estimate", 3).stdout for _ in range(2))
+    assert "All 8 rows" in again
+    shown = [line.split() for line in first.splitlines() if line.startswith(("calls", "tokens", "accepted pairs"))]
+    assert shown == [
+        line.split() for line in again.splitlines() if line.startswith(("calls", "tokens", "accepted pairs"))
+    ]
+    assert re.search(r"^time +unknown +this call played no row", again, re.MULTILINE)
+
+
+def test_pairs_that_others_accepted_are_not_forecast_from_these_rows(tmp_path):
+    timer, console = Timer(), Console(width=200, file=io.StringIO())
+    for number in range(20):
+        timer(Row(id=str(number), outcome="rejected"))
+    (tmp_path / "run.json").write_text('{"counts": {"accepted": 10}}')
+    forecast(console, tmp_path, 1000, timer)
+    assert re.search(r"accepted pairs +0 ", console.file.getvalue())
 
 
 @pytest.mark.usefixtures("here")

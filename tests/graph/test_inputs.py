@@ -198,3 +198,11 @@ def test_several_splits_are_named():
     splits = datasets.DatasetDict(train=datasets.Dataset.from_list([{"prompt": "a"}]))
     with pytest.raises(InputError, match="pass one of them: train"):
         next(read_tasks(splits))
+
+
+def test_an_id_that_looks_like_ours_for_a_doubled_row_doubles_none():
+    rows = [
+        {"id": name, "prompt": "2 + 2?"} for name in ("a (again, input, row 3)", "a", "a", "a (again, input, row 3)")
+    ]
+    ids = [task.id for task in read_tasks(rows)]
+    assert len(set(ids)) == len(ids) == 4

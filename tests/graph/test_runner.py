@@ -9,7 +9,7 @@ from anyprefer.graph import Settings, Synthesis, Task, asynth, synth
 from anyprefer.graph.errors import InputError, ModelSetupError, RunFolderError
 from anyprefer.graph.players import assemble
 from anyprefer.tools import Finding, tool
-from tests.scripted import Scripted, a_task, play
+from tests.scripted import Scripted, a_task, play, scores
 
 TASKS = [Task(id=str(n), prompt=f"What is {n} + 1?") for n in range(8)]
 
@@ -47,12 +47,17 @@ def test_every_task_ends_as_exactly_one_row():
 async def test_rounds_spent_is_rejected_and_never_a_pair():
     row = await play(Scripted(reward="6/10"), max_rounds=3)
     assert row.outcome == "rejected"
-    assert row.reason == "reward 6 below 8 after 3 rounds"
+    assert row.reason == "reward 6 below 8 after 3 rounds (round 1: R 6; round 2: R 6; round 3: R 6)"
     assert [closed.number for closed in row.rounds] == [1, 2, 3]
     assert row.pair is None
     assert row.rounds[2].pair is not None
     row = await play(Scripted(reward="6/10"), max_rounds=1)
     assert row.reason == "reward 6 below 8 after 1 round"
+
+
+async def test_a_rejected_row_tells_what_each_round_came_to():
+    row = await play(Scripted(reward=["4/10", "5/10"], judge=[scores(9, 1), scores(5, 5), scores(9, 1)]), candidates=2)
+    assert row.reason == "reward 5 below 8 after 3 rounds (round 1: R 4; round 2: tie; round 3: R 5)"
 
 
 async def test_the_row_says_who_played_and_what_it_took():

@@ -9,6 +9,7 @@ from anyprefer.graph import Candidate, Task, asynth, build_graph
 from anyprefer.graph.errors import InputError, ModelSetupError
 from anyprefer.graph.models.replay import Tape
 from anyprefer.tools import Finding, ToolFailure, tool
+from tests import folder
 from tests.scripted import Scripted, ScriptedWithTools, play
 from tests.server import OpenAIServer
 
@@ -200,3 +201,16 @@ def test_a_tape_that_no_run_has_recorded_is_refused_with_its_line(tmp_path, line
     (tmp_path / "tape").write_text(f"{good}\n{line}\n")
     with pytest.raises(ModelSetupError, match=r"tape, line 2: not a recorded call \("):
         Tape.load(tmp_path / "tape")
+
+
+def test_a_run_that_records_can_be_resumed_and_its_tape_is_that_of_one_run(tmp_path):
+    tape, path = tmp_path / "tape.jsonl", tmp_path / "run"
+    folder.run(path, folder.mixed(False), folder.TASKS[:3], record=str(tape))
+    with tape.open("a") as file:
+        file.write('{"key": "cut sho')
+    assert len(folder.run(path, folder.mixed(False), record=str(tape))) == 3
+    folder.run(tmp_path / "whole", folder.mixed(False), record=str(tmp_path / "whole.jsonl"))
+    assert sorted(tape.read_text().splitlines()) == sorted((tmp_path / "whole.jsonl").read_text().splitlines())
+    with pytest.raises(InputError, match="exists; choose another file"):
+        folder.run(tmp_path / "other", folder.mixed(False), record=str(tape))
+    assert not (tmp_path / "other").exists()
