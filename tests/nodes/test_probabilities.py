@@ -70,3 +70,46 @@ async def test_a_word_that_is_no_option_is_no_answer():
 def test_the_answer_is_read_the_same_from_the_ledger():
     answer = AIMessage("a", response_metadata={"option_logprobs": {"a": -0.5, "b": -2.25}})
     assert option_logprobs(unpacked(packed([answer]))[0], ["a", "b"]) == {"a": -0.5, "b": -2.25}
+
+
+SPELLED = {
+    "space": {"token": " 7"},
+    "byte-level": {"token": "Ġ7"},
+    "sentencepiece": {"token": "▁7"},
+    "line": {"token": "Ċ7"},
+    "a single byte": {"token": "<0x37>"},
+    "bytes alone": {"token": "token_id:22", "bytes": [55]},
+    "bytes with a space": {"token": "?", "bytes": [32, 55]},
+    "full width": {"token": "７"},
+}
+
+
+@pytest.mark.parametrize("case", SPELLED)
+def test_tokens_are_read_as_servers_spell_them(case):
+    entry = {**SPELLED[case], "logprob": -0.5}
+    other = {"token": "8", "logprob": -1.0, "bytes": [56]}
+    answer = AIMessage(
+        "7", response_metadata={"logprobs": {"content": [{**entry, "top_logprobs": [entry, other, None, {}]}]}}
+    )
+    assert option_logprobs(answer, ["7", "8", "9"]) == pytest.approx({"7": -0.5, "8": -1.0, "9": None})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"content": [{"token": "<|assistant|>", "logprob": 0.0}, {"token": "\n", "logprob": 0}, {"token": "7", "logprob": -1.0}]},
+        {"content": [{"token": "7", "logprob": -1.0, "top_logprobs": []}]},
+        {"tokens": ["7"], "token_logprobs": [-1.0], "top_logprobs": None},
+        {"tokens": ["▁7"], "token_logprobs": [None], "top_logprobs": [{"▁7": -1.0, "▁8": -2.0}]},
+    ],
+)  # fmt: skip
+def test_other_forms_of_probabilities_are_read(told):
+    found = option_logprobs(AIMessage("7", response_metadata={"logprobs": told}), ["7", "9"])
+    assert found == pytest.approx({"7": -1.0, "9": None})
+
+
+@pytest.mark.parametrize("told", [None, {}, {"content": None}, {"content": [None]}, {"content": [{"token": None}]},
+                                  {"content": [{"token": "7", "logprob": float("nan")}]}, {"tokens": 3}])  # fmt: skip
+def test_what_tells_nothing_is_taken_at_its_word(told):
+    answer = AIMessage("<think>8 or 9?</think>7.", response_metadata={"logprobs": told})
+    assert option_logprobs(answer, ["7", "8"]) == {"7": 0.0, "8": None}
