@@ -10,7 +10,7 @@ run means the same as in one process:
 | `max_calls`, `max_tokens`, `max_cost`, `accept`, `failures_in_a_row` | the driver admits every request and sees every row |
 | `rpm`, `tpm` | requests of all workers wait in one row, in the driver |
 
-A worker that dies is replaced, and its tasks are played again from the answers they have. On a cluster
+A worker that dies or gives no sign of life for 30 seconds is replaced, and its tasks are played again from the answers they have. On a cluster
 every node needs the same version of anyprefer, and files that tasks and tools name (images, corpora, local
 models) under the same path. Keys go to workers as arguments of a call, which Ray does not store.
 """
@@ -21,31 +21,31 @@ import asyncio
 import importlib
 import logging
 import os
-import pickle
+import secrets
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from anyprefer.graph.calls import Calls
-from anyprefer.graph.errors import InputError, RunStopped, SettingsError
+from anyprefer.graph.errors import RunStopped, SettingsError
 from anyprefer.graph.models import redact
 from anyprefer.graph.players import Players
 from anyprefer.graph.prices import Prices
+from anyprefer.graph.remote import RemoteWorker
 from anyprefer.graph.settings import Settings
-from anyprefer.graph.shared import Service, Shared
+from anyprefer.graph.shared import Shared
 from anyprefer.graph.state import Row, Task
 
 if TYPE_CHECKING:
-    from anyprefer.graph.worker import Answer
+    pass
 
 log = logging.getLogger("anyprefer")
 
 DEATHS, WITHIN = 5, 60.0
 """So many workers that die within so many seconds, or with no row between them, end the run; twice as many
 as there are workers where that is more, so that a run outlives a node."""
-PATIENCE = 30.0
-"""Seconds a worker may take to start before it is logged."""
 STORE = 256 * 2**20
 """Bytes of shared memory for what is too large for a message, on this machine."""
 ROOM = 16
@@ -65,7 +65,7 @@ class Cluster:
 
     def __init__(self, settings: Settings, players: Players, prices: Prices) -> None:
         """Starts nothing yet. Raises `SettingsError` for what cannot be played by several processes."""
-        self._ray = _load_ray()
+        self._ray = _load_ray(alone=not settings.ray)
         for name in ("record", "trace"):
             if getattr(settings, name):
                 raise SettingsError(f"{name} needs a run in one process; leave out workers and ray")
@@ -74,7 +74,7 @@ class Cluster:
         self._places = ceil(settings.concurrency / self._count)
         self._setup = _packed_setup(settings, players, prices, self._count)
         self._local_model = any(model._llm_type == "anyprefer-local" for model in players.chats().values())
-        self._workers: list[_Worker] = []
+        self._workers: list[RemoteWorker] = []
         self._deaths: list[float] = []
         self._deaths_since_row = 0
         self._broken: Exception | None = None
@@ -89,7 +89,7 @@ class Cluster:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="anyprefer-ray")
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connect)
         self._needs = self._resources()
-        self._workers = [_Worker(self, number) for number in range(1, self._count + 1)]
+        self._workers = [RemoteWorker(self, number) for number in range(1, self._count + 1)]
 
     async def play(self, task: Task, known: Mapping[str, bytes]) -> Row:
         """The task's row, whichever worker lives to make it.
@@ -140,7 +140,7 @@ class Cluster:
         self._broken = self._broken or reason
         self.changed()
 
-    def died(self, worker: _Worker, reason: str) -> None:
+    def died(self, worker: RemoteWorker, reason: str) -> None:
         """Puts a new worker in its place, unless too many died or the run is over."""
         if self._broken:
             return
@@ -152,10 +152,10 @@ class Cluster:
             self.fail(RunStopped(f"{died} workers died one after another, the last one: {reason}"))
             return
         log.warning("worker %d died, its %d tasks are played again: %s", worker.number, worker.tasks, reason)
-        self._workers[self._workers.index(worker)] = _Worker(self, worker.number)
+        self._workers[self._workers.index(worker)] = RemoteWorker(self, worker.number)
         self.changed()
 
-    async def _free(self) -> _Worker:
+    async def _free(self) -> RemoteWorker:
         """The worker with the fewest tasks of those with a place."""
         while self._broken is None:
             free = [worker for worker in self._workers if worker.ready and worker.tasks < self._places]
@@ -190,80 +190,14 @@ class Cluster:
         return needs
 
 
-class _Worker:
-    """One worker as the driver sees it."""
-
-    def __init__(self, cluster: Cluster, number: int) -> None:
-        self.number = number
-        self.tasks = 0
-        """Tasks it plays."""
-        self.ready = False
-        self._cluster = cluster
-        self._actor = cluster.new_actor()
-        self._service = Service(cluster._shared, self._answer)
-        self._life = asyncio.create_task(self._live())
-
-    async def play(self, task: Task, known: Mapping[str, bytes]) -> Row | Exception | None:
-        """The task's row or what stops the run; None when the worker died."""
-        from ray.exceptions import RayError, RayTaskError
-
-        packed = _packed_task(task, known)
-        self.tasks += 1
-        try:
-            result: Row | Exception = pickle.loads(await self._actor.play.remote(packed))
-            return result
-        except RayTaskError:
-            raise
-        except RayError:
-            self._cluster._ray.kill(self._actor)
-            await asyncio.wait([self._life])
-            return None
-        finally:
-            self.tasks -= 1
-            self._cluster.changed()
-
-    async def end(self) -> None:
-        """Ends the worker; what it handed over is kept."""
-        self._life.cancel()
-        await asyncio.wait([self._life])
-        await self._service.gone()
-        self._cluster._ray.kill(self._actor)
-
-    async def _live(self) -> None:
-        from ray.exceptions import RayError, RayTaskError
-
-        try:
-            if error := await self._begin():
-                return self._cluster.fail(error)
-            self.ready = True
-            self._cluster.changed()
-            while True:
-                self._service.take(await self._actor.take.remote())
-        except Exception as error:
-            self.ready = False
-            self._cluster._ray.kill(self._actor)
-            await self._service.gone()
-            if isinstance(error, RayError) and not isinstance(error, RayTaskError):
-                self._cluster.died(self, _last_line(error))
-            else:
-                self._cluster.fail(error)
-
-    async def _begin(self) -> Exception | None:
-        late = asyncio.get_running_loop().call_later(
-            PATIENCE, log.warning, "worker %d waits for a place on the cluster: it needs a free core", self.number
-        )
-        try:
-            return await self._cluster.begin(self._actor)
-        finally:
-            late.cancel()
-
-    def _answer(self, answers: list[Answer]) -> None:
-        self._actor.answer.remote(answers)
-
-
-def _load_ray() -> Any:
+def _load_ray(alone: bool) -> Any:
+    """Ray; one started here listens on this machine only and asks everybody for a token."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if alone and "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:  # Ray reads both on import
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on any system: listen on this machine only
     try:
         return importlib.import_module("ray")
     except ImportError:
@@ -283,17 +217,3 @@ def _packed_setup(settings: Settings, players: Players, prices: Prices, count: i
             ) from error
     share = {"connections": settings.connections // count, "workers": 1, "ray": "", "api_key": ""}
     return pack(Setup(settings.model_copy(update=share), players.given, prices))
-
-
-def _packed_task(task: Task, known: Mapping[str, bytes]) -> bytes:
-    from anyprefer.graph.worker import pack
-
-    try:
-        return pack((task, known))
-    except Exception as error:
-        raise InputError(f"the task cannot be sent to a worker: {redact(str(error))}; mend its values") from error
-
-
-def _last_line(error: Exception) -> str:
-    lines = redact(str(error)).partition(" Some common causes")[0].strip().splitlines()
-    return lines[-1].strip()[:200] if lines else type(error).__name__

@@ -30,6 +30,8 @@ from anyprefer.graph.prices import Prices
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
 
+BEAT = 5.0
+"""Seconds after which a worker with nothing to say says so: the driver sees that it lives."""
 LINGER = 0.002
 """Seconds a message waits for company: short beside any model's answer."""
 
@@ -71,8 +73,12 @@ class Channel:
         self._put((0, what, values))
 
     async def take(self) -> list[Message]:
-        """The messages since the last call, once there are any."""
-        await self._any.wait()
+        """The messages since the last call, once there are any; none after `BEAT` seconds without."""
+        try:
+            async with asyncio.timeout(BEAT):
+                await self._any.wait()
+        except TimeoutError:
+            return []
         await asyncio.sleep(LINGER)
         messages, self._messages = self._messages, []
         self._any.clear()
@@ -229,8 +235,12 @@ class Worker:
             row = self._game.failed(task.id, f"the row cannot leave its worker: {redact(f'{error}')}")
             return pack(row)
 
+    async def process(self) -> int:
+        """Its process's number on its node."""
+        return os.getpid()
+
     async def take(self) -> list[Message]:
-        """The worker's messages, once there are any."""
+        """The worker's messages, once there are any, or none after `BEAT` seconds."""
         return await self._channel.take()
 
     async def answer(self, answers: list[Answer]) -> None:

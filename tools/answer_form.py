@@ -77,7 +77,8 @@ def _some_number(answer: str, words: list[str]) -> bool:
 
 
 def _symbol(answer: str, words: list[str]) -> bool:
-    return any(0 < len(word) <= 3 for word in words)
+    short = [word for word in words if 0 < len(word) <= 3]
+    return len(words) == len(short) == 1 or any(word[0].isupper() or not word.isalpha() for word in short)
 
 
 def _letter(answer: str, words: list[str]) -> bool:

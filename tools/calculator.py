@@ -33,7 +33,7 @@ _AROUND = words_of(
     "expression arithmetic simple quick think step by show your work can could you tell me let's"
 )
 _CLAUSE = re.compile(r"(?<=[?!:])\s+|(?<=\.)\s+|\n+")
-_TIGHT = re.compile(r"[0-9](?:[-/xX][0-9])+")
+_TIGHT = re.compile(r"[0-9]++(?:[-/xX][0-9]++)+")
 _UNCLEAR = re.compile(r"(?<![0-9.])[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?![0-9])")
 _LISTED = 5
 _LONGEST_PROMPT = 2_000

@@ -7,8 +7,8 @@ The rule, all of it lexical:
 2. A passage counts when it holds more than half of the question's words, each weighted by its rarity in
    the corpus: for "the capital of Atlantis" no passage counts, however many capitals there are.
 3. What answers the question is the passage's `facts` entry that the question names ("capital"), where the corpus
-   has such entries; else the words of those clauses that hold most of the question's words beside the passage's
-   title; else the passage.
+   has such entries; else its title, where the question names nothing of it ("Which element has the symbol Na?");
+   else the words of those clauses that hold most of the question's words.
 4. The candidate's new words are its words that are not in the prompt; lower case, stemmed, no stopwords.
    When only stopwords are new, those with a capital count, as written: "He" is the symbol of helium. The
    first of several words does not, for it has its capital anyway. A symbol is compared as written.
@@ -30,11 +30,12 @@ from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.calculator import asked_value
 from anyprefer.tools.knowledge_search import STOPWORDS, Corpus, folded, question_of, shown, terms
-from anyprefer.tools.spelling import cleaned
+from anyprefer.tools.spelling import NUMBER_WORDS, cleaned
 from anyprefer.tools.stated import stated_text
 
 _ENOUGH = 0.5
-_CLAUSE = re.compile(r"[.;,:()\n]")
+_CLAUSE = re.compile(r"[.;,:()\n]|\band\b(?=[^.;,:]{0,60}\b(?:is|are|was|were|has|have|began|ended)\b)")
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(NUMBER_WORDS)})\b", re.IGNORECASE)
 _YES_OR_NO = re.compile(
     r"(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|am|true or false)\b", re.IGNORECASE
 )
@@ -46,8 +47,10 @@ class _Known:
 
     passage: dict[str, Any]
     answers: frozenset[str]
-    """The words that answer the question; all of the passage's where it does not say."""
-    kind: Literal["entry", "clause", "passage"]
+    """The words that answer the question; none where it does not say."""
+    kind: Literal["entry", "title", "clause", "passage"]
+    near: frozenset[str] = frozenset()
+    """Words beside its title that may answer too."""
 
 
 @tool
@@ -93,12 +96,17 @@ def _answering(passage: dict[str, Any], question: str) -> _Known:
     if len(named) == 1 and not asked.issuperset(terms(named)[0] or ["?"]):
         as_written = "symbol" in asked
         return _Known(passage, frozenset(named) if as_written else frozenset(_words(named[0]) - asked), "entry")
-    asked -= set(terms([passage["title"]])[0])
-    clauses = [(len(asked & words), words) for words in map(_words, _CLAUSE.split(passage["text"]))]
-    most = max(shared for shared, _ in clauses)
-    if not most:
-        return _Known(passage, frozenset(_words(_all(passage))), "passage")
-    return _Known(passage, frozenset().union(*(words for shared, words in clauses if shared == most)), "clause")
+    title = set(terms([passage["title"]])[0])
+    clauses = [(len(words & asked - title), len(words & asked), words) for words in map(_words, _clauses(passage))]
+    most = max(clauses, key=lambda one: one[:2])[:2]
+    best = frozenset[str]().union(*(one[2] for one in clauses if one[:2] == most))
+    if title and not title & asked:
+        return _Known(passage, frozenset(_words(passage["title"])), "title", best)
+    return _Known(passage, best, "clause") if most[0] else _Known(passage, frozenset(), "passage")
+
+
+def _clauses(passage: dict[str, Any]) -> list[str]:
+    return _CLAUSE.split(passage["text"])
 
 
 def _verdict(known: _Known, answer: str, prompt: str) -> float | None:
@@ -110,9 +118,9 @@ def _verdict(known: _Known, answer: str, prompt: str) -> float | None:
         new = set(re.findall(r"\w+", stated))
     supported = new & known.answers
     if not supported:
-        return 0.0
-    whole = known.kind == "clause" or known.answers <= new
-    return 1.0 if known.kind != "passage" and supported == new and whole else None
+        unsure = known.near if known.kind == "title" else _words(_all(known.passage)) if known.kind == "passage" else ()
+        return None if new & set(unsure) else 0.0
+    return 1.0 if supported == new and (known.kind == "clause" or known.answers <= new) else None
 
 
 def _all(passage: dict[str, Any]) -> str:
@@ -120,12 +128,16 @@ def _all(passage: dict[str, Any]) -> str:
 
 
 def _words(text: str) -> set[str]:
-    """A text's terms, and its capitalised stopwords as written."""
-    return set(terms([text])[0]) | _capitalised_stopwords(text)
+    """A text's terms, numbers as digits, and its capitalised stopwords as written."""
+    return set(terms([_digits(text)])[0]) | _capitalised_stopwords(text)
+
+
+def _digits(text: str) -> str:
+    return _NUMBER_WORD.sub(lambda found: str(NUMBER_WORDS[found[0].lower()]), text)
 
 
 def _new_words(answer: str, prompt: str) -> set[str]:
-    new = set(terms([answer])[0]) - set(terms([prompt])[0])
+    new = set(terms([_digits(answer)])[0]) - set(terms([_digits(prompt)])[0])
     first, _, rest = answer.strip().partition(" ")
     return new or _capitalised_stopwords(rest or first) - _capitalised_stopwords(prompt)
 

@@ -27,7 +27,8 @@ from anyprefer.tools.spelling import NUMBER_WORDS, written
 from anyprefer.tools.stated import stated_number, stated_text
 
 _CHOICE = re.compile(r"(?:-|\(?([A-Ha-h1-8])[.)])[ \t]+(\S.*)")
-_LABEL = re.compile(r"\(?([A-Ha-h1-8])(?:[.):]+[ \t]*|$)(.*)")
+_LABEL = re.compile(r"\(?([A-Ha-h1-8])(?:[.):]+(?![0-9])[ \t]*|$)(.*)")
+_SEVERAL = re.compile(r"[0-9] ?(?:-|to) ?[0-9]")
 _LONGEST_PROMPT = 20_000
 _MOST = 10
 _SHOWN = 300
@@ -69,14 +70,14 @@ def given_choice(choices: Choices, answer: str) -> str | None:
     stated = stated_text(answer, choices.question) if answer.strip() else ""
     if not stated:
         return stated
+    if label := _LABEL.fullmatch(stated.strip(" .")):
+        letter, rest = label[1].upper(), label[2].strip()
+        labelled = choices.texts[choices.labels.index(letter)] if letter in choices.labels else ""
+        if labelled:
+            return labelled if not rest or _named(choices, rest) == [labelled] else None
+        stated = rest or stated
     named = _named(choices, stated)
-    label = _LABEL.fullmatch(stated.strip(" ."))
-    if not named and label:
-        named = _named(choices, label[2]) if label[2] else []
-        if (letter := label[1].upper()) in choices.labels:
-            labelled = choices.texts[choices.labels.index(letter)]
-            return labelled if named == [labelled] or not label[2] else None
-    if named:
+    if named or _SEVERAL.search(stated) or {*stated.replace(",", " ").upper().split()} <= {*choices.labels}:
         return named[0] if len(named) == 1 else None
     return None if any(_spaced(one) in _spaced(stated) for one in choices.texts) else ""
 

@@ -7,7 +7,6 @@ to make pairs measures agreement with the references, not the value of knowledge
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from anyprefer.graph.state import Candidate, Task, as_text
 from anyprefer.tools.arithmetic import final_number, says, value
 from anyprefer.tools.base import Finding, tool
-from anyprefer.tools.spelling import cleaned, number_in_words, written
+from anyprefer.tools.spelling import cleaned, number_in_words, without_accents, written
 from anyprefer.tools.stated import LONGEST, stated_number, stated_text
 
 SHORT = 12
@@ -54,6 +53,8 @@ def verdict(answer: Any, gold: Any, question: str = "") -> bool | None:
 def _verdict(answer: str, gold: str, question: str) -> bool | None:
     exact = _exact(gold)
     if exact is not None:
+        if ("%" in answer) != ("%" in gold) and ("%" in answer or says(stated_number(answer), 100 * exact)):
+            return None  # of what?
         number = stated_number(_percent(answer), bare=False) if answer.strip() else ""
         return None if number is None else says(number or None, exact)
     if len(gold.split()) > SHORT:
@@ -61,10 +62,30 @@ def _verdict(answer: str, gold: str, question: str) -> bool | None:
     stated = stated_text(answer, question) if answer.strip() else ""
     if stated is None:
         return None
-    if _tokens(stated) == _tokens(gold):
+    said, right = _tokens(stated), _tokens(gold)
+    if said == right:
         return True
-    inside = set(_tokens(gold)) <= set(_tokens(stated)) and len(_tokens(stated)) > len(_tokens(gold))
-    return None if inside and _tokens(gold) else False
+    return None if _may_mean(said, right) else False
+
+
+def _may_mean(said: Sequence[str], right: Sequence[str]) -> bool:
+    """Could two different texts mean the same: one holds the other, abbreviates it, or has another unit or date form?"""
+    if not said or not right:
+        return False
+    if set(said) <= set(right) or set(right) <= set(said):
+        return True
+    if min(len(said), len(right)) > 1 or max(len(said), len(right)) < 2:
+        return _may_measure(said, right)
+    initials = ["".join(word[0] for word in words if word not in ("of", "and")) for words in (said, right)]
+    if "".join(said).replace(".", "") == initials[1] or "".join(right).replace(".", "") == initials[0]:
+        return True
+    return _may_measure(said, right)
+
+
+def _may_measure(said: Sequence[str], right: Sequence[str]) -> bool:
+    numbers = [{word for word in words if word[0].isdigit()} for words in (said, right)]
+    units = [set(words) - found for words, found in zip((said, right), numbers, strict=True)]
+    return bool(all(numbers) and units[1] and (numbers[0] & numbers[1] or not units[0] <= units[1]))
 
 
 def agrees(answer: str, gold: str) -> bool:
@@ -104,8 +125,7 @@ _PERCENT = re.compile(r"(?<![\w.,])([0-9]{1,12}(?:\.[0-9]{1,12})?) ?%(?!\w)")
 
 def _tokens(text: str) -> Sequence[str]:
     """A text's words and signs, for comparing: no case, accents or articles, unless there is nothing else."""
-    parts = unicodedata.normalize("NFKD", cleaned(text)).casefold()
-    plainly = "".join(one for one in parts if not unicodedata.combining(one))
+    plainly = without_accents(cleaned(text)).casefold()
     words = [word for token in plainly.split() if (word := _SIGNS.sub(" ", token).strip())]
     words = [part for word in words for part in word.split()]
     return [word for word in words if word not in _ARTICLES] or words or plainly.split()

@@ -11,6 +11,12 @@ _VULGAR = re.compile(r"(?<=[0-9])(?=[\u00bc-\u00be\u2150-\u215e])")
 _RAISED = re.compile("[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+")
 _LOWERED = re.compile("[\u2080-\u2089]+")
 _SPELLED = {ord(dash): "-" for dash in "‐‑‒–—−﹣－"} | {ord("⁄"): "/", ord("’"): "'", ord("‘"): "'"}
+# Unicode's category Cf and its combining marks, as far as they occur in prose.
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\U000e0001-\U000e007f]"
+)
+_ACCENT = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _NEGATION = re.compile(
     r"\b(?:not|never|nor|neither|none of|cannot|can't|wrong|incorrect|false|untrue|unsure|uncertain|maybe|perhaps"
     r"|possibly|anything but|other than|rather than|instead of|except|impossible|unknown|no idea|opposite)\b"
@@ -20,7 +26,7 @@ _NEGATION = re.compile(
 _HEDGE = re.compile(
     r"\b(?:or|either|between|around|about|approximately|approx|roughly|nearly|almost|circa|but|if|unless|might|could"
     r"|may|less|more|fewer|least|most|over|under|above|below|up to|factorial|squared|cubed|half|per"
-    r"|percent|dozens?|base|binary|hex|page|chapter|footnote|line|room|section|version|anything|everything|no)\b|%",
+    r"|percent|dozens?|base|binary|hex|range|page|chapter|footnote|line|room|section|version|anything|everything|no)\b|%|[0-9] ?to -?[0-9]",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:[.,][0-9]+)?|\.[0-9]+)")
@@ -42,11 +48,12 @@ def cleaned(text: str) -> str:
     text = _RAISED.sub(lambda found: "^" + found[0], _VULGAR.sub(" ", text))
     text = _LOWERED.sub(lambda found: "_" + found[0], text)
     text = unicodedata.normalize("NFKC", text.translate(_SPELLED)).translate(_SPELLED)
-    return "".join(_plain_character(one) for one in text if unicodedata.category(one) != "Cf")
+    return _OTHER_DIGIT.sub(lambda found: str(int(found[0])), _INVISIBLE.sub("", text))
 
 
-def _plain_character(character: str) -> str:
-    return str(int(character)) if character.isdecimal() and not character.isascii() else character
+def without_accents(text: str) -> str:
+    """Text without the marks above and below its letters."""
+    return text if text.isascii() else _ACCENT.sub("", unicodedata.normalize("NFKD", text))
 
 
 def negated(text: str) -> bool:

@@ -35,6 +35,7 @@ _TOKEN = re.compile(r"[^\s]+")
 _VERBS = words_of("is are equals equal makes gives get be = : was have has to becomes answer totals")
 _BETWEEN = words_of("exactly equal to actually just simply then therefore thus now also indeed the number")
 _SUBJECTS = words_of("answer sum result total value difference product quotient solution it that this which")
+_RIGHT = words_of("the answer right correct one it choice")
 _FILLERS = words_of(
     "the answer result sum total is it it's so thus therefore hence equals equal to that this sure yes ok "
     "okay here you get we i think believe final correct right of and would be gives makes which a an "
@@ -88,19 +89,11 @@ def _introduced(line: str, question: str) -> str:
     if found := _INTRODUCTION.match(line):
         return line[found.end() :].strip(" \t\"'`“”:")
     head, verb, rest = line.partition(" is ")
+    if verb and {_bare_word(word) for word in rest.split()} <= _RIGHT:
+        return head.strip()
     asked = {_bare_word(word) for word in question.split()} | _FILLERS
     if verb and {_bare_word(word) for word in head.split()} <= asked:
         return rest.strip()
-    if verb and {_bare_word(word) for word in rest.split()} <= {
-        "the",
-        "answer",
-        "right",
-        "correct",
-        "one",
-        "it",
-        "choice",
-    }:
-        return head.strip()
     return line
 
 

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -239,3 +240,57 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 async def test_a_cluster_that_is_not_there_is_named(server):
     with pytest.raises(SettingsError, match="Ray does not start on cluster"):
         await rows_of(server, TASKS[:1], workers=2, ray="not an address")
+
+
+@pytest.mark.slow
+async def test_a_frozen_workers_tasks_are_played_again(server, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("anyprefer.graph.remote.SILENCE", 10.0)
+    tasks = [Task(id=f"{n:03}", prompt=f"What is {n} + {3 * n}?") for n in range(120)]
+    rows = []
+    async for row in asynth(tasks, **game(server, server_n=False, workers=2, folder=tmp_path / "run")):
+        rows.append(row)
+        if len(rows) == 10:
+            os.kill(worker_processes()[0], signal.SIGSTOP)
+    assert sorted(row.id for row in rows) == [task.id for task in tasks]
+    assert any("gave no sign of life for 10 s" in record.message for record in caplog.records)
+
+
+LISTENS = """
+import contextlib
+import os
+from pathlib import Path
+from anyprefer.graph.cluster import _load_ray
+
+def processes(parent):
+    # threads start children too
+    threads = Path(f"/proc/{parent}/task").iterdir()
+    children = " ".join((thread / "children").read_text() for thread in threads).split()
+    return [parent, *(one for child in children for one in processes(child))]
+
+def listening():
+    sockets = {}
+    for line in [line.split() for kind in ("tcp", "tcp6") for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]:
+        if line[3] == "0A":
+            sockets[f"socket:[{line[9]}]"] = line[1].rpartition(":")[0]
+    for process in processes(str(os.getpid())):
+        with contextlib.suppress(OSError):  # it has ended
+            for link in Path(f"/proc/{process}/fd").iterdir():
+                with contextlib.suppress(OSError, KeyError):
+                    yield sockets[os.readlink(link)]
+
+ray = _load_ray(alone=True)
+ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+mode = ray.remote(lambda: os.environ["RAY_AUTH_MODE"])
+print(ray.get(mode.remote()), *sorted(set(listening())))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's list of sockets")
+def test_ray_started_here_listens_on_this_machine_only_and_asks_for_a_token():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", LISTENS], capture_output=True, text=True, env=environment, timeout=300)
+    mode, *addresses = done.stdout.split()
+    assert mode == "token", done.stderr
+    assert addresses
+    assert {address[-8:] for address in addresses} == {"0100007F"}
