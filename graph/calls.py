@@ -204,8 +204,14 @@ class Account:
         """A call that goes on when the step it is made for is cancelled by an error beside it: it is paid for."""
         made = asyncio.ensure_future(call)
         self._open.add(made)
-        made.add_done_callback(self._open.discard)
+        made.add_done_callback(self._ended)
         return await asyncio.shield(made)
+
+    def _ended(self, call: asyncio.Future[list[AIMessage]]) -> None:
+        """Takes note of an error too, which asyncio would print where the step it was made for is cancelled."""
+        self._open.discard(call)
+        if not call.cancelled():
+            call.exception()
 
     async def _made(
         self, key: str, model: BaseChatModel, once: Once, role: str, round: int, size: int

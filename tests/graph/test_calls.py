@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -258,3 +259,21 @@ async def test_a_cancelled_game_cancels_its_calls():
     await asyncio.sleep(0.1)
     playing.cancel()
     await asyncio.wait_for(cancelled.wait(), 10)
+
+
+async def test_a_call_whose_step_is_cancelled_prints_no_error(caplog):
+    """Its error is in nobody's row, and asyncio prints what nobody takes note of."""
+
+    async def refused():
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    account = Account(Calls(), "t")
+    step = asyncio.ensure_future(account._sheltered(refused()))
+    await asyncio.sleep(0)
+    step.cancel()
+    await account.settled()
+    del account, step
+    await asyncio.sleep(0)
+    gc.collect()
+    assert "never retrieved" not in caplog.text

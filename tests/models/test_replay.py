@@ -60,9 +60,13 @@ TOOLS = [look, weigh, broken, odd, times_out]
 
 
 async def rows_of(spec, **values):
-    given = {"target": spec, "judge": spec, "tools": TOOLS, "tool_timeout": 1, **values}
+    given = {"target": spec, "judge": spec, "tools": TOOLS, "tool_timeout": 1, "threshold": 9, **values}
     rows = [row async for row in asynth(TASKS, **given)]
     return sorted((row.model_dump() for row in rows), key=lambda row: row["id"])
+
+
+def either(rows):
+    return [{**row, "reason": row["reason"].replace("select_tools", "sample")} for row in rows]
 
 
 @pytest.mark.parametrize("faults", [(), ("no_tools", "no_schema"), ("garbage_judge",), ("400",)])
@@ -71,7 +75,8 @@ async def test_a_recorded_run_plays_back_as_the_same_rows_with_the_server_shut_d
     with OpenAIServer(0, *faults) as server:
         recorded = await rows_of(f"openai:any@{server.url}", record=tape)
     RUNS.clear()
-    assert await rows_of(f"replay:{tape}") == recorded
+    # of two calls at the same time either may be the first that is refused
+    assert either(await rows_of(f"replay:{tape}")) == either(recorded)
     assert RUNS == []
     if not faults:
         assert {row["outcome"] for row in recorded} == {"accepted", "rejected"}
