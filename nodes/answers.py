@@ -17,9 +17,9 @@ from langchain_core.messages import BaseMessage
 
 from anyprefer.graph.errors import AnswerError
 from anyprefer.graph.models.answer import Answer, read_answer, split_thoughts
-from anyprefer.nodes.found_json import all_json, find_json
+from anyprefer.nodes.found_json import Unclear, all_json, find_json
 from anyprefer.nodes.prompts import Fence
-from anyprefer.nodes.score_blocks import Unclear, score_value, sections_of
+from anyprefer.nodes.score_blocks import score_value, sections_of
 from anyprefer.nodes.score_words import folded
 from anyprefer.nodes.verdicts import all_scores, one_score, without
 
@@ -31,7 +31,13 @@ _LABELLED = re.compile(
     r"\d{1,3}(?:[.,]\d{1,6})?(?:\s{0,3}(?:/|out of|von|sur)\s{0,3}10)?",
     re.IGNORECASE,
 )
-_LINE = re.compile(r"[^\n]*\d[^\n]*")
+_TELLS = (
+    *("/10", "/ 10", "of 10", "of ten", "von 10", "sur 10", "de 10", "su 10", "van 10"),
+    *("score", "rating", "overall", "verdict", "final", "grade", "total", "reward"),
+)
+"""What a text must hold to hold a score."""
+_BARE = re.compile(r"[\W\d]{3,20}")
+_DIGIT = re.compile(r"\d")
 _LOOSE = re.compile(r"[\s*_`#>|\"'\-]+")
 
 
@@ -80,7 +86,8 @@ def _read(answer: Answer, fence: Fence | None, parse: Callable[[str, bool, bool]
 
 def own_words(text: str, shown: Sequence[str]) -> str:
     """The text without the scores it repeats, word for word or but for spaces and marks, from what was shown."""
-    if not any("10" in one or "core" in one or not one.isascii() for one in shown):
+    seen = "\0".join(shown).lower()
+    if seen.isascii() and not any(tell in seen for tell in _TELLS):
         return text
     text = own_json(text, shown)
     known = _tight("\0".join(shown))
@@ -99,14 +106,15 @@ def own_json(text: str, shown: Sequence[str]) -> str:
 
 def _repeated(text: str, known: str, lines: set[str]) -> Iterator[tuple[int, int]]:
     """Where the text has a whole line of what was shown beside others, or a labelled score of it."""
-    whole = text.strip()
-    for line in _LINE.finditer(text):
-        if line[0].strip() != whole and _tight(line[0]) in lines:
-            yield line.span()
-            continue
-        for one in _LABELLED.finditer(line[0]):
-            if _tight(one[0]) in known:
-                yield line.start() + one.start(), line.start() + one.end()
+    whole, at = text.strip(), 0
+    for line in text.split("\n"):
+        if _DIGIT.search(line):
+            if not (line.strip() == whole and _BARE.fullmatch(whole)) and _tight(line) in lines:
+                yield at, at + len(line)
+            else:
+                found = (one for one in _LABELLED.finditer(line) if _tight(one[0]) in known)
+                yield from ((at + one.start(), at + one.end()) for one in found)
+        at += len(line) + 1
 
 
 def _tight(text: str) -> str:

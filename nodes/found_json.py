@@ -13,9 +13,16 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 MOST_BROKEN = 200
-"""Beginnings of JSON that lead nowhere, after which a text is not read on."""
+"""Beginnings of JSON that lead nowhere, of a text that can be read."""
+MOST_FOUND = 400
+"""Values in a text that can be read."""
 MOST_WORK = 4
-"""Characters read in vain, as a multiple of the text's length (and 10,000), after which it is not read on."""
+"""Characters read in vain, as a multiple of the text's length (and 10,000), of a text that can be read."""
+
+
+class Unclear(Exception):
+    """Why it cannot be told what a text says."""
+
 
 _OBJECT, _LIST = re.compile(r'\{(?=\s*["}])'), re.compile(r"\[(?=\s*[\[{\]\"\dtfn-])")
 _ANY_OPENING = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{\]"])')
@@ -42,23 +49,30 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def all_json(text: str, opening: re.Pattern[str] = _ANY_OPENING) -> Iterator[Found]:
-    """Every object and list, in order, the outermost of each."""
+    """Every object and list, in order, the outermost of each. Raises `Unclear` for a text of too many of them, or of
+    too much that is almost JSON: its last value would not be known."""
     text = _TRAILING_COMMA.sub(" ", text)
-    broken, work, at = 0, 10_000 + MOST_WORK * len(text), 0
-    while broken < MOST_BROKEN and work > 0 and (begun := opening.search(text, at)):
+    left, work, at = MOST_FOUND, 10_000 + MOST_WORK * len(text), 0
+    broken = MOST_BROKEN
+    while begun := opening.search(text, at):
         at = begun.start()
         try:
             value, end = _DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            broken, work, at = broken + 1, work - (error.pos - at), at + 1
-        except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
-            return
+            broken, work, at = broken - 1, work - (error.pos - at), at + 1
+        except (RecursionError, ValueError) as error:  # a number of thousands of digits
+            raise Unclear("JSON that is nested too deep") from error
         else:
             yield Found(value, at, end)
-            at = end
+            left, at = left - 1, end
+        if min(left, broken, work) <= 0:
+            raise Unclear("too much that looks like JSON")
 
 
 def find_json(text: str, kind: type) -> Any:
     """The last JSON value of the given type (list or dict) in the text, None when there is none."""
-    last = deque(all_json(text, _LIST if kind is list else _OBJECT), maxlen=1)
+    try:
+        last = deque(all_json(text, _LIST if kind is list else _OBJECT), maxlen=1)
+    except Unclear:
+        return None
     return last[0].value if last else None

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anyprefer.nodes.found_json import Found
-from anyprefer.nodes.score_words import FINAL, SCORE, Mention, label_of, mentions, number_of, plain, words_of
+from anyprefer.nodes.found_json import Found, Unclear
+from anyprefer.nodes.score_words import FINAL, MOST, SCORE, Mention, label_of, mentions, number_of, plain, words_of
 
 _SCORES = (
     "final_score",
@@ -46,12 +46,10 @@ _HEAD = re.compile(rf"{_ANSWER}(?![\d/]|[.,]\d|[a-z])")
 _HEADED = re.compile(
     rf"[\s#>|\-•·.()\[\]0-9*_\"]{{0,12}}(?:the )?{_ANSWER}(?![\d/]|[.,]\d|[a-z])\W{{0,8}}", re.IGNORECASE
 )
+_DIGIT = re.compile(r"[0-9]")
+_JUST = re.compile(r"\s{0,2}[:=(|]?\s{0,2}([0-9]{1,4}(?:[.,][0-9]{1,6})?)\s?/\s?10\s{0,2}[.)|]?\s{0,2}")
 _NEXT = re.compile(r"(?:[,;|/.)]|\band)\s{0,2}$|\s{2}$")
 _NUMBERED = re.compile(r"\s{0,4}[(#\[]{0,2}([0-9]{1,2})[.):\]]{1,2}\s")
-
-
-class Unclear(Exception):
-    """Why no verdict could be read."""
 
 
 @dataclass
@@ -86,14 +84,17 @@ def score_value(value: Any) -> float | None:
 
 def last_listed(objects: list[Found]) -> Block | None:
     """The last JSON value that gives scores; objects of one answer each, in a row, are one value. Raises `Unclear`."""
-    block: Block | None = None
-    loose: list[Found] = []
+    last: list[dict[str, Any]] = []
+    end, joins = 0, False
     for found in objects:
         if isinstance(found.value, dict) and has_score(found.value) and _named(found.value) is not None:
-            loose.append(found)
+            last, joins = [*(last if joins else ()), found.value], True
         elif items := _items(found.value):
-            block, loose = _block(items, found.end), []
-    return _block([found.value for found in loose], loose[-1].end) if loose else block
+            last, joins = items, False
+        else:
+            continue
+        end = found.end
+    return _block(last, end) if last else None
 
 
 def _block(items: list[dict[str, Any]], end: int) -> Block:
@@ -135,7 +136,7 @@ def _items(value: Any, depth: int = 0) -> list[dict[str, Any]]:
         ):
             return [{"answer": number, "score": one} for number, one in enumerate(inner, 1)]
         if inner and isinstance(inner, list | dict):
-            return _items(inner, depth + 1) or [{}]
+            return _items(inner, depth + 1) or ([{}] if name == "answers" else [])
     return _items(next(iter(value.values())), depth + 1) if len(value) == 1 else []
 
 
@@ -159,7 +160,7 @@ def last_written(text: str, count: int) -> Block | None:
 def _lines(text: str) -> Iterator[tuple[int, Mention]]:
     """(answer, score) of each line that gives one: by its heading, by its section's, by its row in a table, or, where
     no line has a heading, by its number in a list."""
-    section, headed = 0, False
+    section, scored, headed = 0, 0, False
     columns: list[int] = []
     listed: list[tuple[int, Mention]] = []
     for line in text.split("\n"):
@@ -175,7 +176,10 @@ def _lines(text: str) -> Iterator[tuple[int, Mention]]:
             numbered = _NUMBERED.match(line)
             if numbered and (score := score or _labelled(line[numbered.end() :])):
                 listed.append((int(numbered[1]), score))
-        headed = headed or bool(given)
+            scored += bool(score)
+        headed, scored = headed or bool(given), scored + len(given)
+        if scored > MOST:
+            raise Unclear(f"more than {MOST} scores")
         yield from given
     if not headed:
         yield from listed
@@ -194,7 +198,9 @@ def _in_line(line: str) -> Iterator[tuple[int, Mention]]:
 
 def _labelled(line: str) -> Mention | None:
     """The score that a line begins with, or that it marks as final. One that another contradicts has no value."""
-    if not any(digit in line for digit in "123456789"):
+    if just := _JUST.fullmatch(line):
+        return Mention(number_of(just[1]), SCORE, line.strip(), False, True)
+    if not _DIGIT.search(line):
         return None
     found = mentions(line)
     final = [one for one in found if one.rank == FINAL]

@@ -61,7 +61,7 @@ _GIVING = _set(
 )
 _FILLING = _set(
     "the this that my our a an is of for to it as in on at be by i we d ll ich wir je j nous yo io я und response "
-    "answer responses answers candidate preference therefore so thus hence would will ist est es è é der die das den "
+    "no wait actually but answer responses answers candidate preference therefore so thus hence would will ist est es è é der die das den "
     "dem des diese dieses dieser la le les el il lo l du de del di da cette ce esta este questo questa antwort réponse "
     "respuesta risposta paar paire par coppia pairs out number solid strong clear therefore and then now here"
 )
@@ -125,7 +125,7 @@ _QUOTED = re.compile(
 _ONLY_A_SCORE = re.compile(r"[^\w]*[\d.,]+\s?/?\s?(?:10)?[^\w]*$")
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[.!?;]\s|[。！？；\n]")
-_CLAUSE = re.compile(r"[,，、;|()]| - ")
+_CLAUSE = re.compile(r"[,，、;|():]| - ")
 
 
 def folded(text: str) -> str:
@@ -211,12 +211,15 @@ def _rank(text: str, floor: int, begun: int, end: int) -> tuple[int, bool]:
     line = max(text.rfind("\n", 0, begun) + 1, begun - 160)
     sentence = _SENTENCE.split(text[max(line, floor) : begun])[-1]
     words = _WORD.findall(sentence)
-    if not words and line > floor - 1 and (above := _line_above(text, line)):
+    if not words and line > floor - 1 and (above := _heading_above(text, line)):
         words = _WORD.findall(above)  # a heading, with the number below it
     clause = _WORD.findall(_CLAUSE.split(sentence.rstrip(" :=-,(["))[-1]) or words
-    known, leads = max(label_of(words), label_of(clause)), not words or bool(label_of(words))
-    if known and not (_CONDITION.intersection(words) and _MODAL.intersection(words)):
-        return known, leads
+    whole, known = label_of(words), label_of(clause)
+    told = _REPORTED.intersection(words) and not (_PERSON.intersection(clause) and _GIVING.intersection(clause))
+    supposed = _CONDITION.intersection(words) and _MODAL.intersection(words)
+    leads = not words or bool(whole)
+    if (whole or known) and not (supposed or told):
+        return max(whole, known), leads
     if _dismissed(words, clause):
         return 0, False
     return (SCORE if text[begun] not in ":=" and _alone(text, begun, end) else PLAIN), leads
@@ -254,10 +257,10 @@ def _one_sided(said: set[str]) -> bool:
     return bool(said & _SIDES[0]) != bool(said & _SIDES[1])
 
 
-def _line_above(text: str, line: int) -> str:
-    """The line that is not empty above the one that begins at `line`, at most 80 characters of it."""
-    above = text[max(0, line - 90) : line].rstrip()
-    return above.rpartition("\n")[2] if len(above.rpartition("\n")[2]) <= 80 else ""
+def _heading_above(text: str, line: int) -> str:
+    """The heading above the line that begins at `line`; "" where no line or a sentence stands there."""
+    above = text[max(0, line - 90) : line].rstrip().rpartition("\n")[2]
+    return above if len(above) < 60 and not above.endswith((".", "!", "?", "。")) else ""
 
 
 def _alone(text: str, begun: int, end: int) -> bool:

@@ -24,6 +24,7 @@ from anyprefer.graph.state import GameState, Selection, derive_seed
 from anyprefer.nodes import prompts
 from anyprefer.nodes.answers import own_json
 from anyprefer.nodes.ask import ask, system, user
+from anyprefer.nodes.found_json import Unclear
 from anyprefer.nodes.tool_calls import Call, arguments_of, spelled
 from anyprefer.tools import KnowledgeTool
 
@@ -114,7 +115,7 @@ def parse_calls(message: AIMessage, tools: Sequence[BaseTool], shown: Sequence[s
     answer = read_answer(message)
     if made:
         return _known(made, tools, answer.text or str(made))
-    calls = spelled(own_json(answer.text, shown), [tool.name for tool in tools])
+    calls = _spelled(answer, tools, shown)
     if calls is None and not any(_mentions(answer.text, tool.name) for tool in tools):
         return []
     return _known(_read(calls, answer), tools, answer.text)
@@ -124,8 +125,15 @@ def parse_selection(message: AIMessage | str, tools: Sequence[BaseTool], shown: 
     """The choice that the text spells out, see `tool_calls.py`; what it repeats of `shown` is none. Raises
     `AnswerError` where there is none, or where it names no tool."""
     answer = read_answer(AIMessage(message) if isinstance(message, str) else message)
-    calls = spelled(own_json(answer.text, shown), [tool.name for tool in tools])
+    calls = _spelled(answer, tools, shown)
     return _known(_read(calls, answer), tools, answer.text)
+
+
+def _spelled(answer: Answer, tools: Sequence[BaseTool], shown: Sequence[str]) -> list[Call] | None:
+    try:
+        return spelled(own_json(answer.text, shown), [tool.name for tool in tools])
+    except Unclear as why:
+        raise AnswerError(str(why), answer.text) from why
 
 
 def _read(calls: list[Call] | None, answer: Answer) -> list[Call]:

@@ -5,13 +5,13 @@ When it is not clear what the judge meant, nothing is read: `Unclear` says what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from anyprefer.nodes.found_json import Found, all_json
+from anyprefer.nodes.found_json import Found, Unclear, all_json
 from anyprefer.nodes.score_blocks import (
     Block,
-    Unclear,
     has_score,
     last_listed,
     last_written,
@@ -20,6 +20,8 @@ from anyprefer.nodes.score_blocks import (
     sections_of,
 )
 from anyprefer.nodes.score_words import FINAL, SCORE, Mention, mentions, plain
+
+_DIGIT = re.compile(r"\d")
 
 
 def one_score(text: str, cut: bool = False, marked: bool = False) -> float:
@@ -67,9 +69,9 @@ def all_scores(text: str, count: int, cut: bool = False) -> list[tuple[float, st
     objects = list(all_json(text))
     words = without(text, [(found.start, found.end) for found in objects])
     told = last_listed(objects)
-    block = last_written(words[told.at if told else 0 :], count)
+    block = last_written(words[told.at if told else 0 :], count) if not told or _DIGIT.search(words) else None
     if told and not (block and len(block.scores) == count):
-        other = block or last_written(words, count)
+        other = block or (last_written(words, count) if _DIGIT.search(words) else None)
         if other and other.scores.items() - told.scores.items():
             raise Unclear("the scores in JSON are not the scores in the text")
         block = told
