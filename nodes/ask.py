@@ -147,6 +147,6 @@ def task_messages(task: Task, prompt: str) -> list[Any]:
 
 
 def _langchain(message: Message) -> BaseMessage:
-    if message["role"] == "tool":  # LangChain's class wants an id, which many data sets leave out
-        message = {"tool_call_id": "", **message}
+    if message["role"] == "tool" and not message.get("tool_call_id"):  # as many data sets have it; servers refuse that
+        return HumanMessage(message["content"])
     return convert_to_messages([message])[0]

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from anyprefer.graph import synth
 from anyprefer.graph.folder import digest, row_messages
 from anyprefer.graph.inputs import read_tasks
-from anyprefer.graph.state import Row, Task
+from anyprefer.graph.state import Prompts, Row, Task
 from anyprefer.nodes.ask import task_messages
 from tests.scripted import Scripted, play
 
@@ -143,3 +143,18 @@ def test_pairs_of_a_run_are_tasks_again(tmp_path):
     assert {key: (task.prompt, task.system) for key, task in again.items()} == {
         task.id: (task.prompt, task.system) for task in tasks
     }
+
+
+def test_tool_turns_are_sent_as_such_where_they_name_their_call():
+    call = {"id": "1", "type": "function", "function": {"name": "w", "arguments": "{}"}}
+    for named, kind in (({"tool_call_id": "1"}, "tool"), ({}, "human")):
+        chat = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": None, "tool_calls": [call]},
+                {"role": "tool", "content": "sun", **named}]  # fmt: skip
+        sent = task_messages(Task(id="1", prompt=chat), "p_t")
+        assert [(m.type, m.text) for m in sent] == [("human", "p_t"), ("ai", ""), (kind, "sun")]
+        assert sent[1].tool_calls[0]["name"] == "w"
+
+
+def test_a_shared_instruction_goes_before_the_last_user_turn():
+    prompts = Prompts(target="Be exact.", judge="", tools={}, shared=True)
+    assert prompts.asked(a_conversation()) == "Be exact.\n\nWhat is my name?"

@@ -206,3 +206,12 @@ def test_an_id_that_looks_like_ours_for_a_doubled_row_doubles_none():
     ]
     ids = [task.id for task in read_tasks(rows)]
     assert len(set(ids)) == len(ids) == 4
+
+
+def test_whatever_gives_named_rows_is_read_as_a_frame():
+    class Frame:
+        def iter_rows(self, named):
+            assert named
+            return iter([{"prompt": "a"}, {"prompt": "b"}])
+
+    assert [task.prompt for task in read_tasks(Frame())] == ["a", "b"]
