@@ -185,12 +185,12 @@ def _saved(folder: Path) -> Iterable[Any]:
             "must be what save_to_disk wrote"
         )
     try:
-        loaded = load_from_disk(str(folder))
+        loaded: Any = load_from_disk(str(folder))
     except Exception as error:
         raise InputError(f"data set {folder} cannot be read: {error}") from error
     if isinstance(loaded, Mapping):
         raise InputError(f"data set {folder} has several splits; give one of them: {folder}/{next(iter(loaded), '')}")
-    return loaded
+    return cast("Iterable[Any]", loaded)
 
 
 def _hub(name: str) -> Iterable[Any]:
