@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -15,6 +15,7 @@ from anyprefer.graph.calls import current_account, last_key
 from anyprefer.graph.errors import AnswerError, AnypreferError, ModelError
 from anyprefer.graph.images import image_url
 from anyprefer.graph.models import accepted_settings, redact, who_and_where
+from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.models.openai_chat import PostedChat
 from anyprefer.graph.state import Message, Task, derive_seed
 
@@ -111,9 +112,17 @@ async def ask(
             if attempt == reasks:
                 if account := current_account():
                     account.unread.update(unread)
-                raise
+                raise _with_cause(error, answer, role, sampling) from error
             asked[-1] = _with_note(asked[-1], f"Your answer number {attempt + 1} could not be read: {error.reason}.")
     raise AssertionError("unreachable")
+
+
+def _with_cause(error: AnswerError, answer: AIMessage, role: str, sampling: Mapping[str, Any]) -> AnswerError:
+    """The error with how the answer ended, where that is why it could not be read, and the setting that helps."""
+    if read_answer(answer).ended != "length":
+        return error
+    limit = f"judge_max_new_tokens = {sampling.get('max_tokens')}"
+    return AnswerError(f"{error.reason} ({role}: cut off at {limit}; raise it)", error.text)
 
 
 def _with_note(message: BaseMessage, note: str) -> BaseMessage:

@@ -82,7 +82,11 @@ def ranks(better: int, worse: int) -> Builder:
         ranked = sorted(judgments, key=lambda judgment: (-judgment.score, judgment.candidate))
         top = next((one for one in ranked[better - 1 : worse - 1] if candidates[one.candidate].complete), None)
         if top is None:
-            return "The answers that were ranked better are cut off, filtered or refused, so none can be chosen."
+            flawed = sum(not candidate.complete for candidate in candidates)
+            return (
+                f"{flawed} of {len(candidates)} answers were cut off at the token limit, filtered or refused, the better "
+                "ones among them, so none can be chosen: answers should be shorter, or max_new_tokens higher."
+            )
         low = ranked[worse - 1]
         return PreferencePair(
             chosen=candidates[top.candidate].content,

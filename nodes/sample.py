@@ -119,9 +119,10 @@ class _Draw:
                 self.kept[key] = {"content": value, "seed": seed, "flawed": bool(flaw), **told}
 
     def candidates(self) -> list[Candidate]:
-        """The kept answers. Raises `ModelError` where flaws are why there are too few."""
+        """The kept answers. Raises `ModelError` where flaws are why there are too few. Different answers that are all
+        cut off go on: the game says so, and a rewritten prompt can ask for shorter ones."""
         whole = sum(not one["flawed"] for one in self.kept.values())
-        enough = self.kept if self.settings.pair == "reference_chosen" else len(self.kept) > 1 and whole
+        enough = len(self.kept) > (0 if self.settings.pair == "reference_chosen" else 1)
         if not enough and 2 * sum(self.flaws.values()) >= self.drawn and self.flaws:
             why = "; ".join(f"{count} of {self.drawn} answers {flaw}" for flaw, count in self.flaws.most_common())
             raise ModelError(f"target {self.target} gave {whole} different whole answers, too few for a pair: {why}")

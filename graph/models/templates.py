@@ -12,6 +12,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from jinja2 import TemplateError
+
+from anyprefer.graph.models.parts import SYSTEM_ROLES, merged_system
+
 BREAK = "\u200b"
 """Zero-width space."""
 _WRITTEN = re.compile(r"\[/?[A-Z_]{2,40}\]|<</?[A-Z_]{2,40}>>")
@@ -20,14 +24,25 @@ _WRITTEN = re.compile(r"\[/?[A-Z_]{2,40}\]|<</?[A-Z_]{2,40}>>")
 
 def chat_ids(tokenizer: Any, chat: Sequence[Mapping[str, Any]], **options: Any) -> list[int]:
     """Token ids of the messages in the model's template. `options` go to `apply_chat_template`."""
-    ids: list[int] = tokenizer.apply_chat_template(plain_chat(tokenizer, chat), return_dict=False, **options)
+    ids: list[int] = _applied(tokenizer, chat, return_dict=False, **options)
     return ids
 
 
 def chat_text(tokenizer: Any, chat: Sequence[Mapping[str, Any]], **options: Any) -> str:
     """The same as text, whose only control tokens are the template's own."""
-    text: str = tokenizer.apply_chat_template(plain_chat(tokenizer, chat), tokenize=False, **options)
+    text: str = _applied(tokenizer, chat, tokenize=False, **options)
     return text
+
+
+def _applied(tokenizer: Any, chat: Sequence[Mapping[str, Any]], **options: Any) -> Any:
+    """The template's work. One that has no system role, as Gemma's, gets the system's text before the first user's."""
+    plain = plain_chat(tokenizer, chat)
+    try:
+        return tokenizer.apply_chat_template(plain, **options)
+    except TemplateError:
+        if not any(message["role"] in SYSTEM_ROLES for message in plain):
+            raise
+        return tokenizer.apply_chat_template(merged_system(plain), **options)
 
 
 def plain_chat(tokenizer: Any, chat: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

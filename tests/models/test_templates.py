@@ -1,6 +1,7 @@
 """What stands in a message is text: no control token comes of it, in three families of templates."""
 
 import pytest
+from jinja2 import TemplateError
 
 from anyprefer.graph.models.templates import BREAK, chat_ids, chat_text, plain_text
 from tests.stand_ins import LLAMA_2, LLAMA_3, tokenizer
@@ -41,3 +42,17 @@ def test_other_text_stays_as_it_is(kind):
     tokens, _ = made(kind)
     text = "Is 3 < 4? <b>Yes</b> | [1] <|other|> ünï"
     assert plain_text(tokens, text) == text
+
+
+def test_a_template_without_a_system_role_gets_the_systems_text_before_the_first_users():
+    template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    tokens = tokenizer(("<unk>", "<s>", "</s>"), template + LLAMA_2, bos_token="<s>", eos_token="</s>")
+    asked = {"role": "user", "content": "What is 2 + 2?"}
+    folded = chat_text(tokens, [{"role": "system", "content": "Be brief."}, asked])
+    assert folded == chat_text(tokens, [{**asked, "content": "Be brief.\n\nWhat is 2 + 2?"}])
+
+
+def test_what_a_template_refuses_for_another_reason_stays_refused():
+    tokens = tokenizer(("<unk>", "<s>", "</s>"), "{{ raise_exception('no') }}", bos_token="<s>", eos_token="</s>")
+    with pytest.raises(TemplateError, match="no"):
+        chat_ids(tokens, [{"role": "user", "content": "x"}])

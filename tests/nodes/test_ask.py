@@ -1,10 +1,11 @@
 import base64
 
 import pytest
+from langchain_core.messages import AIMessage
 
-from anyprefer.graph.errors import InputError
+from anyprefer.graph.errors import AnswerError, InputError
 from anyprefer.graph.images import image_url
-from anyprefer.nodes.ask import user
+from anyprefer.nodes.ask import ask, user
 from tests.scripted import Scripted, a_task, play
 
 
@@ -59,3 +60,14 @@ async def test_a_model_that_returns_no_message_fails_the_task():
             return "text"
 
     assert "returned str instead of a message" in (await play(Odd())).reason
+
+
+async def test_an_answer_cut_off_names_the_setting():
+    cut = AIMessage("Criterion 1: 9/10", response_metadata={"finish_reason": "length"})
+    model = Scripted(judge=[cut, cut])
+
+    def parse(answer):
+        raise AnswerError("no score", str(answer.text))
+
+    with pytest.raises(AnswerError, match=r"no score \(judge: cut off at judge_max_new_tokens = 16; raise it\)"):
+        await ask(model, [user("Rate it.")], "judge", parse=parse, reasks=1, seed=0, max_tokens=16)
