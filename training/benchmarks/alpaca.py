@@ -3,8 +3,8 @@
     measure("alpaca_eval", "smollm2", limit=50, judge="openai:gpt-4-1106-preview", folder=Path("runs/alpaca"))
 
 The model answers the instructions; the judge compares each answer with GPT-4-1106's by AlpacaEval 2.0's own prompt
-and the probabilities of its one-token verdict, so a judge's server must tell log-probabilities. Judgements are kept
-in the folder and not asked for again.
+and the probabilities of its one-token verdict, so a judge's server must tell log-probabilities. Answers and judgements
+are kept in the folder as they come; the same command asks only for what is missing.
 
 Figures: `win_rate` (mean preference) and `length_controlled_win_rate` (its logistic model). The latter needs the
 instructions' difficulties, `df_gamed.csv` of AlpacaEval's data set. Where neither the data folder nor the hub gives
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import tempfile
 import threading
 import warnings
@@ -25,16 +24,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from anyprefer.graph.data import data_file, has_data
 from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
 from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.models import load_model
-from anyprefer.graph.models.keys import NO_KEY, OPENAI, Keys
-from anyprefer.graph.models.load import split_server
-from anyprefer.graph.secrets import redact
 from anyprefer.graph.state import Task
+from anyprefer.training.benchmarks.alpaca_judge import Rows, check_judge, is_read, verdicts
 from anyprefer.training.benchmarks.base import Asked, Benchmark, BenchmarkResult
 from anyprefer.training.evaluate import EvalResult, evaluate
 
@@ -47,9 +43,9 @@ DIFFICULTIES = ("alpaca_eval/df_gamed.csv", "df_gamed.csv")
 HUB = "tatsu-lab/alpaca_eval"
 _PATCHED = threading.Lock()
 """Held while alpaca_eval's look-up of difficulties is ours (its issue 316: they cannot be given)."""
+FOLDS = 5
+"""Parts into which alpaca_eval divides the verdicts to fit its model."""
 _MINIMAL = "length_controlled_minimal"
-
-Rows = list[dict[str, Any]]
 
 
 class AlpacaEval(Benchmark):
@@ -66,7 +62,7 @@ class AlpacaEval(Benchmark):
         asked = replace(asked, judge=asked.judge or JUDGE)
         if find_spec("alpaca_eval") is None:
             raise ModelSetupError("alpaca_eval is not installed; install it with: pip install 'anyprefer[benchmarks]'")
-        judge = _judge(asked.judge)
+        check_judge(asked.judge)
         reference = [{key: row[key] for key in ("instruction", "output")} for row in _reference(asked.limit)]
         difficulties = _file(*DIFFICULTIES)
         answers, found = _answers(asked, [row["instruction"] for row in reference])
@@ -75,11 +71,14 @@ class AlpacaEval(Benchmark):
         if not ours:
             raise ModelError(f"{asked.model} answered none of the instructions: {found.first_error}")
         with _kept(asked.folder) as folder, _quiet():
-            verdicts = _verdicts(ours, theirs, judge, folder, asked)
-            scores = _scores(verdicts, difficulties)
+            found_verdicts = verdicts(ours, theirs, folder, asked)
+            scores = _scores(found_verdicts, difficulties, reference)
         marked = int(scores["n_total"])
+        numbers = _numbers(found_verdicts, reference)
+        won = {str(n): row["preference"] > 1.5 for n, row in zip(numbers, found_verdicts, strict=True) if is_read(row)}
         return self.result(
             asked,
+            marks=won,
             n=marked,
             correct=int(scores["n_wins"]),
             unscored=len(reference) - marked,
@@ -88,17 +87,6 @@ class AlpacaEval(Benchmark):
             judge=asked.judge,
             figures={name: score / 100 for name, score in scores.items() if "win_rate" in name or "stderr" in name},
         )
-
-
-def _judge(spec: str) -> tuple[str, str]:
-    """(name, URL or empty) of `openai:NAME@URL`."""
-    form, _, rest = spec.partition(":")
-    if form != "openai" or not rest:
-        raise ModelSetupError(f"the judge of alpaca_eval must be openai:NAME or openai:NAME@URL, not {spec!r}")
-    name, url = split_server(rest)
-    if not url and not Keys().of(OPENAI):
-        raise ModelSetupError(f"judge {spec} needs OPENAI_API_KEY; or give another: openai:NAME@URL")
-    return name, url
 
 
 def _reference(limit: int | None) -> Rows:
@@ -158,30 +146,6 @@ def _kept(folder: Path | None) -> Iterator[Path]:
             yield Path(made)
 
 
-def _verdicts(ours: Rows, theirs: Rows, judge: tuple[str, str], folder: Path, asked: Asked) -> Rows:
-    """AlpacaEval's annotations: `preference` is 1 where the reference is better for sure, 2 where the model is."""
-    name, url = judge
-    config = folder / "alpaca_eval_judge.yaml"
-    config.write_text(json.dumps({asked.judge: _annotator(name, url)}, indent=2) + "\n", encoding="utf-8")
-    try:
-        from alpaca_eval.annotators import PairwiseAnnotator
-
-        annotator = PairwiseAnnotator(
-            annotators_config=config, seed=asked.seed, caching_path=folder / f"alpaca_eval_verdicts_{asked.seed}.json"
-        )
-        # the key goes with the call, so that it is in no file
-        key = Keys().of(url or OPENAI) or NO_KEY
-        found: Rows = annotator.annotate_head2head(outputs_1=theirs, outputs_2=ours, openai_api_keys=[key])
-    except Exception as error:  # whatever the server, its client or alpaca_eval raises
-        words = redact(f"{type(error).__name__}: {error}")
-        raise ModelError(f"the judge {asked.judge} could not be asked: {words}") from error
-    if all(row["preference"] is None or math.isnan(row["preference"]) for row in found):
-        raise ModelError(
-            f"no verdict of the judge {asked.judge} could be read; does its server tell log-probabilities?"
-        )
-    return found
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """alpaca_eval logs every request through the root logger, and sklearn warns of what it will drop."""
@@ -198,38 +162,35 @@ def _quiet() -> Iterator[None]:
         root.handlers[:] = handlers
 
 
-def _annotator(name: str, url: str) -> dict[str, Any]:
-    """`weighted_alpaca_eval_gpt4_turbo`, AlpacaEval 2.0's annotator, with another model at another place. JSON is YAML."""
-    from alpaca_eval.constants import EVALUATORS_CONFIG_DIR
-
-    return {
-        "prompt_template": str(EVALUATORS_CONFIG_DIR / "alpaca_eval_clf_gpt4_turbo" / "alpaca_eval_clf.txt"),
-        "fn_completions": "openai_completions",
-        "completions_kwargs": {
-            "model_name": name,
-            "max_tokens": 1,
-            "temperature": 1,  # the probabilities are read, nothing is drawn
-            "logprobs": True,
-            "top_logprobs": 5,
-            "requires_chatml": True,
-            "price_per_token": 0,
-            "client_config_path": "",
-            **({"openai_api_base": url} if url else {}),
-        },
-        "fn_completion_parser": "logprob_parser",
-        "completion_parser_kwargs": {"numerator_token": "m", "denominator_tokens": ["m", "M"], "is_binarize": False},
-        "completion_key": "completions_all",
-        "batch_size": 1,
-    }
+def _numbers(verdicts: Rows, reference: Rows) -> list[int]:
+    """The number of each verdict's instruction among the reference's."""
+    known: dict[tuple[str, str], int] = {}
+    for number, row in enumerate(reference):
+        known.setdefault((row["instruction"], row["output"]), number)
+    return [known[row["instruction"], row["output_1"]] for row in verdicts]
 
 
-def _scores(verdicts: Rows, difficulties: Path | None) -> dict[str, float]:
-    """AlpacaEval's counts and its win rates in percent, under our names."""
+def _scores(verdicts: Rows, difficulties: Path | None, reference: Rows | None = None) -> dict[str, float]:
+    """AlpacaEval's counts and its win rates in percent, under our names.
+
+    `reference` are all instructions in the order that difficulties are numbered by; without it the verdicts are of all.
+    """
+    if len(verdicts) < FOLDS:
+        raise ModelError(
+            f"{len(verdicts)} verdicts are too few for a length-controlled win rate; it takes {FOLDS} or more"
+        )
     from alpaca_eval.metrics import get_length_controlled_winrate
+    from pandas import DataFrame
 
+    numbers = _numbers(verdicts, reference) if reference else None
+    # alpaca_eval looks an instruction's difficulty up by its row in the annotations; a missing answer shifts none here
+    rows = DataFrame(verdicts, index=_rows_of(difficulties, numbers, len(verdicts)) if difficulties else None)
     with _difficulties(difficulties, len(verdicts)):
         found = get_length_controlled_winrate(
-            verdicts, save_weights_dir=None, **({} if difficulties else {"glm_name": _MINIMAL})
+            rows,
+            save_weights_dir=None,
+            is_add_glm_preference_inplace=False,
+            **({} if difficulties else {"glm_name": _MINIMAL}),
         )
     controlled = "length_controlled" if difficulties else _MINIMAL
     return {
@@ -240,6 +201,22 @@ def _scores(verdicts: Rows, difficulties: Path | None) -> dict[str, float]:
         f"{controlled}_win_rate": found["length_controlled_winrate"],
         f"{controlled}_stderr": found["lc_standard_error"],
     }
+
+
+def _rows_of(difficulties: Path, numbers: Sequence[int] | None, verdicts: int) -> list[int]:
+    """The first row of each instruction's number in the file of difficulties; without numbers the verdicts are of all.
+
+    Raises `InputError` where an instruction has no difficulty, or it is not known which.
+    """
+    from pandas import read_csv
+
+    first = {number: row for row, number in reversed(list(enumerate(read_csv(difficulties)["index"])))}
+    if numbers is None and verdicts != len(first):
+        raise InputError(f"{verdicts} verdicts for the {len(first)} instructions of {difficulties}: which is missing?")
+    numbers = sorted(first) if numbers is None else numbers
+    if missing := [number for number in numbers if number not in first]:
+        raise InputError(f"{difficulties} tells no difficulty of instruction {missing[0]}; get the whole file")
+    return [first[number] for number in numbers]
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class FamilyBenchmark(Benchmark):
             asked,
             n=found.n,
             correct=found.correct,
+            marks=found.marks,
             unscored=found.unscored,
             first_error=found.first_error,
             max_tokens=MAX_TOKENS,

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
+from anyprefer.graph.errors import EndpointError, InputError, ModelError, ModelSetupError
 from anyprefer.training.benchmarks import measure
-from tests.loopback import Loopback, completion
+from tests.loopback import Loopback, completion, refusal
 from tests.sample_data import ASKED
 from tests.training.benchmarks.conftest import no_hub
 
@@ -50,9 +50,9 @@ def test_a_judge_is_asked_and_both_win_rates_are_given(data, tmp_path, monkeypat
         assert {body["model"] for body in judged(server)} == {"judge"}
         assert measure("alpaca_eval", f"openai:mine@{server.url}", **given).figures == found.figures
         assert len(judged(server)) == 8  # verdicts are kept
-    kept = [file.read_text() for file in (tmp_path / "kept").iterdir()]
-    assert len(kept) == 3
-    assert not any("not-to-be-written" in text for text in kept)
+    kept = [file.read_bytes() for file in (tmp_path / "kept").iterdir()]
+    assert len(kept) == 4
+    assert not any(b"not-to-be-written" in text for text in kept)
 
 
 def test_the_difficulties_make_it_alpaca_evals_own_figure(data):
@@ -63,6 +63,64 @@ def test_the_difficulties_make_it_alpaca_evals_own_figure(data):
         found = measure("alpaca_eval", f"openai:mine@{server.url}", limit=8, judge=f"openai:judge@{server.url}")
     assert found.figures["win_rate"] == pytest.approx(LIKES_US)
     assert 0.5 < found.figures["length_controlled_win_rate"] < 1
+
+
+@pytest.mark.parametrize("missing", [0, 5, 7])
+def test_a_missing_answer_leaves_the_others_their_difficulties(data, monkeypatch, missing):
+    rows = [
+        f"gamed{k},{n},{n / 10},{1.2 + 0.1 * k},{1 - 2 * k},False" for k in (0, 1) for n in (3, 1, 0, 2, 7, 6, 5, 4)
+    ]
+    head = "model,index,instruction_difficulty,preference,std_delta_len,not_gamed_baseline"
+    (data / "alpaca_eval" / "df_gamed.csv").write_text("\n".join([head, *rows]) + "\n")
+    glm_winrate = pytest.importorskip("alpaca_eval.metrics.glm_winrate")
+    seen, made = [], glm_winrate.make_dmatrix_for_model
+
+    def watched(train, test, formula):
+        seen.extend(test["instruction_difficulty"])
+        return made(train, test, formula=formula)
+
+    monkeypatch.setattr(glm_winrate, "make_dmatrix_for_model", watched)
+
+    def answer(asked, count):
+        failing = asked["messages"][-1]["content"] == ASKED[missing]
+        return completion("") if failing else player()(asked, count)
+
+    with Loopback(answer) as server:
+        found = measure("alpaca_eval", f"openai:mine@{server.url}", judge=f"openai:judge@{server.url}")
+    assert sorted(seen) == pytest.approx([n / 10 for n in range(8) if n != missing])
+    assert sorted(found.marks) == sorted(str(n) for n in range(8) if n != missing)
+    assert "length_controlled_win_rate" in found.figures
+
+
+@pytest.mark.parametrize("status", [402, 422])
+def test_only_missing_verdicts_are_asked_for_again(data, tmp_path, status):
+    """402, an empty account, stops the benchmark; another refusal leaves its verdict out."""
+    answered = []
+
+    def answer(asked, count):
+        if asked["model"] == "judge" and len(answered) >= most:
+            return refusal(status, "not this time")
+        if asked["model"] == "judge":
+            answered.append(asked)
+        return player()(asked, count)
+
+    with Loopback(answer) as server:
+        given = {"judge": f"openai:judge@{server.url}", "folder": tmp_path}
+        most = 6
+        if status == 402:
+            with pytest.raises(EndpointError):
+                measure("alpaca_eval", f"openai:mine@{server.url}", **given)
+        else:
+            found = measure("alpaca_eval", f"openai:mine@{server.url}", **given)
+            assert (found.n, found.unscored) == (6, 2)
+        most, asked = 100, len(server.bodies)
+        assert measure("alpaca_eval", f"openai:mine@{server.url}", **given).n == 8
+        assert len(server.bodies) - asked == 8 - 6
+
+
+def test_too_few_verdicts_are_named(data):
+    with Loopback(player()) as server, pytest.raises(ModelError, match="4 verdicts are too few"):
+        measure("alpaca_eval", f"openai:mine@{server.url}", limit=4, judge=f"openai:judge@{server.url}")
 
 
 def test_a_failed_answer_is_unscored(data):
