@@ -42,6 +42,7 @@ from anyprefer.graph.settings import Settings
 from anyprefer.graph.shards import Shards
 from anyprefer.graph.state import Row, Task, Usage
 from anyprefer.graph.tables import FinishedRow
+from anyprefer.graph.tool_use import ToolUse
 
 PARQUET_ROWS = 100_000
 """Rows of a Parquet shard where `shard_rows` says nothing: one is made in memory."""
@@ -71,6 +72,8 @@ class RunFolder:
         self.source = source
         self.refused: Callable[[], Mapping[str, Any]] = dict
         """What the run's models refused of their requests, for run.json."""
+        self.tools = ToolUse.noted_in(self.path / RUN)
+        """How often which tool was used."""
         self._scrub = scrubber()
         self._began = time.monotonic()
         self._ahead: dict[str, bytes] = {}
@@ -170,6 +173,7 @@ class RunFolder:
         """
         forget = row.outcome != "failed"  # a failed task keeps its answers for when it is played again
         reason = self._scrub(row.reason)
+        self.tools.add(row)
         await self.ledger.keep_row(FinishedRow(row.id, row.outcome, reason, digest(task), forget, lines))
 
     def _line(self, value: dict[str, Any]) -> bytes:
@@ -189,6 +193,7 @@ class RunFolder:
             "counts": {name: counts.get(name, 0) for name in ("accepted", "rejected", "failed")},
             "requests": self.ledger.requests(),
             "refused": self.refused(),
+            "tools": self.tools.said(),
             "usage": {role: used.model_dump() for role, used in sorted(roles.items())},
             "usage_by_round": [
                 {"round": number, "role": role, **used.model_dump()} for (number, role), used in sorted(spent.items())

@@ -62,7 +62,7 @@ def summarise(console: Console, folder: Path, tool_errors: Reasons) -> Counter[s
     console.print()
     console.print(_counts(folder, counts))
     failing_tools = tool_errors.shown("Tools that gave no finding", "tool")
-    for part in (_failures(folder), failing_tools, _tokens(note), _rounds(note), _files(folder, counts)):
+    for part in (_failures(folder), _tools(note), failing_tools, _tokens(note), _rounds(note), _files(folder, counts)):
         if part.row_count:
             console.print()
             console.print(part)
@@ -84,6 +84,19 @@ def _failures(folder: Path) -> Table:
     for outcome, reason in reasons(folder):
         found.add(outcome, reason)
     return found.shown("Why there is no pair", "outcome")
+
+
+def _tools(note: dict[str, Any]) -> Table:
+    """Per tool: uses, failures, verdicts and seconds; one that failed each time stands out."""
+    shown = table("tool", *_USE, right=_USE)
+    for tool, used in note.get("tools", {}).items():
+        failed = used["failures"] and used["failures"] == used["uses"]
+        numbers = (f"{used['uses']:,}", f"{used['failures']:,}", f"{used['sides']:,}", f"{used['seconds']:,.1f}")
+        shown.add_row(Text(tool), *numbers, style=STYLES["failed"] if failed else "")
+    return shown
+
+
+_USE = ("uses", "failures", "verdicts", "seconds")
 
 
 def _tokens(note: dict[str, Any]) -> Table:
