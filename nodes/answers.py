@@ -57,7 +57,7 @@ def read_scores(message: BaseMessage | Answer | str, count: int, fence: Fence | 
     if fence is None or fence.verdict not in answer.text:
         return scored
     analyses = sections_of(answer.text.partition(fence.verdict)[0])
-    return [(score, told or analyses.get(number, "")) for number, (score, told) in enumerate(scored, 1)]
+    return [(score, analyses.get(number) or said) for number, (score, said) in enumerate(scored, 1)]
 
 
 def told(answer: Answer, fence: Fence | None = None) -> str:

@@ -47,9 +47,10 @@ async def option_probabilities(
     longest = 1 if binding else WORD
     answer = await call(model, messages, role, binding=binding, seed=seed, temperature=0.0, max_tokens=longest)
     masses = [0.0 if said is None else math.exp(said) for said in option_logprobs(answer, options).values()]
-    if not sum(masses):
+    total = sum(masses)
+    if not 0 < total < math.inf:
         raise AnswerError(f"the answer is none of {', '.join(options)}", str(answer.text))
-    return {option: mass / sum(masses) for option, mass in zip(options, masses, strict=True)}
+    return {option: mass / total for option, mass in zip(options, masses, strict=True)}
 
 
 def expected_score(shares: Mapping[str, float]) -> float:

@@ -8,6 +8,7 @@ from typing import Literal
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
+from anyprefer.graph.errors import ModelError
 from anyprefer.graph.models import model_name
 from anyprefer.graph.models.answer import read_answer
 from anyprefer.graph.roles import RewardModel
@@ -23,11 +24,13 @@ EXPECTED = "expected_reward_policy"
 
 
 def reward(model: RewardModel, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node. Rates the pair, closes the round and says how the game goes on."""
+    """The node. Rates the pair, closes the round and says how the game goes on. Refuses a score outside of 1..10."""
 
     async def run(state: GameState) -> GameState:
         formed = state["pair"]
         rated = await model.rate(state, formed) if formed else None
+        if rated is not None and not 1 <= rated.score <= 10:
+            raise ModelError(f"reward {model.name} gave the score {rated.score}, which is not from 1 to 10")
         closed = close_round(state, rated, rated.analysis if rated else state["pair_note"])
         return {
             "reward": rated,

@@ -71,3 +71,21 @@ async def test_an_answer_cut_off_names_the_setting():
 
     with pytest.raises(AnswerError, match=r"no score \(judge: cut off at judge_max_new_tokens = 16; raise it\)"):
         await ask(model, [user("Rate it.")], "judge", parse=parse, reasks=1, seed=0, max_tokens=16)
+
+
+async def test_each_further_question_is_another_one_also_with_images():
+    asked = []
+
+    def never(answer):
+        raise AnswerError("not a number", str(answer.text))
+
+    model = Scripted(sample=lambda call: asked.append(call) or f"no {call.number}")
+    question = user("Which?", ["http://a/b.png"])
+    with pytest.raises(AnswerError, match="no 2"):
+        await ask(model, [question], "sample", parse=never, reasks=2, seed=0, temperature=0.0)
+    texts = [str(call.messages[-1].text) for call in asked]
+    assert len(set(texts)) == 3
+    assert texts[0] == "Which?"
+    assert "Your answer number 2 could not be read: not a number." in texts[2]
+    assert all(call.messages[-1].content[0]["type"] == "image_url" for call in asked)
+    assert str(question.text) == "Which?"

@@ -61,6 +61,7 @@ async def test_an_answer_that_cannot_be_parsed_is_asked_again_with_another_seed(
     row = await play(model)
     first, second = model.asked("judge")
     assert first.seed != second.seed
+    assert second.user == f"{first.user}\n\nYour answer number 1 could not be read: no scores of answers 1 to 3."
     assert [j.score for j in row.rounds[0].judgments] == [3, 2, 1]
 
 
@@ -144,6 +145,21 @@ class Incomplete(Judge):
 async def test_a_judge_that_leaves_a_candidate_out_fails_the_task():
     row = await play(Scripted(), judge=Incomplete(), reward=Scripted())
     assert "judge incomplete scored candidates [0, 0, 1] instead of [0, 1, 2]" in row.reason
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("folder", [False, True])
+async def test_a_score_that_cannot_be_ranked_fails_the_task_by_judge_and_candidate(score, folder, tmp_path):
+    class Cost(Judge):
+        name = "cost"
+
+        async def score(self, state):
+            return [Judgment(candidate=0, score=-1), Judgment(candidate=1, score=score), Judgment(candidate=2, score=2)]
+
+    row = await play(Scripted(), judge=Cost(), reward=Scripted(), folder=tmp_path / "run" if folder else None)
+    assert row.outcome == "failed"
+    assert f"judge cost gave candidate 2 the score {score}" in row.reason
+    assert row.pair is None
 
 
 async def test_a_judge_without_score_says_so():

@@ -113,3 +113,9 @@ def test_other_forms_of_probabilities_are_read(told):
 def test_what_tells_nothing_is_taken_at_its_word(told):
     answer = AIMessage("<think>8 or 9?</think>7.", response_metadata={"logprobs": told})
     assert option_logprobs(answer, ["7", "8"]) == {"7": 0.0, "8": None}
+
+
+async def test_probabilities_that_are_no_numbers_are_no_answer():
+    answer = AIMessage("A", response_metadata={"option_logprobs": {"A": math.nan, "B": -1.0}})
+    with pytest.raises(AnswerError, match="none of A, B"):
+        await option_probabilities(Scripted(sample=answer), ASK, ["A", "B"], "judge")

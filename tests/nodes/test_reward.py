@@ -1,4 +1,5 @@
 import pytest
+from langchain_core.messages import AIMessage
 
 from anyprefer.graph.state import Reward
 from anyprefer.nodes.reward import decide
@@ -65,3 +66,26 @@ async def test_content_that_is_no_text_is_shown_as_json():
     assert "Positive response:\n[1, 2]\n" in model.asked("reward")[0].user
     assert "Negative response:\ntrue\n" in model.asked("reward")[0].user
     assert 'Answer 2:\n{"a": null}' in model.asked("judge")[0].user
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), 0.5, 11])
+async def test_a_reward_of_ones_own_outside_of_its_range_fails_the_task_by_name(score):
+    class Own:
+        name = "own"
+
+        async def rate(self, state, pair):
+            return Reward.model_construct(score=score, analysis="")
+
+    row = await play(Scripted(), reward=Own())
+    assert row.outcome == "failed"
+    assert f"reward own gave the score {score}" in row.reason
+
+
+async def test_a_rating_that_is_cut_off_is_asked_again_and_says_why():
+    cut = AIMessage("Criterion 1: 9/10. Criterion 2: the", response_metadata={"finish_reason": "length"})
+    model = Scripted(reward=[cut, "Fine. 8/10"])
+    assert (await play(model)).reward == 8
+    assert "cut off at the token limit" in model.asked("reward")[1].user
+    row = await play(Scripted(reward=cut))
+    assert row.outcome == "failed"
+    assert "cut off at the token limit" in row.reason
