@@ -64,7 +64,7 @@ async def test_a_model_that_returns_no_message_fails_the_task():
 
 async def test_an_answer_cut_off_names_the_setting():
     cut = AIMessage("Criterion 1: 9/10", response_metadata={"finish_reason": "length"})
-    model = Scripted(judge=[cut, cut])
+    model = Scripted(sample=[cut, cut])
 
     def parse(answer):
         raise AnswerError("no score", str(answer.text))

@@ -91,5 +91,5 @@ def test_the_folder_keeps_the_pairs_of_judgments_for_training(tmp_path):
     loaded = load_pairs(tmp_path)
     assert loaded["chosen"][-1] == kept["chosen"]
     assert len(loaded) == 1 + (row.outcome == "accepted")
-    assert not list(synth(read_tasks([a_task()]), **given))  # nothing is left, and nothing is doubled
+    assert [again.id for again in synth(read_tasks([a_task()]), **given)] == [row.id]  # nothing is doubled
     assert len((tmp_path / "judge_pairs.jsonl").read_text().splitlines()) == 1
