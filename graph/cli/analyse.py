@@ -62,7 +62,8 @@ def analyse(
     settings, _ = load_settings(task_field=task_field, seed=seed)
     console = out()
     chat = load_model(judge, "judge") if judge else None
-    with at_work(f"nothing was written to {to}"), console.status("measuring"):
+    safe = f"ratings so far are kept in {to}, the same command asks for the others" if judge else f"nothing is in {to}"
+    with at_work(safe), console.status("measuring"):
         report = run(
             runs,
             against or (),

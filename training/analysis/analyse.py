@@ -36,8 +36,11 @@ from anyprefer.training.analysis.report import Cell, Figure, Note, Report, Table
 from anyprefer.training.analysis.rounds import is_loop, iterations, read_rounds, round_parts
 from anyprefer.training.analysis.samples import Sample, draw, read_samples
 from anyprefer.training.analysis.statistics import mean_over_seeds
+from anyprefer.training.asking import Asking
 from anyprefer.training.evaluate import wilson
 
+RATINGS = "ratings.db"
+"""The judge's answers, beside the report: the same analysis asks only for what is missing."""
 RATED, SCORED = 800, 200
 """Pairs of a data set that are rated, and that a model scores 1 to 10 (§3.7)."""
 
@@ -61,8 +64,9 @@ def analyse(
     """Reads all data sets, measures them and writes the report; returns the path of its REPORT.md.
 
     A folder of `iterate` among `runs` is its iterations, each a data set, and how R goes with accuracy (`rounds.py`).
-    `judge` rates what has no references and scores pairs; `settings` are its. Raises `InputError` for data that
-    cannot be read or is too little, `ModelSetupError` for an encoder or judge that cannot be used.
+    `judge` rates what has no references and scores pairs; `settings` are its, its budget among them. Its answers are kept
+    in `RATINGS` of `out`. Raises `InputError` for data that cannot be read or is too little, `ModelSetupError` for an
+    encoder or judge that cannot be used, `RunStopped` when the judge's server is gone or its budget spent.
     """
     loops = [run for run in runs if is_loop(run)]
     played = [home for run in runs for home in ([one / "pairs" for one in iterations(run)] if is_loop(run) else [run])]
@@ -73,7 +77,7 @@ def analyse(
     report.add(*_diversity(spreads, encoder if isinstance(encoder, str) else "given", view, seed))
     report.add(*_levels({name: _marked(some, seed) for name, some in data.items()}, "references", "marks", seed))
     if judge is not None:
-        rated, scored = run_blocking(_judged(data, judge, settings or Settings(), seed))
+        rated, scored = run_blocking(_judged(data, judge, settings or Settings(), seed, out / RATINGS))
         report.add(*_levels(rated, model_name(judge), "judged", seed), *_scores(scored, model_name(judge), seed))
     for number, loop in enumerate(loops, 1):
         report.add(*round_parts(read_rounds(loop), f"rounds-{number}"))
@@ -97,11 +101,16 @@ def _marked(samples: Sequence[Sample], seed: int) -> list[Rating]:
 
 
 async def _judged(
-    data: Data, judge: BaseChatModel, settings: Settings, seed: int
+    data: Data, judge: BaseChatModel, settings: Settings, seed: int, file: Path
 ) -> tuple[dict[str, list[Rating]], dict[str, list[Rating]]]:
     drawn = {name: draw(some, SCORED, seed) for name, some in data.items()}
-    rated = {name: await rate_all(some, by_model(judge, settings)) for name, some in drawn.items()}
-    return rated, {name: await rate_all(some, by_reward(judge, settings)) for name, some in drawn.items()}
+    asking = Asking(judge, file, settings)
+    try:
+        levels, scores = by_model(judge, settings), by_reward(judge, settings)
+        rated = {name: await rate_all(some, levels, asking, f"levels {name}") for name, some in drawn.items()}
+        return rated, {name: await rate_all(some, scores, asking, f"scores {name}") for name, some in drawn.items()}
+    finally:
+        asking.close()
 
 
 def _diversity(spreads: Sequence[Spread], encoder: str, view: View, seed: int) -> list[Table | Figure]:

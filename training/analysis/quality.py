@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Literal, get_args
 
@@ -30,6 +31,7 @@ from anyprefer.nodes.ask import all_done, ask, user
 from anyprefer.nodes.reward import ChatReward
 from anyprefer.tools.reference import agrees
 from anyprefer.training.analysis.samples import Sample
+from anyprefer.training.asking import Asking
 from anyprefer.training.evaluate import IsCorrect
 
 Difficulty = Literal["very easy", "easy", "medium", "hard"]
@@ -141,10 +143,11 @@ def by_reward(model: BaseChatModel, settings: Settings | None = None) -> Rate:
     return rate
 
 
-async def rate_all(samples: Sequence[Sample], rate: Rate) -> list[Rating]:
+async def rate_all(samples: Sequence[Sample], rate: Rate, asking: Asking | None = None, what: str = "") -> list[Rating]:
     """Every pair rated, in order; one that the model failed on is a rating with its error.
 
-    Raises `ModelSetupError` for a model that cannot be used at all. The model limits its calls in flight.
+    `asking` is how the model is asked, such as with a budget; its answers are kept under `what`. Raises `RunStopped` when
+    a server is gone or a budget is spent, `ModelSetupError` for a model that cannot be used at all.
     """
 
     async def one(sample: Sample) -> Rating:
@@ -155,7 +158,10 @@ async def rate_all(samples: Sequence[Sample], rate: Rate) -> list[Rating]:
         except (ModelError, InputError) as error:
             return Rating(sample.task.id, error=f"{type(error).__name__}: {error}")
 
-    return await all_done(one(sample) for sample in samples)
+    if asking is None:
+        return await all_done(one(sample) for sample in samples)
+    named = (f"{what} {number} {sample.task.id}" for number, sample in enumerate(samples))
+    return await asking.all((name, partial(one, sample)) for name, sample in zip(named, samples, strict=True))
 
 
 def parse_quality(answer: AIMessage) -> tuple[bool, bool, Difficulty]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyprefer.graph.errors import InputError
+from anyprefer.graph.errors import BudgetSpent, EndpointError, InputError
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import derive_seed
 from anyprefer.training.analysis.analyse import analyse, named
@@ -74,6 +74,28 @@ async def test_a_judge_rates_and_scores_every_data_set(tmp_path):
     text = report.read_text(encoding="utf-8")
     assert "Without a rating, and in no number: 1 of theirs (AnswerError: not one line each" in text
     assert {"judged.png", "scores-bars.png"} <= {file.name for file in report.parent.iterdir()}
+
+
+async def test_a_judge_that_goes_away_stops_and_only_missing_ratings_are_asked_for_again(tmp_path):
+    gone = [True]
+
+    def judged(call):
+        if gone[0] and any(f"ours {number}" in call.user for number in (5, 6)):
+            return EndpointError("http://judge refuses every call")
+        return "Chosen: correct\nRejected: incorrect\nDifficulty: easy"
+
+    model = Scripted(sample=judged, reward="Good. 9/10")
+    ours = pairs(tmp_path / "ours.jsonl", 8)
+    given = {"out": tmp_path / "out", "components": 3, "encoder": encode, "judge": model}
+    with pytest.raises(EndpointError, match="refuses every call"):
+        analyse([ours], settings=Settings(reasks=0), **given)
+    assert not (tmp_path / "out" / "REPORT.md").exists()
+    asked, gone[0] = len(model.asked("sample")), False
+    report = analyse([ours], settings=Settings(reasks=0), **given)
+    assert cells(report.parent, "judged-difficulty")[0]["easy n"] == "8"
+    assert len(model.asked("sample")) == asked + 2
+    with pytest.raises(BudgetSpent, match="17 calls"):
+        analyse([ours, pairs(tmp_path / "more.jsonl", 8)], settings=Settings(reasks=0, max_calls=17), **given)
 
 
 def test_the_same_analysis_is_the_same_bytes(tmp_path):
