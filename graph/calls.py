@@ -21,13 +21,12 @@ from typing import Any, Protocol
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
-from anyprefer.graph.errors import BudgetSpent, RunStopped
-from anyprefer.graph.models.answer import ending
+from anyprefer.graph.errors import AnypreferError, BudgetSpent, RunStopped
 from anyprefer.graph.models.reading import estimated
 from anyprefer.graph.models.traits import traits_of
-from anyprefer.graph.packing import packed, unpacked
+from anyprefer.graph.packing import packed, question, unpacked, whole
 from anyprefer.graph.prices import Prices, used
-from anyprefer.graph.state import GameState, Usage, stable_hash
+from anyprefer.graph.state import GameState, Usage
 
 log = logging.getLogger("anyprefer")
 
@@ -173,7 +172,11 @@ class Account:
         self._known = {key: answer for key, answer in (known or {}).items() if answer}
         self._keys: dict[str, tuple[str, int]] = {}
         self._asked: Counter[str] = Counter()
-        self._open: set[asyncio.Future[list[AIMessage]]] = set()
+        self.sheltered = False
+        """Whether calls outlive the steps they are made for, which LangGraph cancels when one beside them fails."""
+        self._over = False
+        self._open: set[asyncio.Future[None]] = set()
+        self._calls: set[asyncio.Future[list[AIMessage]]] = set()
 
     async def answer(
         self,
@@ -184,7 +187,7 @@ class Account:
         once: Once,
     ) -> list[AIMessage]:
         """The recorded answer to this question, else the one `once` brings: a message a choice."""
-        asked = _asked(model, messages, kwargs)
+        asked = question(model, messages, kwargs)
         self._asked[asked] += 1
         round, key = self.round, f"{asked}-{self._asked[asked]}"
         recorded = self._known.pop(key, None)
@@ -192,39 +195,43 @@ class Account:
         _LAST.set(key)
         size = sum(len(message.text) for message in messages) if self.calls.budget.tokens else 0
         if recorded is None:
-            choices = await self._sheltered(self._made(key, model, once, role, round, size))
+            made = self._made(key, model, once, role, round, size)
+            choices = await (self._sheltered(made) if self.sheltered else made)
         else:
             choices = unpacked(recorded)
             self._count(round, role, self.calls.used(choices, model, size))
-        if not all(map(_whole, choices)):
+        if not all(map(whole, choices)):
             self._flawed.add(key)
         return choices
 
     async def _sheltered(self, call: Coroutine[Any, Any, list[AIMessage]]) -> list[AIMessage]:
         """A call that goes on when the step it is made for is cancelled by an error beside it: it is paid for."""
         made = asyncio.ensure_future(call)
-        self._open.add(made)
-        made.add_done_callback(self._ended)
+        self._calls.add(made)
+        made.add_done_callback(self._calls.discard)
         return await asyncio.shield(made)
-
-    def _ended(self, call: asyncio.Future[list[AIMessage]]) -> None:
-        """Takes note of an error too, which asyncio would print where the step it was made for is cancelled."""
-        self._open.discard(call)
-        if not call.cancelled():
-            call.exception()
 
     async def _made(
         self, key: str, model: BaseChatModel, once: Once, role: str, round: int, size: int
     ) -> list[AIMessage]:
-        choices, usage = await self.calls.make(self.task, key, model, once, role, round, size)
-        self._count(round, role, usage)
+        if self._over:
+            raise AnypreferError(f"task {self.task} has failed, nothing is asked for it any more")
+        back = asyncio.get_running_loop().create_future()
+        self._open.add(back)
+        try:
+            choices, usage = await self.calls.make(self.task, key, model, once, role, round, size)
+            self._count(round, role, usage)
+        finally:
+            self._open.discard(back)
+            back.set_result(None)
         return choices
 
     def _count(self, round: int, role: str, usage: Usage) -> None:
         self.used[round, role] = self.used.get((round, role), Usage()) + usage
 
     async def settled(self) -> None:
-        """Returns once no call is in flight: all are counted and kept."""
+        """The task has failed: nothing is asked any more, and what is in flight, which is paid for, comes back first."""
+        self._over = True
         try:
             while self._open:
                 await asyncio.wait([*self._open])
@@ -234,12 +241,11 @@ class Account:
 
     def abandon(self) -> None:
         """Cancels the calls in flight."""
-        for call in self._open:
+        for call in self._calls:
             call.cancel()
 
     async def forget(self, unreadable: bool) -> None:
-        """A failed task that is played again asks anew for what was cut off or empty, and where an answer was
-        unreadable for those that `ask` noted, else for all."""
+        """Played again, the task asks anew for what was cut off, empty or, by `ask` or in general, `unreadable`."""
         unread = self.unread or set(self._keys) if unreadable else set()
         for key in sorted(unread | self._flawed):
             role, round = self._keys[key]
@@ -247,7 +253,7 @@ class Account:
 
     def knows(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> bool:
         """Whether the next answer to this question was recorded."""
-        asked = _asked(model, messages, kwargs)
+        asked = question(model, messages, kwargs)
         return f"{asked}-{self._asked[asked] + 1}" in self._known
 
     def usage(self, round: int | None = None) -> dict[str, Usage]:
@@ -257,18 +263,6 @@ class Account:
             if round is None or number == round:
                 totals[role] = totals.get(role, Usage()) + usage
         return totals
-
-
-def _whole(choice: AIMessage) -> bool:
-    return bool(choice.content or choice.tool_calls) and ending(choice) in ("", "stop")
-
-
-def _asked(model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> str:
-    """What was asked, and of whom. With how often it was asked it is a key: samples of a model without seeds
-    differ by that alone."""
-    traits = traits_of(model)
-    said = [[message.type, message.content] for message in messages]
-    return stable_hash([traits.name, traits.where, said, dict(kwargs)])[:40]
 
 
 _LAST: ContextVar[str] = ContextVar("anyprefer_last", default="")

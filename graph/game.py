@@ -51,7 +51,7 @@ class Game:
         with self._traced(task) as finish, accounted(account):
             try:
                 with loaded(await load(task.images) if task.images else {}):
-                    final = await self._played(begin, config)
+                    final = await self._played(begin, config, account)
             except STOPS_THE_RUN:
                 await account.settled()
                 raise
@@ -66,9 +66,10 @@ class Game:
             finish(row)
         return row
 
-    async def _played(self, begin: GameState, config: Any) -> GameState | None:
+    async def _played(self, begin: GameState, config: Any, account: Account) -> GameState | None:
         if callbacks := silent():
             return await self._walk.play(begin, config | {"callbacks": callbacks})
+        account.sheltered = True
         final: GameState | None = None
         async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
             final = cast("GameState", state)

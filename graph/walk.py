@@ -16,6 +16,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.graph import END, START
 from langgraph.graph.state import CompiledStateGraph
 
+from anyprefer.graph.calls import current_account
 from anyprefer.graph.state import GameState
 
 
@@ -41,11 +42,16 @@ class Walk:
     async def play(self, begin: GameState, config: RunnableConfig) -> GameState:
         """The final state; `config` has what `silent` gave as its callbacks. A node starts as soon as those before it
         have ended, beside whatever else still runs (LangGraph waits for all of a step: tools then follow the slower of
-        selection and sampling). An error of a node is raised as it is, and cancels what runs beside it."""
+        selection and sampling). An error of a node is raised as it is, once the calls in flight are back, and
+        cancels what runs beside it."""
         token = var_child_runnable_config.set(config)  # models and tools look there for who listens
         running: dict[asyncio.Task[Any], str] = {}
         try:
             return await self._play(begin, config, running)
+        except Exception:
+            if account := current_account():
+                await account.settled()
+            raise
         finally:
             var_child_runnable_config.reset(token)
             for call in running:

@@ -66,7 +66,8 @@ class Route:
     """What no error may repeat."""
 
     def __post_init__(self) -> None:
-        """Raises `ModelSetupError` for a header that would break the request up."""
+        """Asks for no packing. Raises `ModelSetupError` for a header that would break the request up."""
+        self.headers.setdefault("Accept-Encoding", "identity")
         for name, value in self.headers.items():
             if any(char < " " and char != "\t" for char in f"{name}{value}"):
                 what = "the key" if name == "Authorization" else f"the header {name!r}"
@@ -131,14 +132,12 @@ def _next(status: int, url: URL, location: str, secrets: tuple[str, ...]) -> URL
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:
     """The body, unpacked; of an error's no more than what is shown. Raises `BadAnswer` for one that is too large."""
-    packed = response.headers.get("Content-Encoding", "").lower()
     most = LARGEST if response.status < 300 else LARGEST_ERROR
     length = response.content_length
-    if length is not None and length <= most:
-        content = await response.read()
-    else:
-        content = await _at_most(response, most)
-    return content if packed in ("", "identity") or not content else _unpacked(content, packed, most)
+    whole = length is not None and length <= most
+    content = await response.read() if whole else await _at_most(response, most)
+    packed = response.headers.get("Content-Encoding")
+    return _unpacked(content, packed.lower(), most) if packed and content else content
 
 
 async def _at_most(response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -165,6 +164,8 @@ def _refuse_large(most: int) -> None:
 
 def _unpacked(content: bytes, packed: str, most: int) -> bytes:
     """Packed although nobody asked for it."""
+    if packed == "identity":
+        return content
     if packed not in ("gzip", "x-gzip", "deflate"):
         raise BadAnswer(f"Answer error: it is packed as {packed[:20]!r}, which was not asked for")
     raw = packed == "deflate" and content[:1] != b"x"
@@ -229,8 +230,7 @@ async def _owned(loop: asyncio.AbstractEventLoop) -> Owner:
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept-Encoding": "identity"},  # what is packed is unpacked here, and no further than is right
-        auto_decompress=False,
+        auto_decompress=False,  # it is done here, and no further than is right
     )
     _open[loop] = session
     try:

@@ -83,13 +83,16 @@ def told(usage: Any) -> dict[str, Any] | None:
 
 
 def _sound(usage: dict[str, Any]) -> bool:
-    for name, value in usage.items():
-        if name.endswith("_tokens_details") and value is not None:
-            if not isinstance(value, dict) or not all(given is None or _is_number(given) for given in value.values()):
-                return False
-        elif name in ("prompt_tokens", "completion_tokens", "total_tokens") and not _is_number(value):
-            return False
-    return "prompt_tokens" in usage and "completion_tokens" in usage
+    numbers = _is_number(usage.get("prompt_tokens")) and _is_number(usage.get("completion_tokens"))
+    if not numbers or not _is_number(usage.get("total_tokens", 0)):
+        return False
+    return len(usage) < 4 or all(_are_numbers(usage.get(f"{name}_tokens_details")) for name in ("prompt", "completion"))
+
+
+def _are_numbers(details: Any) -> bool:
+    if not isinstance(details, dict):
+        return details is None
+    return all(given is None or _is_number(given) for given in details.values())
 
 
 def _is_number(value: Any) -> bool:
@@ -110,20 +113,27 @@ def _flaw(choices: Any) -> str:
         return "an answer without choices"
     said = False
     for number, choice in enumerate(choices):
-        if choice is None:
-            choice = choices[number] = {"index": number}
-        if not isinstance(choice, dict):
-            return "a choice that is no object"
-        message = choice.get("message")
-        if message is None:
-            choice["message"] = {"role": "assistant", "content": None}
-            said = said or choice.get("finish_reason") not in (None, "stop")
-        elif not isinstance(message, dict) or not _is_content(message.get("content")):
-            return "a message that is no message"
-        else:
+        message = choice.get("message") if type(choice) is dict else None
+        if type(message) is dict and type(message.get("content")) is str:
             said = True
-        _tidy(choice)
+        elif flaw := _odd(choices, number, message):
+            return flaw
+        else:
+            said = said or message is not None or choices[number].get("finish_reason") not in (None, "stop")
+        _tidy(choices[number])
     return "" if said else "a choice without message"
+
+
+def _odd(choices: list[Any], number: int, message: Any) -> str:
+    """What is wrong with a choice that has no text; without a message it gets an empty one."""
+    choice = choices[number] = {"index": number} if choices[number] is None else choices[number]
+    if not isinstance(choice, dict):
+        return "a choice that is no object"
+    if message is None:
+        choice["message"] = {"role": "assistant", "content": None}
+    elif not isinstance(message, dict) or not _is_content(message.get("content")):
+        return "a message that is no message"
+    return ""
 
 
 def _is_content(content: Any) -> bool:
@@ -136,9 +146,11 @@ def _is_content(content: Any) -> bool:
 
 def _tidy(choice: dict[str, Any]) -> None:
     """How it ended is a word, log-probabilities are an object, or they are not there."""
-    for name, kind in (("finish_reason", str), ("logprobs", dict)):
-        if not isinstance(choice.get(name), kind | None):  # type: ignore[operator]
-            choice[name] = None
+    ending, logprobs = choice.get("finish_reason"), choice.get("logprobs")
+    if ending is not None and not isinstance(ending, str):
+        choice["finish_reason"] = None
+    if logprobs is not None and not isinstance(logprobs, dict):
+        choice["logprobs"] = None
 
 
 def _status(answer: dict[str, Any]) -> int:
