@@ -14,6 +14,7 @@ from anyprefer.graph.row_files import LEDGER, is_of, read_rows, row_files
 from anyprefer.graph.secrets import scrubber
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Row, Task
+from anyprefer.graph.tables import DAMAGE, check_sound
 
 
 def finished_ids(folder: Path, settings: Settings, source: str, tasks: Iterable[Task | BadRow]) -> set[str] | None:
@@ -30,8 +31,9 @@ def finished_ids(folder: Path, settings: Settings, source: str, tasks: Iterable[
             return None
         row_files(folder, "rows")  # all there
         with closing(sqlite3.connect(f"{ledger.as_uri()}?immutable=1", uri=True)) as db:
+            check_sound(db)
             return _all_in(db, tasks)
-    except (OSError, RunFolderError, sqlite3.Error):
+    except (OSError, RunFolderError, *DAMAGE):
         return None
 
 

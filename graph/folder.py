@@ -102,6 +102,8 @@ class RunFolder:
 
     def _check(self) -> None:
         """Whether the path may be a run folder."""
+        if self.path.is_symlink() and not self.path.exists():
+            raise RunFolderError(f"{self.path} is a link to nothing; remove it, or make the folder it names")
         if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return
         if not self.path.is_dir() or not any((self.path / name).is_file() for name in (SETTINGS, FILE)):

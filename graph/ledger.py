@@ -62,6 +62,7 @@ class Ledger:
         self._scrub = scrub
         self._pending: list[tuple[_Item, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._settled = False
         self._broken = False
         """Whether the last commit could not be made: what is wrong then has been said."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="anyprefer-ledger")
@@ -162,6 +163,7 @@ class Ledger:
 
     def settle(self) -> None:
         """Waits for the commit that is at work; nothing is kept afterwards."""
+        self._settled = True
         self._writer.shutdown(wait=True)
 
     def close(self) -> None:
@@ -172,6 +174,8 @@ class Ledger:
                 rewrite_failed(self.path.parent, self._shards, self._tasks.is_failed)
                 self._shards.finish()
                 self._note_files(self._shards.changed())
+        # which readers leave behind and nothing else removes: a ledger's writer needs none
+        self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Lets go of the file, with nothing written."""
@@ -191,7 +195,12 @@ class Ledger:
             while self._pending:
                 await asyncio.sleep(LINGER)
                 batch, self._pending = self._pending, []
-                errors = await loop.run_in_executor(self._writer, self._committed, [item for item, _ in batch])
+                items = [item for item, _ in batch]
+                if self._settled:
+                    closed = RunFolderError(f"run folder {self.path.parent} is closed")
+                    errors: list[Exception | None] = [closed] * len(batch)
+                else:
+                    errors = await loop.run_in_executor(self._writer, self._committed, items)
                 for (_, done), error in zip(batch, errors, strict=True):
                     if not done.done():
                         done.set_exception(error) if error else done.set_result(None)

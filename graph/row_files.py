@@ -101,7 +101,7 @@ def noted_files(folder: Path) -> list[Noted] | None:
         with closing(sqlite3.connect(f"{file.as_uri()}?{how}", uri=True, timeout=0)) as db:
             found: list[Noted] = db.execute("SELECT name, size, rows, closed FROM files").fetchall()
             return found if all(place(name)[0] for name, *_ in found) else None
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return None
 
 

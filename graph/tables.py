@@ -36,6 +36,10 @@ class Damaged(Exception):
     """A ledger whose tables do not add up."""
 
 
+DAMAGE = (Damaged, sqlite3.Error, UnicodeDecodeError)
+"""What a damaged ledger shows itself by; of SQLite's errors not each is one."""
+
+
 @dataclass(frozen=True)
 class FinishedRow:
     """A finished task as it goes to disk."""
@@ -59,7 +63,7 @@ def opened(path: Path) -> sqlite3.Connection:
         check_no_link(path.with_name(path.name + suffix))
     try:
         return _connected(path)
-    except (Damaged, sqlite3.Error) as error:
+    except DAMAGE as error:
         if isinstance(error, sqlite3.Error) and not _is_damage(error):
             raise
         move_aside(path, f"is damaged ({error}), so a new one is made from the rows")
@@ -77,7 +81,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         db.execute("BEGIN IMMEDIATE")
         db.execute("COMMIT")
         _check_version(path, db)
-        _check_sound(db)
+        check_sound(db)
     except BaseException:
         db.close()
         raise
@@ -110,7 +114,7 @@ def _check_version(path: Path, db: sqlite3.Connection) -> None:
         db.execute("COMMIT")
 
 
-def _check_sound(db: sqlite3.Connection) -> None:
+def check_sound(db: sqlite3.Connection) -> None:
     """Raises `Damaged`, or SQLite's error, when what is in the tables is not what was put there."""
     [found] = db.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":

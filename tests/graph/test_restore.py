@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 import datasets
 import pytest
 
-from anyprefer.graph import Task, players, read_rows, synth
+from anyprefer.graph import Settings, Task, players, read_rows, synth
 from anyprefer.graph.disk import check_locks
 from anyprefer.graph.errors import RunFolderError
+from anyprefer.graph.finished import finished_ids
 from anyprefer.graph.players import parted
 from anyprefer.nodes.pair import ranks
 from anyprefer.tools import tool
@@ -50,6 +51,12 @@ def one_id_changed(file):
     db.close()
 
 
+def no_text(file):
+    with sqlite3.connect(file) as db:
+        db.execute("UPDATE tasks SET reason = CAST(x'62ff' AS TEXT) WHERE id = '007'")
+    db.close()
+
+
 DAMAGE = {
     "deleted": lambda file: file.unlink(),
     "empty": lambda file: file.write_bytes(b""),
@@ -63,6 +70,7 @@ DAMAGE = {
     "noise 2": lambda file: flipped(file, 2),
     "noise 3": lambda file: flipped(file, 3, 5),
     "an id": one_id_changed,
+    "text": no_text,
     "no tables": lambda file: (file.unlink(), sqlite3.connect(file).close()),
 }
 
@@ -96,6 +104,18 @@ def test_a_damaged_ledger_is_made_anew_from_the_rows(tmp_path, finished, form, v
     assert sorted(row.id for row in check(path)) == [task.id for task in MANY]
     assert {name: (path / name).read_bytes() for name in before} == before
     assert run(path, model, MANY, **values) == []
+
+
+def test_a_damaged_ledger_of_a_finished_run_is_not_taken_for_whole(tmp_path, finished):
+    settings, source = Settings(**json.loads((finished / "lines" / "settings.json").read_text())), ""
+    assert finished_ids(finished / "lines", settings, source, MANY) == {task.id for task in MANY}
+    for name, damage in DAMAGE.items():
+        if name == "not whole pages":  # which leaves all that was in use
+            continue
+        path = tmp_path / name
+        shutil.copytree(finished / "lines", path)
+        damage(path / "ledger.db")
+        assert finished_ids(path, settings, source, MANY) is None, name
 
 
 @pytest.mark.parametrize("form", [{}, {"shard_rows": 4}, {"format": "parquet", "shard_rows": 4}])
