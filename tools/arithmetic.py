@@ -34,6 +34,7 @@ _SCIENTIFIC = re.compile(r"(?<![\w.,])[0-9]{1,9}(?:\.[0-9]{1,9})?e-?[0-9]{1,2}(?
 _OTHER_NUMBERS = re.compile(
     r"\b(?:binary|hexadecimal|hex|octal|base|modulo|mod|degrees|o'clock|am|pm|roman)\b", re.IGNORECASE
 )
+_EQUATES = re.compile(r"=|\b(?:is|equals|makes|gives)\b", re.IGNORECASE)
 _GOES_ON = re.compile(
     r"\s*\(?(?:remainder|rem|r|hundred|thousand|million|billion|dozen|percent|and a half)\b", re.IGNORECASE
 )
@@ -181,6 +182,8 @@ def equations(text: str) -> list[tuple[str, bool]]:
     "1:30 + 2") or is cut off by a word ("apples + 3 = 8") says more than can be checked and is left out;
     nothing is read from a text about numbers of another kind ("in binary").
     """
+    if not _EQUATES.search(text):
+        return []
     text = plain(text)
     if _OTHER_NUMBERS.search(text):
         return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.arithmetic import equations, is_equation, plain, says, value
@@ -39,6 +40,7 @@ _LISTED = 5
 _LONGEST_PROMPT = 2_000
 
 
+@lru_cache(maxsize=1024)
 def asked_value(prompt: str) -> tuple[str, Fraction] | None:
     """The one arithmetic expression a prompt asks for, and its exact value.
 

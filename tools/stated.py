@@ -53,6 +53,8 @@ def stated_number(text: str, bare: bool = True) -> str | None:
     if len(text) > LONGEST:
         return None
     text = cleaned(text).strip()
+    if number := written(text.removesuffix(".")):
+        return number
     if negated(text):
         return None
     if marked := [one for pair in _MARKED.findall(text) for one in pair if one]:
