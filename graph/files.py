@@ -34,7 +34,11 @@ Source = str | Path | Iterable[Any]
 Located = tuple[str, Any]
 """Where a row stands, and the row: a mapping, a Task, a prompt, or an `InputError`."""
 HUB, STDIN = "hub:", "-"
+LONGEST_LINE = 2**27
+"""Characters of one line of JSONL."""
 _AT_ONCE = 1024
+_SKIPPED = 2**20
+"""Characters of a longer line that are read at once."""
 
 
 class EmptyLine(InputError):
@@ -147,9 +151,14 @@ def _text(data: BinaryIO, newline: str) -> TextIO:
     )
 
 
-def _jsonl(lines: Iterable[str], name: str) -> Iterator[Located]:
-    for number, line in enumerate(lines, 1):
+def _jsonl(lines: TextIO, name: str) -> Iterator[Located]:
+    for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), ""), 1):
         where = f"{name}, line {number}"
+        if len(line) == LONGEST_LINE and line[-1] != "\n":
+            while (rest := lines.readline(_SKIPPED)) and rest[-1] != "\n":
+                pass
+            yield where, InputError(f"the line is longer than {LONGEST_LINE} characters; make it shorter")
+            continue
         if not line.strip():
             yield where, EmptyLine("the line is empty; remove it or put a JSON object there")
             continue

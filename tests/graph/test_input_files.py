@@ -209,3 +209,15 @@ def test_standard_input_is_jsonl(monkeypatch):
     *tasks, bad = read_tasks("-")
     assert tasks == TASKS
     assert bad.error.startswith("standard input, line 3: not JSON")
+
+
+def test_a_line_that_is_too_long_costs_its_row_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("anyprefer.graph.files.LONGEST_LINE", 30)
+    monkeypatch.setattr("anyprefer.graph.files._SKIPPED", 7)
+    lines = [json.dumps({"prompt": "x" * size}) for size in (1, 30, 18, 200, 14)]
+    lines[2] = lines[2].ljust(30)[:30]
+    assert len(lines[2]) == 30
+    path = write(tmp_path / "a.jsonl", "\n".join(lines))
+    read = [getattr(task, "prompt", None) or task.error.removeprefix(f"{path}, ") for task in read_tasks(path)]
+    long = "the line is longer than 30 characters; make it shorter"
+    assert read == ["x", f"line 2: {long}", f"line 3: {long}", f"line 4: {long}", "x" * 14]
