@@ -26,6 +26,7 @@ from anyprefer.graph.models.parts import SYSTEM_ROLES, TOOLS, Part, Payload, par
 log = logging.getLogger("anyprefer")
 
 Post = Callable[[bytes], Awaitable[dict[str, Any]]]
+Form = tuple[Any, ...]
 """Sends a body; the answer's JSON object."""
 NEVER = (401, 402, 408, 429)
 """Statuses that speak of no part, whatever their words."""
@@ -69,10 +70,14 @@ class Terms:
         """Whether a part has not been refused."""
         return self._steps.get(name, 0) < LEFT
 
-    async def turn(self, payload: Payload) -> bool:
+    def agreed(self, form: Form) -> bool:
+        """Whether requests of this form are sent as they are."""
+        return form in self._agreed
+
+    async def turn(self, payload: Payload, form: Form) -> bool:
         """Waits while another call tries parts of this one; whether this call is the one that tries."""
         loop = asyncio.get_running_loop()
-        while _form(payload) not in self._agreed and self._unknown(payload):
+        while form not in self._agreed and self._unknown(payload):
             if self._trial is None:
                 self._trial = loop.create_future()
                 self._release(payload)
@@ -87,22 +92,23 @@ class Terms:
         if trial and not trial.done():
             trial.set_result(found_out)
 
-    async def sent(self, payload: Payload, body: bytes, post: Post) -> dict[str, Any]:
+    async def sent(self, payload: Payload, form: Form, body: bytes, post: Post) -> dict[str, Any]:
         """The answer to the request as the model takes it; `body` is the request as it is wanted.
 
         Raises `PartRefused` for tools, which the caller must ask for in another form, and what `post` raises.
         """
-        if _form(payload) not in self._agreed:
+        if form not in self._agreed:
             shaped = self.shaped(payload)
             body = body if shaped is payload else encoded(shaped)
         try:
             answer = await post(body)
         except HTTPStatusError as error:
-            return await self._again(payload, error, post)
-        self._accept(payload)
+            return await self._again(payload, form, error, post)
+        if form not in self._agreed:
+            self._accept(payload, form)
         return answer
 
-    async def _again(self, payload: Payload, first: HTTPStatusError, post: Post) -> dict[str, Any]:
+    async def _again(self, payload: Payload, form: Form, first: HTTPStatusError, post: Post) -> dict[str, Any]:
         """Sends the refused request with ever less in it. Raises its first error when that does not help."""
         keys = [name for part, key in self._keys(payload) for name in (key, part.name)]
         error, before = first, {key: self._steps.get(key, 0) for key in keys}
@@ -118,7 +124,7 @@ class Terms:
                     raise
                 error = further
                 continue
-            self._accept(payload)
+            self._accept(payload, form)
             return answer
         if error is not first or (self._doubted and first.status in UNNAMED):
             self._forget(before, held)
@@ -172,11 +178,8 @@ class Terms:
             del self._steps[part.name]
         self._doubted.clear()
 
-    def _accept(self, payload: Payload) -> None:
+    def _accept(self, payload: Payload, form: Form) -> None:
         """All that was sent is taken, and what was not is not needed."""
-        form = _form(payload)
-        if form in self._agreed:
-            return
         keys = [(part, key) for part, key in self._keys(payload) if key not in self._held]
         self._taken.update(key for _, key in keys)
         for part, key in [*keys, *((part, part.name) for part in self._doubted)]:
@@ -224,31 +227,33 @@ class Terms:
         ]
 
 
-def _form(payload: Payload) -> tuple[Any, ...]:
+def form_of(payload: Payload) -> Form:
     """What requests of one kind have in common."""
-    system = any(message["role"] in SYSTEM_ROLES for message in payload["messages"])
-    return (*payload, payload.get("temperature"), payload.get("top_p"), system)
+    roles = {message["role"] for message in payload["messages"]}
+    return (*payload, payload.get("temperature"), payload.get("top_p"), not roles.isdisjoint(SYSTEM_ROLES))
 
 
 class Deal:
     """One call's dealings with the terms."""
 
-    __slots__ = ("payload", "terms", "tries")
+    __slots__ = ("form", "payload", "terms", "tries")
 
     def __init__(self, terms: Terms, payload: Payload) -> None:
         self.terms = terms
         self.payload = payload
+        self.form = form_of(payload)
         self.tries = False
 
     async def turn(self) -> None:
         """Waits until the call may be sent."""
-        self.tries = await self.terms.turn(self.payload)
+        if not self.terms.agreed(self.form):
+            self.tries = await self.terms.turn(self.payload, self.form)
 
     async def sent(self, body: bytes, post: Post) -> dict[str, Any]:
         """`Terms.sent`; those who wait go on after it."""
         found_out = False
         try:
-            answer = await self.terms.sent(self.payload, body, post)
+            answer = await self.terms.sent(self.payload, self.form, body, post)
             found_out = True
         except (HTTPStatusError, TransportError) as error:
             found_out = isinstance(error, HTTPStatusError) and error.status not in AWAY

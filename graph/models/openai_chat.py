@@ -200,7 +200,7 @@ class CompatibleChat(PostedChat):
 async def _answer(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     """The answer, once it is this call's turn."""
     deal = request.deal
-    if deal is None:
+    if deal is None or deal.terms.agreed(deal.form):
         return await endpoint.ask(request)
     await deal.turn()
     try:
