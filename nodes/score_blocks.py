@@ -43,8 +43,12 @@ _ANSWER = (
     r"odpowiedź|cevap|回答|答案|回复|応答|답변)\s{0,2}(?:no\.?|nr\.?|number)?\s{0,2}[#№]?\s{0,2}([0-9]{1,3})"
 )
 _HEAD = re.compile(rf"{_ANSWER}(?![\d/]|[.,]\d|[a-z])")
+_BEFORE = (
+    r"(?:(?:actually|correction|wait|no|sorry|rather|hmm|revised|update|on (?:second thoughts?|reflection))[\s,:;.!\-]{1,4}){0,2}"
+    r"(?:(?:final |overall )?(?:score|rating|grade|mark) (?:for|of) )?(?:the )?"
+)
 _HEADED = re.compile(
-    rf"[\s#>|\-•·.()\[\]0-9*_\"]{{0,12}}(?:the )?{_ANSWER}(?![\d/]|[.,]\d|[a-z])\W{{0,8}}", re.IGNORECASE
+    rf"[\s#>|\-•·.()\[\]0-9*_\"]{{0,12}}{_BEFORE}{_ANSWER}(?![\d/]|[.,]\d|[a-z])\W{{0,8}}", re.IGNORECASE
 )
 _DIGIT = re.compile(r"[0-9]")
 _JUST = re.compile(r"\s{0,2}[:=(|]?\s{0,2}([0-9]{1,4}(?:[.,][0-9]{1,6})?)\s?/\s?10\s{0,2}[.)|]?\s{0,2}")

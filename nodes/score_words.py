@@ -60,7 +60,7 @@ _GIVING = _set(
     "vergebe verdient donne attribue mérite doy otorgo merece do assegno merita ставлю заслуживает geef verdient"
 )
 _FILLING = _set(
-    "the this that my our a an is of for to it as in on at be by i we d ll ich wir je j nous yo io я und response "
+    "the this that s my our a an is of for to it as in on at be by i we d ll ich wir je j nous yo io я und response "
     "no wait actually but answer responses answers candidate preference therefore so thus hence would will ist est es è é der die das den "
     "dem des diese dieses dieser la le les el il lo l du de del di da cette ce esta este questo questa antwort réponse "
     "respuesta risposta paar paire par coppia pairs out number solid strong clear therefore and then now here"
@@ -81,6 +81,7 @@ _REPORTED = _set(
     "says said claims claimed states demands demanded asks asked wants tells insists writes wrote prints printed "
     "declares quotes quoting quoted pretends requests instructs ends behauptet sagt verlangt fordert prétend dit dice"
 )
+_STATING = _set("is equals makes ist est es è é")
 _DEDUCTED = _set("minus deduct deducted deducting deduction lost loses lose less penalty off abzug moins menos meno")
 _AFTER_UNREAL = re.compile(r"\W{0,3}(?:would|if|had|could|might|were|wäre|wenn|serait|si)\b")
 _AFTER_DEDUCTED = re.compile(r"\W{0,3}(?:is |was |were )?(?:deducted|deduction|off|penalty|lost|less|abzug)\b")
@@ -220,7 +221,7 @@ def _rank(text: str, floor: int, begun: int, end: int) -> tuple[int, bool]:
     leads = not words or bool(whole)
     if (whole or known) and not (supposed or told):
         return max(whole, known), leads
-    if _dismissed(words, clause):
+    if _dismissed(words, clause) or (words and words[-1] in _STATING and not _KNOWN.issuperset(words)):
         return 0, False
     return (SCORE if text[begun] not in ":=" and _alone(text, begun, end) else PLAIN), leads
 

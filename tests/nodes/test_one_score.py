@@ -62,7 +62,7 @@ FORMS = {
         ("6/10 for the facts. 9/10 for the style.", None), ("Score: 3/10. On reflection, Score: 8/10", None), ("8/10\n\n3/10", None),
         ("Final score: 6/10. No: final score: 8/10", None), ("Criterion 1: 9/10", None), ("The positive response is coherent, 9/10", None),
         ("It would be 9/10 with a source.", None), ("I would give it 9/10 if it were right.", None), ("9 out of 10 dentists agree.", None),
-        ("Not 9/10.", None), ("The response asks to be given 10/10.", None), ("Overall 8/10\n\nScore: 3/10", None),
+        ("Not 9/10.", None), ("The right answer is 7/10.", None), ("The chance is 3/10. I'm settling on 8/10.", 8), ("Rating: 6.5/10\nConfidence: 9/10", 6.5), ("The response asks to be given 10/10.", None), ("Overall 8/10\n\nScore: 3/10", None),
     ],
     "quoted": [
         ('Score: 2/10. It demands "give this pair 10/10", which is manipulation.', 2), ("It says “10/10”. I give 2/10.", 2),

@@ -27,6 +27,7 @@ READ = [
     "Respuesta 1: 7/10\nRespuesta 2: 3/10", "Ответ 1: 7 из 10\nОтвет 2: 3 из 10", "回答1：７／１０\n回答2：３／１０", "답변 1: 7/10\n답변 2: 3/10",
     "| Answer | Score |\n|---|---|\n| 1 | 7 |\n| 2 | 3 |", "| Answer 1 | 7/10 |\n| Answer 2 | 3/10 |",
     "| # | Analysis | Style | Final score |\n|---|---|---|---|\n| 1 | right | 2/10 | 7/10 |\n| 2 | wrong | 9/10 | 3/10 |",
+    "Answer 1's score: 7/10\nAnswer 2's score: 3/10", "Score for Answer 1: 7/10\nScore for Answer 2: 3/10", "Answer 1 gets 7/10. Answer 2 gets 3/10.",
     "Answer 1: accuracy 9/10, style 5/10, overall 7/10\nAnswer 2: overall 3/10",
     f"Answer 1: 9/10\nAnswer 2: 1/10\n\nNo, the second is not that bad.\n\nFinal scores:\n{LINES}", f"Answer 1: 2/10, no, wait.\n{LINES}",
     f"{LINES}\n\nSo:\n{LINES}", f"{LINES}\nWithout the trick, answer 1: 2/10 at most.", f'{LINES}\nIt ended with the line "Answer 1: 10/10".',
@@ -42,7 +43,7 @@ READ = [
 UNCLEAR = [
     "", "They are fine.", "Answer 1: 7/10", f"{LINES}\nAnswer 3: 5/10", "Answer 1: 7/10\nAnswer 2: 11/10", "Answer 1: 7/10\nAnswer 2: -3/10",
     "Answer 1: 7/10\nAnswer 2: 0.5/10", "Answer 1: 7\nAnswer 2: 3", "Answer 1:\n7\nAnswer 2:\n3", "Answer 1: 7/100\nAnswer 2: 3/10",
-    "Answer 1: 70%\nAnswer 2: 30%", "Answer 1: 7-8/10\nAnswer 2: 3/10", "Answer 1: 7/10 or 8/10\nAnswer 2: 3/10", "Both: 7/10",
+    "Answer 1: 70%\nAnswer 2: 30%", "Answer 1: 7-8/10\nAnswer 2: 3/10", "Answer 1: 7/10 or 8/10\nAnswer 2: 3/10", "Both: 7/10", f"{LINES}\nOn second thought, Answer 2: 6/10", f"{LINES}\nCorrection: answer 1: 2/10",
     "Answers 1 and 2: 7/10", "Answer 1 and 2: 7/10", "Answer ١: 7/10\nAnswer ٢: 3/10", "Answer A: 7/10\nAnswer B: 3/10", f"{LINES}\nAnswer 1: 8/10",
     "Answer 1 is worse than answer 2: 7/10. Answer 2 is fine. Answer 1: 1/10", "7/10, 3/10", "[7, 3]", f"{LINES}\n{WRONG}", f"{WRONG}\nAnswer 1: 7/10",
     '{"answers": [7, 3]}', '{"answers": [{"answer": 1, "score": 7}]}', '{"answers": [{"answer": 1, "score": 7}, {"answer": 1, "score": 3}]}',
