@@ -32,7 +32,8 @@ class AnswersTrainer(DPOTrainer):
         return super().compute_ref_log_probs(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _score_answers_only(self) -> None:
-        for model in (self.model, self.ref_model):
+        models: tuple[Any, ...] = (self.model, self.ref_model)
+        for model in models:
             if model is not None:
                 _score_answers_only(model.get_base_model() if hasattr(model, "get_base_model") else model)
 

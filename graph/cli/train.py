@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from anyprefer.graph.cli.console import at_work, out, table
+from anyprefer.graph.cli.console import at_work, out, said_warnings, table
 from anyprefer.graph.cli.estimate import show_estimate
 from anyprefer.graph.cli.flags import Values, flags
 from anyprefer.graph.errors import RunFolderError, SettingsError
+from anyprefer.graph.models.adapters import adapter_base, model_or_base_source
 from anyprefer.training.settings import PRESETS, Gpu, TrainSettings, gpu_settings, train_settings
 
 PANELS: dict[str, tuple[str, ...]] = {
@@ -94,13 +95,14 @@ def _train(pairs: list[str], name: str, to: Path | None, settings: TrainSettings
         raise RunFolderError(f"{to} exists; choose another folder with --out")
     console = out() if is_first() else Console(quiet=True)
     with console.status("loading"):
+        model_or_base_source(name)
         from anyprefer.training.dpo import train as run
         from anyprefer.training.pairs import load_pairs
 
         rows = load_pairs(*pairs)
     at_once = f" in {processes()} processes" if processes() > 1 else ""
     console.print(f"training {name} on {len(rows)} pairs{at_once}")
-    with at_work(f"nothing was saved in {to}; the same command starts again"):
+    with at_work(f"nothing was saved in {to}; the same command starts again"), said_warnings():
         report = run(pairs, base=name, output=to, settings=settings)
     shown = table("", "")
     shown.show_header = False
@@ -120,6 +122,4 @@ def _train(pairs: list[str], name: str, to: Path | None, settings: TrainSettings
 
 def default_preset(base: str) -> str:
     """`embedded` for the embedded model and adapters on it, else `paper`."""
-    from anyprefer.graph.models.weights import adapter_base
-
     return "embedded" if "smollm2" in (base, adapter_base(base)) else "paper"

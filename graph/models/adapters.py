@@ -8,15 +8,22 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from anyprefer.graph.errors import ModelSetupError
 from anyprefer.graph.models import smollm2
+from anyprefer.graph.models.source import model_source
+
+if TYPE_CHECKING:  # a second or more to import, and a base's name is asked for before anything is loaded
+    import torch
 
 CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
+
+
+def model_or_base_source(spec: str) -> Path | str:
+    """`model_source` of a model, or of an adapter's base: raises `ModelSetupError` before anything is imported."""
+    return model_source(adapter_base(spec) or spec)
 
 
 def public_name(base: str) -> str:
@@ -100,6 +107,8 @@ def _check_fit(joined: Any, saved: dict[str, torch.Tensor], folder: str) -> None
 
 def check_finite(weights: Any, where: str) -> None:
     """Raises `ModelSetupError` naming the first of the (name, tensor) pairs that holds NaN or infinity."""
+    import torch
+
     for name, tensor in weights:
         if tensor.is_floating_point() and not tensor.is_meta and not torch.isfinite(tensor.sum(dtype=torch.float32)):
             raise ModelSetupError(f"{where} holds NaN or infinity, first in {name}; train or save it again")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 from anyprefer.graph.errors import ModelSetupError
 from anyprefer.graph.models import smollm2
@@ -41,18 +42,18 @@ def model_source(spec: str) -> Path | str:
 
 def _missing_at_hub(spec: str) -> str:
     """Why the hub does not give this model; empty if it does, or may."""
-    from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.utils import build_hf_headers, get_session
-
     if _embedded(spec):
         return "there is no such folder or model"
+    from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache, utils
+
+    hub: Any = utils  # its names are not declared as exported
     try:
         if isinstance(try_to_load_from_cache(spec, "config.json"), str):
             return ""
         if constants.HF_HUB_OFFLINE:
             return "it is no folder, not in the hub's cache, and HF_HUB_OFFLINE forbids to ask the hub"
         url = hf_hub_url(spec, "config.json")
-        answer = get_session().head(url, headers=build_hf_headers(), timeout=SECONDS, follow_redirects=True)
+        answer = hub.get_session().head(url, headers=hub.build_hf_headers(), timeout=SECONDS, follow_redirects=True)
     except ValueError as error:  # a name that no model of the hub can have
         return f"it is no folder and no id of the hub ({str(error).splitlines()[0]})"
     except Exception as error:  # whatever the hub's client raises without a network

@@ -75,8 +75,9 @@ def _tokenizer(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
 
 
 def _model(spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    auto: Any = AutoModelForCausalLM  # its annotations leave out the loading info
     with _named(spec):
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = auto.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
         )
     for what in ("missing_keys", "mismatched_keys"):

@@ -25,6 +25,7 @@ from typing import Any
 from anyprefer.graph.errors import AnypreferError, ModelError, ModelSetupError
 from anyprefer.graph.models.keys import Keys
 from anyprefer.graph.models.load import split_server
+from anyprefer.graph.models.source import model_source
 from anyprefer.graph.secrets import redact
 from anyprefer.training.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
 
@@ -57,6 +58,8 @@ class Harness(Benchmark):
         """
         _check_installed()
         kind, arguments = self._model(asked.model, asked.batch_size)
+        if kind == "hf":
+            model_source(arguments["pretrained"])  # lm-eval would ask the hub for a minute
         samples = self._run(kind, arguments, asked)
         scores = [float(sample[self.metric]) for sample in samples]
         if asked.folder:
