@@ -125,7 +125,7 @@ _PERCENT = re.compile(r"(?<![\w.,])([0-9]{1,12}(?:\.[0-9]{1,12})?) ?%(?!\w)")
 
 def _tokens(text: str) -> Sequence[str]:
     """A text's words and signs, for comparing: no case, accents or articles, unless there is nothing else."""
-    plainly = without_accents(cleaned(text)).casefold()
+    plainly = without_accents(cleaned(text)).casefold().replace("'", "")
     words = [word for token in plainly.split() if (word := _SIGNS.sub(" ", token).strip())]
     words = [part for word in words for part in word.split()]
     return [word for word in words if word not in _ARTICLES] or words or plainly.split()

@@ -27,7 +27,8 @@ _STARS = re.compile(r"\*\*|__|`")
 _BULLET = re.compile(r"[-*•] +(?=\S)")
 _INTRODUCTION = re.compile(
     r"(?:(?:so|thus|therefore|hence|sure|yes|okay|ok)[,.!:]? +)?(?:(?:the |my )?(?:final |right |correct )?"
-    r"(?:answer|choice|option|name|symbol|result|word)(?: is| would be|:)|(?:it|this|that|they)(?:'s| is| are| was)|i (?:think|believe)(?: it is| it's| that)?)[: ]+",
+    r"(?:answer|choice|option|name|symbol|result|word)(?: is| would be|:)|(?:it|this|that|they)(?:'s| is| are| was)"
+    r"|i (?:think|believe)(?: it is| it's| that)?|i (?:choose|pick|select)|(?:the )?(?:option|choice|letter)(?= \(?[A-Ha-h1-8]\b))[: ]+",
     re.IGNORECASE,
 )
 _DIGIT = re.compile(r"[0-9]")
@@ -209,7 +210,7 @@ def _alone(sentence: str, bare: bool) -> str | None:
 
 
 def _bare_word(token: str) -> str:
-    return token.strip(".,;:\"'`()[]*").casefold() or token
+    return token.strip("?!.,;:\"'`()[]*").casefold() or token
 
 
 def _ends(rest: str, bare: bool) -> bool:

@@ -73,7 +73,7 @@ FACTS = (
     ),
     Rows(
         "fact_check", "What is the chemical symbol of helium? Answer with the symbol only.",
-        ("He", "He.", "The symbol is He.", "It is He.", "**He**"),
+        ("He", "He.", "The chemical symbol of helium is He.", "The symbol is He.", "It is He.", "**He**"),
         ("H", "Hl", "HE", "he", "gas", "Helium", "Hydrogen", "2", "noble", "In", "element"),
         ("Not He", "He or H", "He?", "H/He or so?"),
     ),
@@ -112,7 +112,7 @@ CHOICES = (
     ),
     Rows(
         "multiple_choice", "What is the capital of Peru?\nA) Cusco\nB) Lima\nC) Quito" + _ONE,
-        ("Lima", "B", "B)", "(B)", "B) Lima", "b", "B.", "The answer is B", "It is Lima.", "B: Lima", "(b) Lima", "lima.", "The capital of Peru is Lima"),
+        ("Lima", "B", "B)", "(B)", "B) Lima", "b", "B.", "The answer is B", "It is Lima.", "B: Lima", "(b) Lima", "Option B", "I choose B", "choice (B)", "lima.", "The capital of Peru is Lima"),
         ("A", "Cusco", "C) Quito", "(A)", "Quito.", "The answer is A", "Madrid", "It is Cusco."),
         ("A or B", "not A", "A) Lima", "B) Cusco", "A, B", "Lima?", "Lima or Quito", "B or C", "neither A nor C", "Lima and Quito"),
     ),
