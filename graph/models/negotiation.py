@@ -136,7 +136,9 @@ class Terms:
         if error.status in NEVER or (error.status == 404 and ELSEWHERE.search(words)):
             return False
         sent = [
-            (part, key) for part, key in self._keys(payload) if self._step(part, key) < LEFT and key not in self._held
+            (part, key)
+            for part, key in self._keys(payload)
+            if self._step(part, key) < LEFT and not self._holds(part, key)
         ]
         named = [(part, key) for part, key in sent if part.named(words) and self._may(key)]
         if named:
@@ -180,12 +182,12 @@ class Terms:
 
     def _accept(self, payload: Payload, form: Form) -> None:
         """All that was sent is taken, and what was not is not needed."""
-        keys = [(part, key) for part, key in self._keys(payload) if key not in self._held]
+        keys = [(part, key) for part, key in self._keys(payload) if not self._holds(part, key)]
         self._taken.update(key for _, key in keys)
         for part, key in [*keys, *((part, part.name) for part in self._doubted)]:
             self._say(part, key)
         self._doubted.clear()
-        if not any(self._step(part, key) or key in self._held for part, key in self._keys(payload)):
+        if not any(self._step(part, key) or self._holds(part, key) for part, key in self._keys(payload)):
             self._agreed.add(form)
 
     def _say(self, part: Part, key: str) -> None:
@@ -204,7 +206,7 @@ class Terms:
                 if part not in self._doubted:
                     self._say(part, key)
                 raise PartRefused(f"{self.who} takes no tools: {self._words.get(key) or 'left out by leave_out'}")
-            if step or key in self._held:
+            if step or self._holds(part, key):
                 made = part.instead[step - 1](payload, self._words[key]) if 0 < step < LEFT else None
                 payload = part.without(payload) if made is None else made
         return payload
@@ -217,9 +219,18 @@ class Terms:
 
     def _release(self, payload: Payload) -> None:
         """Where all else is known, the first part that was held back is tried with this call."""
-        keys = [key for part, key in self._keys(payload) if key not in self._taken and self._step(part, key) < LEFT]
-        if all(key in self._held for key in keys):
-            del self._held[keys[0]]
+        unknown = [
+            (part, key) for part, key in self._keys(payload) if key not in self._taken and self._step(part, key) < LEFT
+        ]
+        if all(self._holds(part, key) for part, key in unknown):
+            name = unknown[0][0].name
+            self._held = {key: None for key in self._held if key.partition("=")[0] != name}
+
+    def _holds(self, part: Part, key: str) -> bool:
+        """Whether it is left out until it is tried alone; with one value of a part, others that were not taken are."""
+        if not self._held or key in self._held:
+            return bool(self._held)
+        return part.by_value and key not in self._taken and any(k.partition("=")[0] == part.name for k in self._held)
 
     def _keys(self, payload: Payload) -> list[tuple[Part, str]]:
         return [

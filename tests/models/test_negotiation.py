@@ -292,3 +292,12 @@ async def test_extra_parameters_are_parts_too():
         await model.ainvoke(HELLO, reasoning_effort="low", extra_body={"top_k": 5})
     assert server.bodies[-1]["top_k"] == 5
     assert "reasoning_effort" not in server.bodies[-1]
+
+
+async def test_another_value_waits_with_the_one_that_is_held_back():
+    """What is refused without a name when the target asks first, and the judge before that is found out."""
+    with Loopback(lambda asked, count: answers(asked, ["temperature"], 400, SILENT)) as server:
+        model = at(server)
+        for form in (SAMPLE, JUDGE, SAMPLE, JUDGE, SAMPLE, WEIGH, SAMPLE, JUDGE):
+            await model.ainvoke(HELLO, **form)
+    assert len(server.bodies) == 8 + 2
