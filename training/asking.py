@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.calls import Account, Budget, Calls, Spending, accounted, unpacked, used
+from anyprefer.graph.calls import Account, Budget, Calls, Spending, accounted
 from anyprefer.graph.errors import RunStopped
 from anyprefer.graph.kept import Kept, weights_stamp
 from anyprefer.graph.models import load_model
@@ -22,7 +22,8 @@ from anyprefer.graph.models.endpoint import Endpoints
 from anyprefer.graph.models.keys import Keys
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.traits import model_name
-from anyprefer.graph.prices import Prices
+from anyprefer.graph.packing import unpacked
+from anyprefer.graph.prices import Prices, used
 from anyprefer.graph.secrets import scrubber
 from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Usage

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -117,7 +118,7 @@ async def evaluate(
     """
     if not tasks:
         raise TrainingError("nothing to evaluate: no tasks were given")
-    sampling = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
+    sampling: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
 
     async def ask(task: Task) -> EvalAnswer:
         try:

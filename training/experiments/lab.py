@@ -34,6 +34,7 @@ from anyprefer.graph.settings import Settings
 from anyprefer.graph.state import Task
 from anyprefer.training.applications import Application
 from anyprefer.training.benchmarks.families import TASKS
+from anyprefer.training.complete import mostly_unscored
 from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.experiments.arms import Arm
 from anyprefer.training.families import FAMILIES
@@ -177,6 +178,8 @@ class Lab:
                 return ask(model, iteration, home)
             if not before.exists():
                 found = ask(model, iteration, before.parent)
+                if mostly_unscored(found):  # an outage: `iterate` stops, and the next call asks again
+                    return found
                 write_json(before, {name: result.model_dump(mode="json") for name, result in found.items()})
             saved = json.loads(before.read_text(encoding="utf-8"))
             return {name: EvalResult.model_validate(result) for name, result in saved.items()}

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from anyprefer.graph.errors import InputError, RunFolderError, SettingsError
+from anyprefer.graph.errors import InputError, RunFolderError, RunStopped, SettingsError
 from anyprefer.tools import Finding, registry, tool
 from anyprefer.training.applications import Application
+from anyprefer.training.evaluate import EvalResult
 from anyprefer.training.experiments.arms import ARMS, arm
 from anyprefer.training.experiments.lab import Lab
 from anyprefer.training.experiments.reproduce import Watch, ablate, reproduce
@@ -220,3 +221,11 @@ def test_every_arm_is_valid_at_the_papers_scale(tmp_path):
         settings = paper.settings(one, 0)
         assert settings.target == "hf:meta-llama/Llama-2-7b-chat-hf"
         assert settings.samples == str(Path(tmp_path) / "samples.db")
+
+
+def test_an_outage_before_training_is_not_kept_for_all_arms(lab, monkeypatch):
+    lost = EvalResult(model="m", n=1, correct=1, unscored=4, first_error="gone", seed=0, temperature=0, max_tokens=8)
+    monkeypatch.setattr("anyprefer.training.experiments.lab.on_heldout", lambda *given: lambda *asked: {"sums": lost})
+    with pytest.raises(RunStopped, match="4 of 5 tasks of sums have no answer"):
+        lab.run(arm("anyprefer"), 0, 1)
+    assert not list((lab.folder / "before").glob("tiny*5.json"))
