@@ -139,7 +139,7 @@ def trials(chosen: argparse.Namespace, server: ServerProcess, place: Path) -> li
     lines = (json.dumps({"id": f"t{n:04}", "prompt": question(n)}) for n in range(chosen.tasks))
     tasks.write_text("\n".join(lines) + "\n")
     model = f"openai:any@{server.url}"
-    fixed = ("--target", model, "--judge", model, "--tools", "answer_form", "--max-rounds", "2")
+    fixed = ("--target", model, "--judge", model, "--tools", chosen.tools, "--max-rounds", "2")
     limits = ("--concurrency", str(chosen.concurrency), "--connections", str(chosen.connections))
     command = Command((str(tasks), *fixed, *limits))
     start = time.perf_counter()
@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=60)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--tools", default="answer_form", help="as for synth, such as FILE.py:NAME of a slow one")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--scale", type=float, default=1.0, help="of --runs")
     parser.add_argument("--json", type=Path, default=FOLDER / "kill.json")

@@ -135,6 +135,15 @@ def test_an_error_in_the_middle_of_a_run_is_exit_code_1(model, monkeypatch):
     assert refused(synth(model), code=1) == "the disk is full; mend it"
 
 
+def test_a_folder_with_a_short_file_is_repaired_when_asked(model):
+    assert synth(model).exit_code == 0
+    rows = Path("runs/sums/rows.jsonl")
+    rows.write_bytes(rows.read_bytes()[:-10])
+    assert "rows.jsonl is shorter" in refused(synth(model))
+    assert synth(model, "--repair").exit_code == 0
+    assert len(check("runs/sums", spent_on_rows_only=False)) == 8
+
+
 def test_usage_errors_are_exit_code_2():
     assert run("synth").exit_code == 2
     assert run("synth", "sums.jsonl", "--limit", "0").exit_code == 2

@@ -18,6 +18,7 @@ from anyprefer.graph.errors import ModelSetupError, RunFolderError
 from anyprefer.graph.ledger import Ledger
 from anyprefer.graph.shards import Shards
 from anyprefer.graph.state import Usage
+from anyprefer.graph.tables import Tasks
 from tests.cli import ANYPREFER, write
 from tests.folder import IDS, KILL, TASKS, begin, check, lines, mixed, note, python, run
 from tests.scripted import Scripted, scores
@@ -142,6 +143,15 @@ async def test_an_item_that_cannot_be_kept_fails_alone(tmp_path):
     assert (sorted(ledger.known("t")), ledger.total().input_tokens) == (["0", "2"], 4)
     ledger.settle()
     ledger.close()
+
+
+def test_row_files_are_on_the_disk_before_the_commit_that_names_them(tmp_path, monkeypatch):
+    sync, put, seen = os.fsync, Tasks.put, []
+    monkeypatch.setattr(shards.os, "fsync", lambda file: (seen.append(os.fstat(file).st_size), sync(file)))
+    monkeypatch.setattr(Tasks, "put", lambda tasks, rows: (seen.extend(row.id for row in rows), put(tasks, rows)))
+    run(tmp_path, mixed(broken=False), TASKS[:1])
+    assert seen.index("0") > seen.index((tmp_path / "rows.jsonl").stat().st_size)
+    assert seen.index("0") > seen.index((tmp_path / "pairs.jsonl").stat().st_size)
 
 
 @pytest.mark.parametrize("tail", [b'{"id": "2", "outc', b"\xc3", b'{"id": "9"}\n' * 3])
