@@ -12,7 +12,7 @@ another type of content (`meta` a text, `system` a number) is kept in `Task.meta
 from __future__ import annotations
 
 import json
-import warnings
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from anyprefer.graph.conversation import normal, turns
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.images import images_of
 from anyprefer.graph.state import Task
+
+log = logging.getLogger("anyprefer")
 
 FIELDS = Task.model_fields
 """Looked up once: pydantic makes every look-up on the class a search."""
@@ -163,7 +165,7 @@ class Reader:
     def _say(self, what: str) -> None:
         if what not in self._told:
             self._told.add(what)
-            warnings.warn(what, stacklevel=2)
+            log.warning("input: %s", what)
 
 
 def plain(value: Any) -> Any:
