@@ -65,7 +65,9 @@ def pair_builder(name: str, candidates: int) -> Builder:
     return ranks(better, worse)
 
 
-def best_worst(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
+def best_worst(
+    task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]
+) -> PreferencePair | str | None:
     """The paper's default: the top-scoring and the lowest-scoring candidate."""
     return ranks(1, max(2, len(judgments)))(task, candidates, judgments)
 
