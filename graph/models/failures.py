@@ -150,7 +150,13 @@ def server_words(content: bytes, secrets: tuple[str, ...] = ()) -> str:
         said = _said(orjson.loads(content))
     except ValueError:
         said = ""
-    return clean(said or text, secrets)[:WORDS] or "(nothing)"
+    words = clean(said or text, secrets)[:WORDS]
+    return "".join(char if char.isprintable() else _shown(char) for char in words) or "(nothing)"
+
+
+def _shown(char: str) -> str:
+    """White space as a space; what would control a terminal as its escape."""
+    return " " if char.isspace() else char.encode("unicode_escape").decode()
 
 
 def _said(answer: Any) -> str:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from anyprefer.graph.errors import EndpointError, ModelSetupError
 from anyprefer.graph.models import load_model
 from anyprefer.graph.models.endpoint import Endpoint, Endpoints
-from anyprefer.graph.models.failures import HTTPStatusError, TransportError, retry_after
+from anyprefer.graph.models.failures import HTTPStatusError, TransportError, retry_after, server_words
 from anyprefer.graph.models.http import LARGEST, proxy_for, tls
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.openai_chat import CompatibleChat
@@ -122,6 +122,10 @@ async def test_words_name_the_parameter():
         pytest.raises(HTTPStatusError, match=r"Error code: 400 - Unsupported value \(response_format, unsupported\)"),
     ):
         await at(server).ainvoke("Hi")
+
+
+def test_a_servers_words_control_no_terminal():
+    assert server_words(b"<b>\x1b[2J\x07 no\r\n way\xc2\x85</b>") == r"<b>\x1b[2J\x07 no   way </b>"
 
 
 async def test_a_large_body_arrives_whole():
