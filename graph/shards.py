@@ -112,9 +112,9 @@ class Shards:
         held = [holds(self.folder, name, self._noted[name][2]) for name in names]
         with replacing(self.folder / names[0]) as file:
             file.writelines(lines)
-        for name, file in zip(names, held, strict=True):
-            if file != self.folder / names[0]:
-                file.unlink(missing_ok=True)
+        for name, old in zip(names, held, strict=True):
+            if old != self.folder / names[0]:
+                old.unlink(missing_ok=True)
             if name != names[0]:
                 del self._noted[name]
         self._last["failed"] = names[0]

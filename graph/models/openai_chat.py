@@ -27,12 +27,13 @@ from yarl import URL
 from anyprefer.graph.errors import AnswerError, ModelError, PartRefused
 from anyprefer.graph.listeners import unheard
 from anyprefer.graph.loops import on_background_loop, run_blocking
-from anyprefer.graph.models.endpoint import Endpoint, Request
+from anyprefer.graph.models.endpoint import Endpoint
 from anyprefer.graph.models.http import Route, proxy_for
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.negotiation import Deal, Terms, encoded
 from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_message, chat_result, common
 from anyprefer.graph.models.streaming import StreamedChat
+from anyprefer.graph.models.traffic import Request
 
 _O_SERIES = re.compile(r"o\d")
 """Models that get `developer` messages for `system` ones; LangChain's converter knows how."""
