@@ -84,8 +84,9 @@ def _calls(value: Any) -> list[Call] | None:
         return None if call is None else [call]
     if not isinstance(value, list):
         return None
-    calls = [{"tool": item, "arguments": {}} if isinstance(item, str) else _call(item) for item in value]
-    return None if None in calls else calls
+    calls = [_call({"tool": item} if isinstance(item, str) else item) for item in value]
+    known = [call for call in calls if call is not None]
+    return known if len(known) == len(calls) else None
 
 
 def _call(item: Any) -> Call | None:
@@ -94,7 +95,7 @@ def _call(item: Any) -> Call | None:
     if isinstance(item.get("function"), dict):
         item = item["function"]
     name = next((item[key] for key in ("tool", "name", "tool_name", "function") if item.get(key)), None)
-    given = next((item[key] for key in ("arguments", "args", "parameters", "input") if key in item), {})
+    given: Any = next((item[key] for key in ("arguments", "args", "parameters", "input") if key in item), {})
     return {"tool": name, "arguments": given} if isinstance(name, str) else None
 
 

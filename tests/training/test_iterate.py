@@ -59,7 +59,7 @@ def answer_length(monkeypatch):
 
     from anyprefer.tools import registry
 
-    monkeypatch.setattr(registry, "available_tools", lambda: {"answer_length": answer_length})
+    monkeypatch.setattr(registry, "_named", lambda name: answer_length if name == "answer_length" else None)
 
 
 def test_two_iterations_each_train_the_model_the_next_one_plays(tiny_player, tmp_path, answer_length):
