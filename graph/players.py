@@ -147,7 +147,7 @@ def parted(
 ) -> tuple[Settings, dict[str, Any]]:
     """The settings a caller gave, and what plays beside them, as `assemble` takes it: empty where all were strings."""
     given = {**roles, "tools": tools, "build_pair": build_pair}
-    named = {role: one for role, one in roles.items() if isinstance(one, str)}
+    named: dict[str, Any] = {role: one for role, one in roles.items() if isinstance(one, str)}
     if isinstance(tools, list | tuple) and all(isinstance(tool, str) for tool in tools):
         named["tools"] = tuple(tools)
     objects = {name: one for name, one in given.items() if one is not None and name not in named}

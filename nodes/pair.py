@@ -72,7 +72,7 @@ def best_worst(
     return ranks(1, max(2, len(judgments)))(task, candidates, judgments)
 
 
-def ranks(better: int, worse: int) -> Builder:
+def ranks(better: int, worse: int) -> Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str]:
     """The candidates at two ranks, 1 being the best (Table 5's ablation uses 3 with 5 and 3 with 1); instead of one
     that is cut off the next whole one is y+."""
 

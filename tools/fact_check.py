@@ -91,7 +91,8 @@ def _passages(corpus: Corpus, question: str, k: int) -> list[dict[str, Any]]:
 
 def _answering(passage: dict[str, Any], question: str) -> _Known:
     asked = set(terms([question])[0])
-    facts = passage.get("facts") if isinstance(passage.get("facts"), dict) else {}
+    facts = passage.get("facts")
+    facts = facts if isinstance(facts, dict) else {}
     named = [str(entry) for name, entry in facts.items() if asked.issuperset(terms([name])[0])]
     if len(named) == 1 and not asked.issuperset(terms(named)[0] or ["?"]):
         as_written = "symbol" in asked
