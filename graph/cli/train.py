@@ -13,7 +13,6 @@ from anyprefer.graph.cli.console import at_work, out, said_warnings, table
 from anyprefer.graph.cli.estimate import show_estimate
 from anyprefer.graph.cli.flags import Values, flags
 from anyprefer.graph.errors import RunFolderError, SettingsError
-from anyprefer.graph.models.adapters import adapter_base, model_or_base_source
 from anyprefer.training.settings import PRESETS, Gpu, TrainSettings, gpu_settings, train_settings
 
 PANELS: dict[str, tuple[str, ...]] = {
@@ -95,6 +94,8 @@ def _train(pairs: list[str], name: str, to: Path | None, settings: TrainSettings
         raise RunFolderError(f"{to} exists; choose another folder with --out")
     console = out() if is_first() else Console(quiet=True)
     with console.status("loading"):
+        from anyprefer.graph.models.adapters import model_or_base_source
+
         model_or_base_source(name)
         from anyprefer.training.dpo import train as run
         from anyprefer.training.pairs import load_pairs
@@ -122,4 +123,6 @@ def _train(pairs: list[str], name: str, to: Path | None, settings: TrainSettings
 
 def default_preset(base: str) -> str:
     """`embedded` for the embedded model and adapters on it, else `paper`."""
+    from anyprefer.graph.models.adapters import adapter_base
+
     return "embedded" if "smollm2" in (base, adapter_base(base)) else "paper"

@@ -45,15 +45,18 @@ def test_an_application_of_toml_alone_is_played_trained_measured_and_played_on(t
     assert given.exit_code == 0, given.output
     folder = Path("runs/mine-tiny-iterations")
     played = [
-        [json.loads(line) for line in (folder / f"iteration-{n}" / "pairs" / "rows.jsonl").read_text().splitlines()]
+        [
+            json.loads(line)
+            for line in (folder / f"iteration-{n}" / "pairs" / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
         for n in (1, 2)
     ]
     assert [len(rows) for rows in played] == [4, 4]
     assert not {row["id"] for row in played[0]} & {row["id"] for row in played[1]}
     assert {row["models"]["target"] for row in played[1]} == {str(folder / "iteration-1" / "adapter")}
     for home in ("base", "iteration-1", "iteration-2"):
-        assert json.loads((folder / home / "evaluation.json").read_text())["sums"]["n"] == 200
-    report = json.loads((folder / "iteration-2" / "adapter" / "anyprefer.json").read_text())
+        assert json.loads((folder / home / "evaluation.json").read_text(encoding="utf-8"))["sums"]["n"] == 200
+    report = json.loads((folder / "iteration-2" / "adapter" / "anyprefer.json").read_text(encoding="utf-8"))
     assert (report["settings"]["lora_r"], report["base"]) == (2, str(folder / "iteration-1" / "adapter"))
 
 
@@ -63,8 +66,8 @@ def test_synth_plays_the_first_iteration_and_flags_win():
         given = run("synth", "--app", "mine.toml:tiny", "--candidates", 4, "--limit", 2)
     assert given.exit_code == 0, given.output
     folder = Path("runs/mine-tiny")
-    assert json.loads((folder / "settings.json").read_text())["candidates"] == 4
-    note = json.loads((folder / "run.json").read_text())
+    assert json.loads((folder / "settings.json").read_text(encoding="utf-8"))["candidates"] == 4
+    note = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert sum(note["counts"].values()) == 2
     assert note["models"]["target"] == "any"
 
@@ -74,7 +77,7 @@ def test_an_input_can_be_played_with_an_applications_players():
         write(f"openai:any@{server.url}", f"openai:any@{server.url}")
         given = run("synth", "sums.jsonl", "--column", "prompt=question", "--app", "mine.toml")
     assert given.exit_code == 0, given.output
-    assert sum(json.loads(Path("runs/sums/run.json").read_text())["counts"].values()) == 12
+    assert sum(json.loads(Path("runs/sums/run.json").read_text(encoding="utf-8"))["counts"].values()) == 12
 
 
 def test_config_says_what_the_application_set():
@@ -100,7 +103,7 @@ def test_apps_lists_them_and_prints_one_that_can_be_played():
     listed = run("apps").output
     for word in ("natural-language", "embedded: smollm2", "openai:gpt-4o", "web_search, reward_model", "alpaca_eval"):
         assert word in listed
-    Path("copy.toml").write_text(run("apps", "natural-language").output)
+    Path("copy.toml").write_text(run("apps", "natural-language").output, encoding="utf-8")
     assert "SmolLM2" in run("apps", "copy.toml").output
     assert "did you mean 'natural-language'" in refused(run("apps", "natural-langage"))
 
@@ -160,7 +163,7 @@ def test_iterate_measures_benchmarks_with_each_iterations_model(measured, tiny_p
         given = run("iterate", "--app", "mine.toml", "--iterations", 1, "--heldout", "arc_easy", "--out", "loop")
     assert given.exit_code == 0, given.output
     assert [model for _, model, *_ in measured] == [f"hf:{tiny_player}", "hf:loop/iteration-1/adapter"]
-    assert json.loads(Path("loop/iteration-1/evaluation.json").read_text())["arc_easy"]["correct"] == 5
+    assert json.loads(Path("loop/iteration-1/evaluation.json").read_text(encoding="utf-8"))["arc_easy"]["correct"] == 5
 
 
 def test_benchmarks_are_listed_and_lm_evals_command_is_printed(tiny_player):

@@ -247,7 +247,9 @@ def test_judge_eval_says_what_was_not_scored(model):
 def test_judge_eval_refuses_what_it_cannot_judge(model):
     write("gold.jsonl", [{"prompt": "Why?"}])
     write("good.jsonl", [{"prompt": "Why?", "chosen": "Because.", "rejected": "No."}])
-    assert "gold.jsonl, line 1: no prompt with answers" in refused(run("judge-eval", "gold.jsonl", "--judge", model))
+    assert "gold.jsonl, line 1: a pair needs columns chosen and rejected" in refused(
+        run("judge-eval", "gold.jsonl", "--judge", model)
+    )
     assert "unknown model 'evidnce'; did you mean 'evidence'" in refused(
         run("judge-eval", "good.jsonl", "--judge", "evidnce")
     )

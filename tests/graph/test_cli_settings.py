@@ -218,7 +218,8 @@ def test_the_panels_name_every_field_once():
         assert sorted(names) == sorted(model.model_fields)
 
 
-def test_help_teaches():
+def test_help_teaches(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     start = run("--help").stdout
     for command in ("synth", "train", "evaluate", "judge-eval", "tools", "graph", "config"):
         assert f" {command} " in start
@@ -263,15 +264,15 @@ def test_help_and_version_are_quick_and_light():
     code += (
         "print([m for m in ('torch', 'transformers', 'langgraph', 'langchain_core', 'pyarrow') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert result.stdout.splitlines()[-1] == "[]"
     assert re.fullmatch(r"anyprefer \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
 def test_settings_go_to_files_as_utf_8_whatever_the_locale(tmp_path):
     code = "import sys; from anyprefer.graph.cli import main; sys.argv[0] = 'anyprefer'; main()"
-    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    command = [sys.executable, "-c", code, "config", "--system", "Réponds brièvement. 短く"]
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-c", code, "config", "--system", "Réponds brièvement. 短く".encode()]
     result = subprocess.run(command, capture_output=True, env=environment)
     assert (result.returncode, result.stderr) == (0, b"")
     assert loaded(result.stdout.decode("utf-8"), tmp_path).system == "Réponds brièvement. 短く"

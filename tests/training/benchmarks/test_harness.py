@@ -45,7 +45,7 @@ def test_gsm8k_is_asked_through_a_servers_chat(data, tmp_path):
 
     with Loopback(answer) as server:
         found = measure("gsm8k", f"openai:my-7b@{server.url}", folder=tmp_path / "kept")
-    rows = [json.loads(line) for line in (tmp_path / "kept" / "gsm8k.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "kept" / "gsm8k.jsonl").read_text(encoding="utf-8").splitlines()]
     right = {SUMS[0][0]: "7.", SUMS[1][0]: "1500"}
     expected = [any(end in row["said"][0] for q, end in right.items() if q == row["doc"]["question"]) for row in rows]
     assert [bool(row["exact_match"]) for row in rows] == expected
@@ -133,11 +133,11 @@ def test_our_number_is_the_one_of_lm_evals_command(tiny, data, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     [file] = (tmp_path / "theirs").rglob("results*.json")
-    theirs = json.loads(file.read_text())["results"]["anyprefer_arc_easy"]
+    theirs = json.loads(file.read_text(encoding="utf-8"))["results"]["anyprefer_arc_easy"]
     ours = measure("arc_easy", f"hf:{tiny}", limit=5, folder=tmp_path / "ours")
     assert ours.accuracy == theirs["acc,none"]
     assert ours.figures["acc_norm"] == theirs["acc_norm,none"]
-    assert len((tmp_path / "ours" / "arc_easy.jsonl").read_text().splitlines()) == 5
+    assert len((tmp_path / "ours" / "arc_easy.jsonl").read_text(encoding="utf-8").splitlines()) == 5
 
 
 def test_an_adapter_is_measured_on_its_base(tiny, data, tmp_path):
@@ -150,7 +150,7 @@ def test_an_adapter_is_measured_on_its_base(tiny, data, tmp_path):
 
     def likelihoods(model, name):
         measure("arc_easy", model, folder=tmp_path / name)
-        lines = (tmp_path / name / "arc_easy.jsonl").read_text().splitlines()
+        lines = (tmp_path / name / "arc_easy.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line)["said"] for line in lines]
 
     assert f"pretrained={tiny}" in benchmark("arc_easy").command(f"hf:{adapter}")
@@ -184,4 +184,4 @@ def test_an_unknown_benchmark_is_named_with_the_near_one():
 def test_families_are_benchmarks_too(tiny, tmp_path):
     found = measure("sums", f"hf:{tiny}", limit=4, seed=3, folder=tmp_path)
     assert (found.benchmark, found.n, found.seed) == ("sums", 4, 3)
-    assert len((tmp_path / "sums.jsonl").read_text().splitlines()) == 4
+    assert len((tmp_path / "sums.jsonl").read_text(encoding="utf-8").splitlines()) == 4

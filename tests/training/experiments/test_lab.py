@@ -61,7 +61,10 @@ def test_arms_share_tasks_and_candidates_and_each_trains_its_own(lab):
     ours, theirs = (lab.run(arm(name), 0, 1) for name in ("anyprefer", "self-rewarding"))
     assert [it.number for it in ours.iterations] == [0, 1]
     rows = [
-        {row["id"]: row for row in map(json.loads, (one.pairs(1) / "rows.jsonl").read_text().splitlines())}
+        {
+            row["id"]: row
+            for row in map(json.loads, (one.pairs(1) / "rows.jsonl").read_text(encoding="utf-8").splitlines())
+        }
         for one in (ours, theirs)
     ]
     assert rows[0].keys() == rows[1].keys()
@@ -69,7 +72,7 @@ def test_arms_share_tasks_and_candidates_and_each_trains_its_own(lab):
         first, second = (row[name]["rounds"][0] for row in rows)
         assert first["candidates"] == second["candidates"]
         assert first["judgments"] != second["judgments"]
-    assert "sample" not in json.loads((theirs.pairs(1) / "run.json").read_text())["usage"]
+    assert "sample" not in json.loads((theirs.pairs(1) / "run.json").read_text(encoding="utf-8"))["usage"]
     assert ours.marks("sums", 0) == theirs.marks("sums", 0)
     assert len(ours.marks("sums", 1)) == 5
 
@@ -138,7 +141,7 @@ def test_an_arm_without_tools_takes_the_scales_other_judge(lab, tiny_player):
 
 def test_table4_has_every_arm_differences_and_the_papers_numbers(lab, tmp_path):
     report = reproduce(["table4"], lab, (0,))
-    text = report.read_text()
+    text = report.read_text(encoding="utf-8")
     for title in ("Before", "Self-rewarding", "Self-rewarding*", "Meta-rewarding", "Anyprefer"):
         assert f"| {title} |" in text
     assert "Anyprefer minus Self-rewarding" in text
@@ -147,12 +150,14 @@ def test_table4_has_every_arm_differences_and_the_papers_numbers(lab, tmp_path):
         file.name for file in report.parent.iterdir()
     }
     log = Log()
-    assert reproduce(["table4"], lab, (0,), watch=log).read_text() == text
+    assert reproduce(["table4"], lab, (0,), watch=log).read_text(encoding="utf-8") == text
     assert log.rows == []
 
 
 def test_iterations_reward_and_quality_are_reported(lab):
-    text = reproduce(["table6", "figure3", "figure4", "figure5", "figure7", "figure6"], lab, (0,)).read_text()
+    text = reproduce(["table6", "figure3", "figure4", "figure5", "figure7", "figure6"], lab, (0,)).read_text(
+        encoding="utf-8"
+    )
     assert "| iteration 2 |" in text
     assert text.count("## Table 6: iterations") == 1, "Figure 3 is made with Table 6"
     assert "| mean R |" in text
@@ -172,7 +177,7 @@ def test_perplexity_is_measured_beside_each_evaluation(lab, tmp_path):
     before, after = (lab.fluency(outcome, number) for number in (0, 1))
     assert len(before.nats) == len(after.nats) == 5
     assert before.nats != after.nats
-    text = reproduce(["fluency"], lab, (0,), play=False).read_text()
+    text = reproduce(["fluency"], lab, (0,), play=False).read_text(encoding="utf-8")
     assert f"| {before.perplexity:.2f} [" in text
     assert f"| {after.perplexity / before.perplexity:.3f} [" in text
     assert "| Before |" in text
@@ -181,7 +186,7 @@ def test_perplexity_is_measured_beside_each_evaluation(lab, tmp_path):
 def test_a_report_of_what_is_complete_plays_nothing(lab):
     lab.run(arm("anyprefer"), 0, 1)
     log = Log()
-    text = reproduce(["table4", "table6"], lab, (0, 1), watch=log, play=False).read_text()
+    text = reproduce(["table4", "table6"], lab, (0, 1), watch=log, play=False).read_text(encoding="utf-8")
     assert log.rows == []
     assert "not played yet" in text
     assert "seed 0" in text
@@ -192,7 +197,7 @@ def test_a_report_of_what_is_complete_plays_nothing(lab):
 
 def test_an_arm_that_comes_to_nothing_is_a_row_that_says_why(lab):
     log = Log()
-    text = ablate(["anyprefer", "tools", "ranks-1-3", "dataset-prompts"], lab, (0,), 1, log).read_text()
+    text = ablate(["anyprefer", "tools", "ranks-1-3", "dataset-prompts"], lab, (0,), 1, log).read_text(encoding="utf-8")
     assert "ranks(1,3)" not in log.reasons.get("ranks-1-3", "")
     assert "prompt_scope" in log.reasons["dataset-prompts"]
     assert "prompt_scope" in text
