@@ -124,7 +124,7 @@ def test_a_served_target_is_sampled_there_trained_here_and_served_again(tiny, tm
         """Prefers short answers."""
         return Finding("length", verdict=max(0.0, 1 - len(candidate.text) / most))
 
-    monkeypatch.setattr(registry, "available_tools", lambda: {"answer_length": answer_length})
+    monkeypatch.setattr(registry, "_named", {"answer_length": answer_length}.get)
 
     def evaluate(model, number, home):
         marks = {str(task): task < number for task in range(9)}

@@ -40,7 +40,7 @@ class Log(Watch):
 
 @pytest.fixture
 def app(tiny_player, monkeypatch):
-    monkeypatch.setattr(registry, "available_tools", lambda: {"answer_length": answer_length})
+    monkeypatch.setattr(registry, "_named", {"answer_length": answer_length}.get)
     training = {"epochs": 1, "batch_size": 2, "lora_r": 2, "max_length": 96, "learning_rate": 1e-3}
     settings = {"candidates": 3, "max_new_tokens": 16, "threshold": 1, "max_rounds": 1, "judge_form": "expected"}
     scale = {
