@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from anyprefer.graph.errors import PartRefused
-from anyprefer.graph.models.failures import ELSEWHERE, HTTPStatusError, TransportError
+from anyprefer.graph.models.failures import HTTPStatusError, TransportError
 from anyprefer.graph.models.parts import SYSTEM_ROLES, TOOLS, Part, Payload, parts_of
 
 log = logging.getLogger("anyprefer")
@@ -133,7 +133,7 @@ class Terms:
     def _concede(self, payload: Payload, error: HTTPStatusError, held: set[str]) -> bool:
         """Gives up what a refusal is about; False when it is about nothing that can be given up."""
         words = str(error).replace(str(payload["model"]), "")
-        if error.status in NEVER or (error.status == 404 and ELSEWHERE.search(words)):
+        if error.status in NEVER or error.of_all:
             return False
         sent = [
             (part, key)
