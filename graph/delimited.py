@@ -16,11 +16,19 @@ LONGEST = 2**24
 """Characters of one record; a quote that is open for longer is taken as never closed."""
 
 
+class BadRecord(InputError):
+    """A record that cannot be read; `text` is its first line as it stands."""
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+
 class _Broken(Exception):
     """What is wrong with a record's quotes."""
 
 
-def records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str] | InputError]]:
+def records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str] | BadRecord]]:
     """Each record with the number of the line it begins in; empty lines are skipped. `lines` keep their ends."""
     source = iter(enumerate(lines, 1))
     again: deque[tuple[int, str]] = deque()
@@ -48,7 +56,10 @@ def records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[st
             yield first[0], record.fields
         except _Broken as error:
             again.extendleft(reversed(rest))
-            yield first[0], InputError(f'{error}; write a quote within a quoted field twice ("")')
+            yield (
+                first[0],
+                BadRecord(f'{error}; write a quote within a quoted field twice ("")', first[1].rstrip("\r\n")),
+            )
 
 
 class _Record:
@@ -98,21 +109,22 @@ def rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, dict[str, 
     """Each record as a mapping from the header's names, with its line. Raises `InputError` for a bad header."""
     found = records(lines, delimiter)
     _, header = next(found, (0, []))
-    if isinstance(header, InputError):
+    if isinstance(header, BadRecord):
         raise InputError(f"the header has {header}")
     for line, record in found:
-        if isinstance(record, InputError):
-            yield line, InputError(f"the row has {record}")
+        if isinstance(record, BadRecord):
+            yield line, BadRecord(f"the row has {record}", record.text)
         elif len(record) > len(header):
             yield (
                 line,
-                InputError(
+                BadRecord(
                     f"the row has {len(record)} fields and the header {len(header)}; put a text that holds {delimiter!r} "
-                    "in quotes"
+                    "in quotes",
+                    delimiter.join(record),
                 ),
             )
         elif any(map(_no_utf8, record)):
-            yield line, InputError("the row is not UTF-8; write the file as UTF-8")
+            yield line, BadRecord("the row is not UTF-8; write the file as UTF-8", delimiter.join(record))
         else:
             yield line, dict(zip(header, record, strict=False))
 

@@ -43,7 +43,7 @@ class Game:
     async def play(self, task: Task | BadRow, account: Account) -> Row:
         """The task's row. Raises what stops the run (`STOPS_THE_RUN`)."""
         if isinstance(task, BadRow):
-            return self.failed(task.id, task.error)
+            return self.failed(task.id, task.error, task.text)
         final: GameState | None = None
         failure = ""
         begin: GameState = {"task": task}
@@ -75,10 +75,11 @@ class Game:
             final = cast("GameState", state)
         return final
 
-    def failed(self, identifier: str, reason: str) -> Row:
-        """The row of a task that could not be played."""
+    def failed(self, identifier: str, reason: str, text: str = "") -> Row:
+        """The row of a task that could not be played, with the text of an input row that is none."""
         texts = {"id": printable(identifier), "reason": printable(reason)}
-        return Row(**texts, outcome="failed", models=self.models, seed=self.settings.seed)
+        said = Task(id=texts["id"], prompt=text) if text else None
+        return Row(**texts, outcome="failed", task=said, models=self.models, seed=self.settings.seed)
 
     def _row(self, task: Task, state: GameState, failure: str, account: Account) -> Row:
         played = tuple(state.get("rounds", ())) + (_cut_short(state, failure) if failure else ())

@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from anyprefer.graph.conversation import normal, turns
+from anyprefer.graph.delimited import BadRecord
 from anyprefer.graph.errors import InputError
 from anyprefer.graph.images import images_of
 from anyprefer.graph.state import Task
@@ -31,18 +32,23 @@ FIELDS = Task.model_fields
 """Looked up once: pydantic makes every look-up on the class a search."""
 CONVERSATIONS = ("messages", "conversations", "conversation")
 """Columns a conversation is looked for in where there is no prompt."""
+SHOWN = 10_000
+"""Characters kept of a line that is no row."""
 _VALIDATOR = TypeAdapter(Task)
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """An input row that is no task. Both texts are valid Unicode, whatever the row held."""
+    """An input row that is no task. All texts are valid Unicode, whatever the row held."""
 
     id: str
     error: str
     """Names the input, the row and the fix."""
+    text: str = ""
+    """What the row says, where that is text which could not be read as a row."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text[:SHOWN]))
         object.__setattr__(self, "id", printable(self.id))
         object.__setattr__(self, "error", printable(self.error))
 
@@ -66,7 +72,7 @@ class Reader:
                     row if row.id == printable(row.id) else BadRow(row.id, f"{where}: id {row.id!r} has no JSON form")
                 )
             if isinstance(row, InputError):
-                return BadRow(fallback, f"{where}: {row}")
+                return BadRow(fallback, f"{where}: {row}", row.text if isinstance(row, BadRecord) else "")
             if isinstance(row, str):
                 row = {"prompt": row}
             if not isinstance(row, Mapping):

@@ -224,7 +224,7 @@ class Row(Record):
     reason: str = ""
     """Why it was rejected or failed, and the mend where there is one."""
     task: Task | None = None
-    """None when the input row was no task."""
+    """None when the input row was no task; of a line that could not be read as a row, its text as the prompt."""
     pair: PreferencePair | None = None
     """The accepted pair; rejected and failed rows have none."""
     reward: float | None = None
