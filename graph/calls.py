@@ -15,8 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -26,40 +25,10 @@ from anyprefer.graph.models.reading import estimated
 from anyprefer.graph.models.traits import traits_of
 from anyprefer.graph.packing import packed, question, unpacked, whole
 from anyprefer.graph.prices import Prices, used
+from anyprefer.graph.spending import Budget, CallStore, Spending
 from anyprefer.graph.state import GameState, Usage
 
 log = logging.getLogger("anyprefer")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a run may spend in all, earlier parts of a resumed run counted; 0 is no limit."""
-
-    calls: int = 0
-    """Requests sent, retries among them."""
-    tokens: int = 0
-    """Tokens read and written."""
-    cost: float = 0.0
-    """US dollars."""
-
-
-@dataclass(frozen=True)
-class Spending:
-    """One call, as the ledger adds it up; `usage` counts no call when it was never answered."""
-
-    role: str
-    round: int
-    usage: Usage
-    requests: int = 1
-    """Requests it took: the first, retries and hedges."""
-
-
-class CallStore(Protocol):
-    """Where answers are kept: the ledger, or what stands for it in a worker process."""
-
-    async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
-        """Returns once the answer is safe; None only counts what was spent, an empty one stands for none."""
-        ...
 
 
 Once = Callable[[], Awaitable[list[AIMessage]]]
@@ -140,7 +109,11 @@ class Calls:
         return usage.model_copy(update={"input_tokens": estimated(size), "output_tokens": estimated(written)})
 
     async def admitted(self) -> None:
-        """`admit` for a call's first request; a worker process asks for it."""
+        """`admit` for a call's first request; a worker process asks the driver."""
+        self.admit()
+
+    async def admitted_again(self) -> None:
+        """The same for a further one that no pacer asks for."""
         self.admit()
 
     async def keep(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
@@ -297,4 +270,12 @@ def another_request() -> None:
     account, sent = _ACCOUNT.get(), _REQUESTS.get()
     if account is not None and sent is not None:
         account.calls.admit()
+        sent[0] += 1
+
+
+async def further_request() -> None:
+    """`another_request` for one that no pacer has asked for."""
+    account, sent = _ACCOUNT.get(), _REQUESTS.get()
+    if account is not None and sent is not None:
+        await account.calls.admitted_again()
         sent[0] += 1

@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anyprefer.graph.calls import Spending
 from anyprefer.graph.disk import move_aside, unwritable
 from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.restore import Restore, rewrite_failed
 from anyprefer.graph.row_files import LEDGER, Noted, holds
 from anyprefer.graph.secrets import Scrub
 from anyprefer.graph.shards import Shards
+from anyprefer.graph.spending import Spending
 from anyprefer.graph.state import Row, Usage
 from anyprefer.graph.tables import FinishedRow, Tasks, add_spending, opened, sealed, unsealed
 

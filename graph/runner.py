@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.graph.build import wire
-from anyprefer.graph.calls import Account, Budget, Calls
+from anyprefer.graph.calls import Account, Calls
 from anyprefer.graph.cluster import Cluster
 from anyprefer.graph.collector import rarely_collecting
 from anyprefer.graph.errors import INTERRUPT, BudgetSpent, Enough, InputError, RunStopped, SettingsError
@@ -32,6 +32,7 @@ from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.policy import SharedPrompts, check_scope
 from anyprefer.graph.prices import Prices
 from anyprefer.graph.settings import Settings
+from anyprefer.graph.spending import Budget
 from anyprefer.graph.state import Outcome, Row, Task, Usage
 from anyprefer.graph.trace import Tracer, untraced
 

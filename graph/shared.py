@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anyprefer.graph.calls import Calls, Spending
+from anyprefer.graph.calls import Calls
 from anyprefer.graph.models.pacing import Pacer
 from anyprefer.graph.settings import Settings
+from anyprefer.graph.spending import Spending
 
 if TYPE_CHECKING:
     from anyprefer.graph.worker import Answer, Message

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anyprefer.graph.calls import Spending
 from anyprefer.graph.disk import check_no_link, move_aside
 from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.row_files import digest
+from anyprefer.graph.spending import Spending
 from anyprefer.graph.state import Outcome, Row
 
 VERSION = 2

@@ -55,7 +55,7 @@ class Tracer:
         self._mlflow: Any = mlflow
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         _quiet_prices()
-        self._before: str | None = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        self._before: str | None = mlflow.get_tracking_uri() if self._mlflow.is_tracking_uri_set() else None
         mlflow.set_tracking_uri(f"sqlite:///{(folder / 'traces.db').absolute()}")
         mlflow.set_experiment("anyprefer")
         mlflow.tracing.configure(span_processors=[_without_secrets])

@@ -19,7 +19,7 @@ from typing import Any
 from ray import cloudpickle
 
 from anyprefer.graph.build import wire
-from anyprefer.graph.calls import Account, Budget, Calls, Spending
+from anyprefer.graph.calls import Account, Calls
 from anyprefer.graph.errors import AnypreferError, SettingsError
 from anyprefer.graph.game import STOPS_THE_RUN, Game
 from anyprefer.graph.models import redact
@@ -28,6 +28,7 @@ from anyprefer.graph.models.pacing import Pacer
 from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.prices import Prices
 from anyprefer.graph.settings import Settings
+from anyprefer.graph.spending import Budget, Spending
 from anyprefer.graph.state import Task
 
 BEAT = 5.0
@@ -121,13 +122,17 @@ class RemoteCalls(Calls):
 
     async def admitted(self) -> None:
         """Asks for the first request of a call."""
+        await self.admitted_again()
+        _SENDS.set(_Sends())
+
+    async def admitted_again(self) -> None:
+        """Asks for one more that `RemotePacer` does not ask for."""
         admission = self._channel.ask("admit")
         try:
             await asyncio.shield(admission)
         except asyncio.CancelledError:
             admission.add_done_callback(self._too_late)
             raise
-        _SENDS.set(_Sends())
 
     def admit(self) -> None:
         """Counts a further request of the call at work, unless `RemotePacer` had it admitted."""

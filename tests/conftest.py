@@ -26,7 +26,7 @@ def tiny_player(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny-player")
     shutil.copytree(tiny, folder, dirs_exist_ok=True)
     config = json.loads((folder / "generation_config.json").read_text())
-    config["eos_token_id"] = [config["eos_token_id"], *range(10, 90, 3)]
+    config["eos_token_id"] = [config["eos_token_id"], *range(10, 90, 5)]
     (folder / "generation_config.json").write_text(json.dumps(config))
     return folder
 

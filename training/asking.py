@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.calls import Account, Budget, Calls, Spending, accounted
+from anyprefer.graph.calls import Account, Calls, accounted
 from anyprefer.graph.errors import RunStopped
 from anyprefer.graph.kept import Kept, weights_stamp
 from anyprefer.graph.models import load_model
@@ -26,6 +26,7 @@ from anyprefer.graph.packing import unpacked
 from anyprefer.graph.prices import Prices, used
 from anyprefer.graph.secrets import scrubber
 from anyprefer.graph.settings import Settings
+from anyprefer.graph.spending import Budget, Spending
 from anyprefer.graph.state import Usage
 from anyprefer.nodes.ask import all_done
 

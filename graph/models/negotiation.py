@@ -116,7 +116,7 @@ class Terms:
         while self._concede(payload, error, held):
             self._agreed.clear()
             shaped = self.shaped(payload)
-            _another_request()
+            await _further_request()
             try:
                 answer = await post(encoded(shaped))
             except HTTPStatusError as further:
@@ -288,8 +288,8 @@ class Deal:
             self.terms.leave(found_out)
 
 
-def _another_request() -> None:
+async def _further_request() -> None:
     """Counts a further request against the run's budget."""
-    from anyprefer.graph.calls import another_request  # it imports the models
+    from anyprefer.graph.calls import further_request  # it imports the models
 
-    another_request()
+    await further_request()

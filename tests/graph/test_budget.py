@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -21,6 +22,11 @@ CALL = 12
 """Tokens a scripted call takes."""
 TASK = 4
 """Calls a task takes: two candidates, a judgment, a reward."""
+
+
+def number_of(call):
+    """The number in the task a call is about."""
+    return int(re.search(r"What is (\d+)", call.user)[1])
 
 
 class Priced(Scripted):
@@ -137,7 +143,7 @@ async def test_one_unknown_price_makes_the_sum_unknown(tmp_path):
 
 
 async def test_usage_per_row_round_and_role_adds_up(tmp_path):
-    model = Scripted(reward=lambda call: f"{3 + int(call.user.split()[3]) % 7}/10")
+    model = Scripted(reward=lambda call: f"{3 + number_of(call) % 7}/10")
     _, rows = await play(tmp_path, model, max_rounds=3)
     assert {len(row.rounds) for row in rows} > {1}
     check(tmp_path)
@@ -167,13 +173,13 @@ async def test_little_is_played_beyond_the_pairs_that_are_wanted(tmp_path):
     model = Scripted()
     await play(tmp_path / "all", model, accept=3, concurrency=20)
     assert len({call.user for call in model.asked("sample")}) <= 2 * 3
-    seldom = Scripted(reward=lambda call: "9/10" if int(call.user.split()[3]) == 19 else "1/10")
+    seldom = Scripted(reward=lambda call: "9/10" if number_of(call) == 19 else "1/10")
     _, rows = await play(tmp_path / "one", seldom, accept=1, concurrency=20)
     assert rows[-1].outcome == "accepted"
 
 
 async def test_rejected_rows_do_not_count_as_accepted(tmp_path):
-    model = Scripted(reward=lambda call: "9/10" if int(call.user.split()[3]) % 2 else "1/10")
+    model = Scripted(reward=lambda call: "9/10" if number_of(call) % 2 else "1/10")
     _, rows = await play(tmp_path, model, accept=3, concurrency=1)
     assert [row.outcome for row in rows] == ["rejected", "accepted"] * 3
 
@@ -189,7 +195,7 @@ async def test_failures_in_a_row_stop_the_run_with_the_last_reason(tmp_path):
 
 async def test_a_success_between_failures_starts_the_count_again(tmp_path):
     def sample(call):
-        if int(call.user.split()[2]) % 3:
+        if number_of(call) % 3:
             raise RuntimeError("out")
         return str(call.seed)
 

@@ -9,10 +9,11 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers.context import collect_runs
 
-from anyprefer.graph.calls import Account, Budget, Calls, packed, unpacked, used
+from anyprefer.graph.calls import Account, Calls, packed, unpacked, used
 from anyprefer.graph.errors import BudgetSpent, Enough
 from anyprefer.graph.models.traits import Traits
 from anyprefer.graph.prices import Prices
+from anyprefer.graph.spending import Budget
 from anyprefer.graph.state import Usage
 from anyprefer.nodes.ask import call
 from anyprefer.tools import tool

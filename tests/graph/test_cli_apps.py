@@ -28,7 +28,7 @@ target = "{target}"
 judge = "{judge}"
 iterations = 2
 preset = "embedded"
-settings = {{ candidates = 3, max_new_tokens = 6, threshold = 1.0, max_rounds = 1 }}
+settings = {{ candidates = 3, max_new_tokens = 16, threshold = 1.0, max_rounds = 1 }}
 training = {{ epochs = 1, batch_size = 2, lora_r = 2, max_length = 64 }}
 [[scales.tiny.sources]]
 name = "mine"

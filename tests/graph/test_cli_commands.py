@@ -63,7 +63,7 @@ def test_graph_draws_the_game():
     assert "cannot be written" in refused(run("graph", "--out", "no/such/folder.mmd"))
 
 
-def test_train_passes_preset_and_flags(monkeypatch):
+def test_train_passes_preset_and_flags(monkeypatch, tiny):
     seen = {}
 
     def fake(pairs, base, output, settings):
@@ -78,9 +78,9 @@ def test_train_passes_preset_and_flags(monkeypatch):
 
     monkeypatch.setattr("anyprefer.training.dpo.train", fake)
     write("pairs.jsonl", [PAIR])
-    result = run("train", "pairs.jsonl", "--base", "hf:org/model", "--out", "models/a", "--beta", "0.3")
+    result = run("train", "pairs.jsonl", "--base", f"hf:{tiny}", "--out", "models/a", "--beta", "0.3")
     assert result.exit_code == 0, result.output
-    assert (seen["pairs"], seen["base"], seen["output"]) == (["pairs.jsonl"], "org/model", Path("models/a"))
+    assert (seen["pairs"], seen["base"], seen["output"]) == (["pairs.jsonl"], str(tiny), Path("models/a"))
     assert (seen["settings"].beta, seen["settings"].lora_r) == (0.3, 128)
     assert "0.693 → 0.500" in result.stdout
     assert "rewards/margins" in result.stdout

@@ -53,7 +53,7 @@ def test_notes_stand_above_a_live_line(monkeypatch):
 
     from rich.console import Console
 
-    monkeypatch.setattr(console, "Console", lambda **_: Console(file=io.StringIO(), force_terminal=True))
+    monkeypatch.setattr(console, "Screen", lambda **_: Console(file=io.StringIO(), force_terminal=True))
     live = Console(file=io.StringIO(), force_terminal=True)
     with console.shows_live(live):
         console.to_stderr(Text("a note"))

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from anyprefer.graph import Task, load_settings
-from anyprefer.graph.calls import Budget, Calls, Spending
+from anyprefer.graph.calls import Calls
 from anyprefer.graph.errors import BudgetSpent, Enough, ModelSetupError
 from anyprefer.graph.prices import Prices
 from anyprefer.graph.shared import Service, Shared
+from anyprefer.graph.spending import Budget, Spending
 from anyprefer.graph.worker import Setup, Worker, pack
 from tests.loopback import Loopback, completion, refusal
 from tests.server import OpenAIServer

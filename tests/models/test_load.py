@@ -59,7 +59,7 @@ def test_a_server_of_ones_own_needs_no_key():
     [
         (None, "does not exist; make one with --record"),
         ("{broken", "line 1: not a recorded call"),
-        ('{"key": "a", "value": 1}\n[]', "line 2: not a recorded call"),
+        ('{"key": "a", "value": {"error": "x"}}\n[]', "line 2: not a recorded call"),
         ('{"value": 1}', "line 1: not a recorded call"),
         ("", "holds no calls of the judge; was it a model then?"),
     ],
