@@ -119,6 +119,9 @@ class Synthesis:
                 while True:
                     over = self._ending or (feed.over and not self._next)
                     free = 0 if over else self._room() - len(playing)
+                    if reading is None and free > 0 and (ready := self._at_hand(feed, free)):
+                        await self._begin(ready, finished)
+                        continue
                     if reading is None and free > 0:
                         reading = asyncio.create_task(self._unfinished(feed, free))
                         reading.add_done_callback(finished.put_nowait)
@@ -173,6 +176,10 @@ class Synthesis:
             return most
         rate = max(1, self.counts["accepted"]) / played if played else 1.0
         return min(most, ceil(2 * (wanted - self._accepted) / rate))
+
+    def _at_hand(self, feed: Feed[Task | BadRow], most: int) -> list[Task | BadRow]:
+        """Tasks of a new run that have been read already."""
+        return [] if self.folder and self.folder.kept else feed.at_hand(most)
 
     async def _unfinished(self, feed: Feed[Task | BadRow], most: int) -> list[Task | BadRow]:
         """Tasks that are still to be played: some, or none when there are no more."""

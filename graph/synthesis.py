@@ -60,7 +60,7 @@ async def asynth(
     source = read_tasks(tasks, columns, settings.image_roots)
     in_memory = isinstance(tasks, list | tuple)
     # an input that cannot be read leaves no run folder behind
-    opening = Feed(source, in_memory)
+    opening = Feed(source, in_memory, ahead=0)
     [first] = await opening.take(1)
     opening.close()
     run = Synthesis(settings, folder, assemble(settings, **objects), name, repair)

@@ -125,7 +125,8 @@ async def evaluate(
             with loaded(await load(task.images) if task.images else {}):
                 asked = _messages(task, system)
             said = read_answer(await call(model, asked, "evaluate", **sampling))
-            if not said.text and said.ended in ("length", "filter", "error"):
+            still_thinking = said.ended == "length" and said.thoughts and not said.text
+            if still_thinking or said.ended in ("filter", "error"):  # an empty answer is an answer, and marked
                 raise AnswerError(f"{said.flaw}; max_tokens is {max_tokens}", said.text)
             told = {"id": task.id, "prompt": task.text, "answer": said.text, "ended": said.ended}
             return EvalAnswer(**told, correct=is_correct(task, said.text))
