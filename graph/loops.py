@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -52,16 +52,24 @@ def run_blocking(work: Coroutine[Any, Any, T], on_interrupt: Callable[[], None] 
         raise
 
 
-@contextlib.contextmanager
-def exits_as_errors(who: str) -> Iterator[None]:
+class exits_as_errors:
     """SystemExit and KeyboardInterrupt of somebody's code as a `RuntimeError`: in a task they would end the event loop.
     A KeyboardInterrupt in the main thread is the user's and stays."""
-    try:
-        yield
-    except (SystemExit, KeyboardInterrupt) as raised:
-        if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
-        raise RuntimeError(f"{who} raised {type(raised).__name__}") from raised
+
+    __slots__ = ("who",)
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, raised: BaseException | None, traceback: object) -> None:
+        if kind is None or not issubclass(kind, SystemExit | KeyboardInterrupt):
+            return
+        if issubclass(kind, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            return
+        raise RuntimeError(f"{self.who} raised {kind.__name__}") from raised
 
 
 def on_background_loop() -> bool:

@@ -30,6 +30,7 @@ _DIGITS = re.compile(r"[0-9][0-9,]*+")
 _WRITTEN_NUMBER = re.compile(r"((?<![\w)])(?<![0-9)] )-)?([0-9][0-9,]*+(?:\.[0-9]++)?|\.[0-9]++)(/[0-9]++)?")
 _DECIMAL = re.compile(rf"-?{_NUMBER}")
 _RUN = re.compile(r"(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++|[-+*/()= ])++")
+_SPACES = re.compile(" +")
 _SCIENTIFIC = re.compile(r"(?<![\w.,])[0-9]{1,9}(?:\.[0-9]{1,9})?e-?[0-9]{1,2}(?![\w.])")
 _OTHER_NUMBERS = re.compile(
     r"\b(?:binary|hexadecimal|hex|octal|base|modulo|mod|degrees|o'clock|am|pm|roman)\b", re.IGNORECASE
@@ -66,13 +67,17 @@ _OPERATIONS: dict[type[ast.AST], Callable[[Fraction, Fraction], Fraction]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def plain(text: str) -> str:
     """The first 20,000 characters with arithmetic in one spelling: × and "times" as `*`, − as `-`, no bold."""
     text = text[:_LONGEST_TEXT]
     for pattern, sign in _WRITTEN:
         text = pattern.sub(sign, text)
-    text = _SCIENTIFIC.sub(lambda found: format(Decimal(found[0]), "f"), text)
-    return _DIGITS.sub(_without_thousands, re.sub(" +", " ", text))
+    if "e" in text:
+        text = _SCIENTIFIC.sub(lambda found: format(Decimal(found[0]), "f"), text)
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    return _DIGITS.sub(_without_thousands, text) if "," in text else text
 
 
 def _without_thousands(digits: re.Match[str]) -> str:
