@@ -36,7 +36,8 @@ def check_counts(folder: Path, number: int) -> dict[str, int]:
             f"{sum(counts.values())} ({why}); when that is fixed, the same command plays them again"
         )
     if not counts["accepted"]:
-        raise TrainingError(f"iteration {number} accepted no pair ({counts}); see the reasons in {folder}")
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise TrainingError(f"iteration {number} accepted no pair ({told}); see the reasons in {folder}")
     return counts
 
 
