@@ -57,7 +57,6 @@ def load_own(spec: str) -> Any:
     return _started(lambda: found(), spec) if inspect.isclass(found) else found
 
 
-@cache
 def own_module(place: str) -> ModuleType:
     """The module of a file's path or a dotted name, imported once. Raises `SettingsError` where it cannot be."""
     if not place.endswith(".py"):
@@ -70,6 +69,7 @@ def own_module(place: str) -> ModuleType:
     return _started(lambda: _from_file(file), place)  # type: ignore[no-any-return]
 
 
+@cache
 def _from_file(file: Path) -> ModuleType:
     name = file.stem if file.stem.isidentifier() and file.stem not in sys.modules else f"own_{abs(hash(file))}"
     spec = importlib.util.spec_from_file_location(name, file)

@@ -138,3 +138,12 @@ def test_a_model_string_is_never_taken_for_code(tmp_path, monkeypatch):
         load_own("mine.py")
     with pytest.raises(ModelSetupError, match=r"FILE\.py:NAME"):
         list(synth(["x"], target="nowhere:gpt", judge="evidence"))
+
+
+def test_a_file_of_the_same_name_in_another_folder_is_another_module(tmp_path, monkeypatch):
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "same.py").write_text(f"NUMBER = {number}\n")
+        monkeypatch.chdir(folder)
+        assert load_own("./same.py:NUMBER") == number
