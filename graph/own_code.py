@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from anyprefer.graph.errors import SettingsError
+from anyprefer.graph.values import stable_hash
 
 _MODELS = ("openai", "hf", "replay", "data", "hub")
 
@@ -71,7 +72,7 @@ def own_module(place: str) -> ModuleType:
 
 @cache
 def _from_file(file: Path) -> ModuleType:
-    name = file.stem if file.stem.isidentifier() and file.stem not in sys.modules else f"own_{abs(hash(file))}"
+    name = f"own_{stable_hash(str(file))[:12]}"  # never a name that `package.module:NAME` could mean
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError("no Python file")
