@@ -274,7 +274,7 @@ class FaultServer:
                 await self._answer(json.loads(await reader.readexactly(length)), writer)
                 await writer.drain()
         except (Closed, asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
+            pass  # how a connection ends: closed by a fault, by the client, or with the server
         finally:
             writer.close()
 

@@ -142,7 +142,6 @@ def test_a_key_that_server_and_models_repeat_is_in_no_file(tmp_path, monkeypatch
 
 
 def test_a_trace_holds_no_key(tmp_path, monkeypatch):
-    pytest.importorskip("mlflow")
     code = """
         import sys
         from anyprefer.graph import synth

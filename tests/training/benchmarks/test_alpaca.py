@@ -72,7 +72,8 @@ def test_a_missing_answer_leaves_the_others_their_difficulties(data, monkeypatch
     ]
     head = "model,index,instruction_difficulty,preference,std_delta_len,not_gamed_baseline"
     (data / "alpaca_eval" / "df_gamed.csv").write_text("\n".join([head, *rows]) + "\n")
-    glm_winrate = pytest.importorskip("alpaca_eval.metrics.glm_winrate")
+    from alpaca_eval.metrics import glm_winrate
+
     seen, made = [], glm_winrate.make_dmatrix_for_model
 
     def watched(train, test, formula):
@@ -158,7 +159,6 @@ def test_missing_instructions_are_named(tmp_path, monkeypatch):
 
 
 def test_another_threads_look_up_stays_its_own(tmp_path, monkeypatch):
-    pytest.importorskip("alpaca_eval")
     from concurrent.futures import ThreadPoolExecutor
 
     from alpaca_eval.metrics import glm_winrate
