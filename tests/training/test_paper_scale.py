@@ -5,18 +5,21 @@ an OpenAI-protocol server; web search: a stand-in. Two iterations with the `pape
 """
 
 import json
+import re
 from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import GenerationConfig
 
 from anyprefer.graph import Settings, Task
 from anyprefer.graph.state import Row
 from anyprefer.training.dpo import TrainReport
 from anyprefer.training.iterate import Plan, Steps, iterate
 from anyprefer.training.settings import iterate_settings, train_settings
+from tests import server as fake_server
 from tests.server import OpenAIServer
 from tests.stand_ins import FakeEngine, save_llama_2, save_reward_model
 
@@ -26,6 +29,22 @@ TRAINING = train_settings("paper", threads=1, dtype="float32")
 LAYERS, MODULES = 2, 7
 SAID = "The sum is"
 """What the second iteration's model is asked outside the game."""
+ENDS = [2, *range(100, 115)]
+"""Tokens that end an answer: with `</s>` alone one token in 320 would, and which answers are whole would be chance."""
+
+
+def rated_again(play):
+    """The fake server, but a task's first pair is a 5 and its next an 8: a random model's words differ by processor."""
+    rated = Counter()
+
+    def answer(role, user, seed, shaped):
+        if role != "reward":
+            return play(role, user, seed, shaped)
+        task = re.search(r"What is \d+ \+ \d+", user)[0]
+        rated[task] += 1
+        return f"{5 if rated[task] == 1 else 8}/10"
+
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +53,7 @@ def played(tmp_path_factory):
     home = tmp_path_factory.mktemp("paper")
     target, judged_by = save_llama_2(home / "llama-2"), save_reward_model(home / "fsfairx")
     search, rows, answers = FakeEngine(), [], []
+    GenerationConfig(bos_token_id=1, eos_token_id=ENDS).save_pretrained(target)
 
     class Log(Steps):
         def row(self, iteration: int, row: Row) -> None:
@@ -45,6 +65,7 @@ def played(tmp_path_factory):
 
     with OpenAIServer() as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr("ddgs.DDGS", lambda: search)
+        patch.setattr(fake_server, "play", rated_again(fake_server.play))
         hosted = f"openai:gpt-4o@{server.url}"
         settings = Settings(
             target=f"hf:{target}",
@@ -55,7 +76,7 @@ def played(tmp_path_factory):
             candidates=5,
             tools=("web_search", "reward_model"),
             tool_options={"reward_model": {"model": str(judged_by), "device": "cpu", "dtype": "float32"}},
-            max_new_tokens=12,
+            max_new_tokens=96,
         )
         tasks = [Task(id=str(n), prompt=f"What is {n} + {2 * n}?") for n in range(8)]
         ungated = iterate_settings(gate=False)  # nothing is measured here
@@ -81,7 +102,7 @@ def test_every_task_is_a_row_and_pairs_are_accepted_in_both_iterations(played):
     assert all(it.counts["accepted"] for it in played.done[1:])
     for _, row in played.rows:
         assert [closed.number for closed in row.rounds] == list(range(1, len(row.rounds) + 1))
-        assert all(len(closed.candidates) == 5 for closed in row.rounds)
+        assert all(2 <= len(closed.candidates) <= 5 for closed in row.rounds)  # an empty answer is none
         assert row.outcome != "accepted" or (row.reward >= 8 and row.pair.margin > 0)
 
 
@@ -89,9 +110,9 @@ def test_both_tools_are_evidence_and_the_reward_model_takes_sides(played):
     for _, row in played.rows:
         for closed in row.rounds:
             about = [k for k in closed.knowledge if k.tool == "reward_model"]
-            assert [k.candidate for k in about] == [0, 1, 2, 3, 4]
+            assert [k.candidate for k in about] == [candidate.index for candidate in closed.candidates]
             assert not [k.error for k in closed.knowledge if k.error]
-            assert sum(k.verdict for k in about) == pytest.approx(2.5)  # each of 10 comparisons is won once
+            assert sum(k.verdict for k in about) == pytest.approx(len(about) / 2)  # each comparison is won once
             scores = [k.data["score"] for k in about]
             assert max(about, key=lambda k: k.verdict).data["score"] == max(scores) > min(scores)
             assert [k.data[0]["title"] for k in closed.knowledge if k.tool == "web_search"] == ["Lima {x}"]
