@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from hashlib import blake2b
 from importlib.resources import files
 
@@ -29,9 +29,15 @@ def fill(template: str, **slots: str) -> str:
 
     Lines left empty by an empty slot are closed up, so optional parts leave no gaps.
     """
-    parts = re.split(r"\n{2,}", template)
-    filled = [_SLOT.sub(lambda match: slots[match[1]], part) for part in parts]
+    filled = ["".join([slots[said] if slot else said for said, slot in part]) for part in _paragraphs(template)]
     return "\n\n".join(part for part in filled if part.strip())
+
+
+@lru_cache(maxsize=256)
+def _paragraphs(template: str) -> list[list[tuple[str, bool]]]:
+    """A template's paragraphs, each as its texts and its slots' names, and whether it is a slot."""
+    parts = [_SLOT.split(part) for part in re.split(r"\n{2,}", template)]
+    return [[(said, bool(place % 2)) for place, said in enumerate(part)] for part in parts]
 
 
 _LETTERS = str.maketrans("0123456789abcdef", "bcdfghjkmnpqrtvz")

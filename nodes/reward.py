@@ -95,7 +95,7 @@ class ChatReward:
         fence = self._fence(state, pair)
         return await ask(
             self.model,
-            self._question(state, pair, "reward_policy"),
+            self._question(state, pair, "reward_policy", fence),
             "reward",
             parse=lambda answer: parse_reward(answer, fence),
             reasks=self.settings.reasks,
@@ -108,8 +108,8 @@ class ChatReward:
         shown = [state["task"].text, state["context"], as_text(pair.chosen), as_text(pair.rejected)]
         return Fence(self._seed(state), shown)
 
-    def _question(self, state: GameState, pair: PreferencePair, policy: str) -> list[BaseMessage]:
-        task, settings, fence = state["task"], self.settings, self._fence(state, pair)
+    def _question(self, state: GameState, pair: PreferencePair, policy: str, fence: Fence) -> list[BaseMessage]:
+        task, settings = state["task"], self.settings
         body = prompts.fill(
             prompts.text("reward"),
             examples=settings.examples,
@@ -135,6 +135,6 @@ class ExpectedReward(ChatReward):
 
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
         """R in 1..10."""
-        messages = self._question(state, pair, EXPECTED)
+        messages = self._question(state, pair, EXPECTED, self._fence(state, pair))
         shares = await option_probabilities(self.model, messages, DIGITS, "reward", self._seed(state))
         return Reward(score=expected_score(shares), analysis=read_from(shares))

@@ -64,7 +64,7 @@ async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any])
         "candidate": None if candidate is None else candidate.index,
     }
     arguments = dict(choice.arguments)
-    if "query" in tool.args and not arguments.get("query"):
+    if "query" in tool.arguments and not arguments.get("query"):
         arguments["query"] = given["task"].text
     injected = {name: given[name] for name in tool.wants}
     begun = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from anyprefer.graph.state import Candidate, Task
 from anyprefer.tools.arithmetic import final_number
@@ -47,6 +48,7 @@ def answer_form(task: Task, candidate: Candidate) -> Finding:
     return Finding(text, verdict=verdict, weight=0.5, data={"form": f"{form}."})
 
 
+@lru_cache(maxsize=256)
 def asked_form(prompt: str) -> tuple[str, str] | None:
     """The clause of a prompt that asks for a form, and the thing it asks for; None where none does."""
     for clause in _CLAUSE.split(prompt[-LONGEST:]):

@@ -27,6 +27,7 @@ from typing import Any, Literal, cast, overload
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from anyprefer.graph.errors import AnypreferError, ToolError
 from anyprefer.graph.listeners import unheard
@@ -91,6 +92,11 @@ class KnowledgeTool(BaseTool):
     quick: bool = False
     """Whether it takes no time worth a thread: on texts of at most `QUICK_TEXT` it is run where it is called."""
 
+    @property
+    def arguments(self) -> Mapping[str, FieldInfo]:
+        """The judge's arguments by name; `args` makes a JSON schema of them, which takes longer than most uses."""
+        return cast("type[BaseModel]", self.args_schema).model_fields
+
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """One use. LangChain's machinery around it is entered only where somebody listens."""
         if not isinstance(input, dict) or not unheard(config):
@@ -144,9 +150,8 @@ class KnowledgeTool(BaseTool):
         """Validates the judge's arguments; injected values pass through as they are."""
         given = dict(tool_input) if isinstance(tool_input, dict) else {"query": tool_input}
         injected = {name: given.pop(name) for name in self.wants if name in given}
-        schema = cast("type[BaseModel]", self.args_schema)
-        checked = schema.model_validate(given)
-        arguments = {name: getattr(checked, name) for name in schema.model_fields}
+        checked = cast("type[BaseModel]", self.args_schema).model_validate(given)
+        arguments = {name: getattr(checked, name) for name in self.arguments}
         return (), {**arguments, **injected, **self.set_options}
 
     def _run(self, **kwargs: Any) -> Any:
@@ -165,8 +170,7 @@ class KnowledgeTool(BaseTool):
         """Whether a use with these inputs is quick enough for the event loop."""
         if not self.quick:
             return False
-        texts = (given[name].text for name in ("task", "candidate") if name in given)
-        return sum(map(len, texts)) <= QUICK_TEXT
+        return sum([len(given[name].text) for name in ("task", "candidate") if name in given]) <= QUICK_TEXT
 
 
 async def in_daemon_thread(call: Callable[[], Any], name: str) -> Any:
@@ -263,6 +267,8 @@ def as_finding(result: Any) -> Finding:
     """What a tool returned as a `Finding`; plain values become its text (and data, when structured)."""
     finding = result if isinstance(result, Finding) else Finding(as_text(result))
     data = finding.data if isinstance(result, Finding | str) else result
+    if data is None:
+        return finding
     # a finding that has no JSON form is the tool's error, found here
     return replace(finding, data=json.loads(json.dumps(data, allow_nan=False)))
 

@@ -80,7 +80,8 @@ def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
 
     async def function(**inputs: Any) -> Any:
         if not waits or tool.at_once(inputs):
-            return await _within(tool._arun(**inputs), seconds)
+            found = tool.function(**inputs)  # in the caller's `exits_as_errors`
+            return await _within(found, seconds) if inspect.isawaitable(found) else found
         loop = asyncio.get_running_loop()
         careful = first.setdefault(loop, asyncio.Semaphore(STUCK))
         async with contextlib.nullcontext() if uses.proven else careful, _turn():
