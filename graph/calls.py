@@ -200,7 +200,8 @@ class Account:
         return choices
 
     def _count(self, round: int, role: str, usage: Usage) -> None:
-        self.used[round, role] = self.used.get((round, role), Usage()) + usage
+        before = self.used.get((round, role))
+        self.used[round, role] = before + usage if before else usage
 
     async def settled(self) -> None:
         """The task has failed: nothing is asked any more, and what is in flight, which is paid for, comes back first."""
@@ -234,7 +235,7 @@ class Account:
         totals: dict[str, Usage] = {}
         for (number, role), usage in sorted(self.used.items(), key=lambda item: item[0][1]):
             if round is None or number == round:
-                totals[role] = totals.get(role, Usage()) + usage
+                totals[role] = totals[role] + usage if role in totals else usage
         return totals
 
 

@@ -28,17 +28,22 @@ class Prices:
 
     def __init__(self, file: str | Path | None = None) -> None:
         self._table = {**_own_table(), **(_read(Path(file)) if file else {})}
+        self._found: dict[str, Price | None] = {}
+        """What was looked up, by the model's name; it is asked for with every call."""
 
     def of(self, model: BaseChatModel) -> Price | None:
         """The model's price, None when it is unknown."""
         traits = traits_of(model)
         if traits.in_process:
             return 0.0, 0.0
-        name, bare = traits.name, traits.name.rpartition("/")[2]
-        for known in (name, bare, _DATED.sub("", name), _DATED.sub("", bare)):
-            if known in self._table:
-                return self._table[known]
-        return None
+        if traits.name not in self._found:
+            self._found[traits.name] = self._named(traits.name)
+        return self._found[traits.name]
+
+    def _named(self, name: str) -> Price | None:
+        bare = name.rpartition("/")[2]
+        names = (name, bare, _DATED.sub("", name), _DATED.sub("", bare))
+        return next((self._table[known] for known in names if known in self._table), None)
 
     def cost(self, model: BaseChatModel, read: int, written: int) -> float | None:
         """US dollars of a call with so many input and output tokens, None when the price is unknown."""

@@ -16,7 +16,11 @@ def as_text(content: Any) -> str:
 
 def stable_hash(value: Any) -> str:
     """sha256 over canonical JSON, the same in every process and on every machine."""
-    return hashlib.sha256(orjson.dumps(value, default=str, option=_CANONICAL)).hexdigest()
+    return _digest(value).hex()
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.sha256(orjson.dumps(value, default=str, option=_CANONICAL)).digest()
 
 
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
@@ -24,4 +28,4 @@ _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 def derive_seed(*parts: object) -> int:
     """A seed in 0..2**31-1 that depends on every part and on nothing else."""
-    return int(stable_hash([str(part) for part in parts])[:12], 16) % 2**31
+    return int.from_bytes(_digest([str(part) for part in parts])[:6], "big") % 2**31

@@ -77,7 +77,7 @@ def _read(answer: Answer, fence: Fence | None, parse: Callable[[str, bool, bool]
         raise AnswerError(answer.flaw, answer.text)
     try:
         below = answer.text.rpartition(fence.verdict)[2] if fence and fence.verdict in answer.text else ""
-        if any(letter.isdigit() for letter in below):
+        if any(map(str.isdigit, below)):
             return parse(below, cut, True)
         return parse(own_words(answer.text, fence.texts if fence else ()), cut, False)
     except Unclear as why:
@@ -87,7 +87,7 @@ def _read(answer: Answer, fence: Fence | None, parse: Callable[[str, bool, bool]
 def own_words(text: str, shown: Sequence[str]) -> str:
     """The text without the scores it repeats, word for word or but for spaces and marks, from what was shown."""
     seen = "\0".join(shown).lower()
-    if seen.isascii() and not any(tell in seen for tell in _TELLS):
+    if seen.isascii() and not any(map(seen.__contains__, _TELLS)):
         return text
     text = own_json(text, shown)
     known = _tight("\0".join(shown))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from importlib.resources import files
 
@@ -81,7 +81,7 @@ class Fence:
         """The text under its heading, within the marks; "" for no text."""
         return f"<{self.mark}>\n{heading}{inert(said)}\n</{self.mark}>" if said.strip() else ""
 
-    @cached_property
+    @property
     def notice(self) -> str:
         """What the reader is told of the marks."""
         return fill(text("fence"), mark=self.mark)

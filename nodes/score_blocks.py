@@ -69,7 +69,7 @@ class Block:
 
 def has_score(item: Mapping[str, Any]) -> bool:
     """Whether a JSON object gives a score of its own."""
-    return any(name in item for name in _SCORES)
+    return not item.keys().isdisjoint(_SCORES)
 
 
 def score_in(item: Mapping[str, Any]) -> Any:

@@ -64,14 +64,18 @@ def asked_form(prompt: str) -> tuple[str, str] | None:
 def _words(answer: str) -> list[str]:
     """Its words; a sentence written with hyphens is no word."""
     tokens = answer.replace("_", "-").split()
+    if answer.count("-") + answer.count("_") < 3:
+        return tokens
     return [word for token in tokens for word in (token.split("-") if token.count("-") > 2 else [token]) if word]
 
 
 def _one_number(answer: str, words: list[str]) -> bool:
     if number_in_words(answer.strip(" .")) is not None:
         return True
-    numbers = [word for word in words if word[:1].isdigit() or word[1:2].isdigit()]
-    return final_number(answer) is not None and (len(numbers) == 1 or "=" in answer)
+    if final_number(answer) is None:
+        return False
+    numbers = [word for word in words if not word.isalpha() and (word[:1].isdigit() or word[1:2].isdigit())]
+    return len(numbers) == 1 or "=" in answer
 
 
 def _some_number(answer: str, words: list[str]) -> bool:

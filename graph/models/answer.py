@@ -88,8 +88,9 @@ class Answer:
 
 def read_answer(message: BaseMessage) -> Answer:
     """The answer in a chat model's message. Takes what any provider's LangChain class returns; raises nothing."""
-    text, thoughts = split_thoughts(str(message.text))
-    told = "\n\n".join(part for part in (*_told(message), thoughts) if part)
+    said = message.content if isinstance(message.content, str) else str(message.text)
+    text, thoughts = split_thoughts(said)
+    told = "\n\n".join([part for part in (*_told(message), thoughts) if part])
     refusal = message.additional_kwargs.get("refusal")
     return Answer(text, ending(message), refusal if isinstance(refusal, str) else "", told)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,8 @@ from anyprefer.graph.models.traffic import Call, Request, Traffic
 from anyprefer.graph.models.verdict import FIRST_WAIT, Verdict, raise_given_up
 from anyprefer.graph.secrets import public_url
 
-Send = Callable[[Route, bytes], Awaitable[dict[str, Any]]]
+_Answer = Coroutine[Any, Any, dict[str, Any]]
+Send = Callable[[Route, bytes], _Answer]
 
 LONGEST_WAIT = 8.0
 """Seconds; a server that is down is waited for otherwise."""
@@ -39,7 +40,7 @@ LONGEST_REFUSED = 30.0
 """Seconds between two tries that are answered with 429."""
 LOOK = 1.0
 """Seconds after which a request in flight is looked at again, since the latency may have become known."""
-Sent = Callable[[Traffic, Call], Awaitable[dict[str, Any]]]
+Sent = Callable[[Traffic, Call], _Answer]
 
 
 class Endpoint:
@@ -108,16 +109,18 @@ class Endpoint:
             pacer.settle(charged, size, *tokens(answer, size))
         return answer
 
-    async def _once(self, traffic: Traffic, call: Call) -> dict[str, Any]:
+    def _once(self, traffic: Traffic, call: Call) -> _Answer:
         request = call.request
         if request.deal is None:
-            return await self._send(request.route, request.body)
-        return await request.deal.sent(request.body, partial(self._send, request.route))
+            return self._send(request.route, request.body)
+        return request.deal.sent(request.body, partial(self._send, request.route))
 
-    async def _hedged(self, traffic: Traffic, call: Call) -> dict[str, Any]:
-        """The request, and others beside it one after another while it is slow; the first answer counts."""
-        if not self.limits.hedge:
-            return await self._once(traffic, call)
+    def _hedged(self, traffic: Traffic, call: Call) -> _Answer:
+        """The request, and with `hedge` others beside it while it is slow."""
+        return self._raced(traffic, call) if self.limits.hedge else self._once(traffic, call)
+
+    async def _raced(self, traffic: Traffic, call: Call) -> dict[str, Any]:
+        """The request, and others one after another while it is slow; the first answer counts."""
         first = asyncio.create_task(self._once(traffic, call))
         tries = [first]
         try:

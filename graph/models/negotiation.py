@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 import orjson
@@ -62,7 +62,7 @@ class Terms:
         self._doubted: list[Part] = []
         """Tools that are asked for by text, until that has worked."""
         self._tries: Counter[str] = Counter()
-        self._agreed: set[Any] = set()
+        self.agreed: set[Form] = set()
         """Forms of requests that are sent as they are."""
         self._trial: asyncio.Future[bool] | None = None
 
@@ -70,14 +70,10 @@ class Terms:
         """Whether a part has not been refused."""
         return self._steps.get(name, 0) < LEFT
 
-    def agreed(self, form: Form) -> bool:
-        """Whether requests of this form are sent as they are."""
-        return form in self._agreed
-
     async def turn(self, payload: Payload, form: Form) -> bool:
         """Waits while another call tries parts of this one; whether this call is the one that tries."""
         loop = asyncio.get_running_loop()
-        while form not in self._agreed and self._unknown(payload):
+        while form not in self.agreed and self._unknown(payload):
             if self._trial is None:
                 self._trial = loop.create_future()
                 self._release(payload)
@@ -97,14 +93,14 @@ class Terms:
 
         Raises `PartRefused` for tools, which the caller must ask for in another form, and what `post` raises.
         """
-        if form not in self._agreed:
+        if form not in self.agreed:
             shaped = self.shaped(payload)
             body = body if shaped is payload else encoded(shaped)
         try:
             answer = await post(body)
         except HTTPStatusError as error:
             return await self._again(payload, form, error, post)
-        if form not in self._agreed:
+        if form not in self.agreed:
             self._accept(payload, form)
         return answer
 
@@ -114,7 +110,7 @@ class Terms:
         error, before = first, {key: self._steps.get(key, 0) for key in keys}
         held = set(self._held)
         while self._concede(payload, error, held):
-            self._agreed.clear()
+            self.agreed.clear()
             shaped = self.shaped(payload)
             await _further_request()
             try:
@@ -188,7 +184,7 @@ class Terms:
             self._say(part, key)
         self._doubted.clear()
         if not any(self._step(part, key) or self._holds(part, key) for part, key in self._keys(payload)):
-            self._agreed.add(form)
+            self.agreed.add(form)
 
     def _say(self, part: Part, key: str) -> None:
         step = self._steps.get(key, 0)
@@ -255,13 +251,21 @@ class Deal:
         self.form = form_of(payload)
         self.tries = False
 
+    @property
+    def agreed(self) -> bool:
+        """Whether requests of this form are sent as they are."""
+        return self.form in self.terms.agreed
+
     async def turn(self) -> None:
         """Waits until the call may be sent."""
-        if not self.terms.agreed(self.form):
+        if not self.agreed:
             self.tries = await self.terms.turn(self.payload, self.form)
 
-    async def sent(self, body: bytes, post: Post) -> dict[str, Any]:
+    def sent(self, body: bytes, post: Post) -> Coroutine[Any, Any, dict[str, Any]]:
         """`Terms.sent`; those who wait go on after it."""
+        return self._tried(body, post) if self.tries else self.terms.sent(self.payload, self.form, body, post)
+
+    async def _tried(self, body: bytes, post: Post) -> dict[str, Any]:
         found_out = False
         try:
             answer = await self.terms.sent(self.payload, self.form, body, post)

@@ -8,7 +8,7 @@ ChatOpenAI itself, without limits and retries of ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
 import aiohttp
@@ -31,7 +31,7 @@ from anyprefer.graph.models.endpoint import Endpoint
 from anyprefer.graph.models.http import Route, proxy_for
 from anyprefer.graph.models.limits import Limits
 from anyprefer.graph.models.negotiation import Deal, Terms, encoded
-from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_message, chat_result, common
+from anyprefer.graph.models.openai_wire import SPOKEN, as_dicts, chat_message, chat_messages, chat_result, common
 from anyprefer.graph.models.streaming import StreamedChat
 from anyprefer.graph.models.traffic import Request
 
@@ -83,14 +83,13 @@ class PostedChat(StreamedChat):
     ) -> list[AIMessage]:
         """One call with `n` in its kwargs: a message a choice, each with the whole request's usage."""
         if kwargs.keys() <= SPOKEN and not self._attended(config):
-            result = await self._agenerate(messages, **kwargs)
-            generations = result.generations
-        else:
-            config = ensure_config(config)
-            named = {name: config.get(name) for name in ("callbacks", "tags", "metadata", "run_name")}
-            answered = await self.agenerate([messages], **cast(Any, named), **kwargs)
-            generations = cast("list[ChatGeneration]", answered.generations[0])
-        return [cast(AIMessage, generation.message) for generation in generations]
+            posted = self._posted(messages, None, kwargs)
+            if posted is not None:
+                return chat_messages(await _answer(*posted), shaped="response_format" in kwargs)
+        config = ensure_config(config)
+        named = {name: config.get(name) for name in ("callbacks", "tags", "metadata", "run_name")}
+        answered = await self.agenerate([messages], **cast(Any, named), **kwargs)
+        return [cast(AIMessage, cast(ChatGeneration, one).message) for one in answered.generations[0]]
 
     async def _agenerate(
         self,
@@ -198,11 +197,13 @@ class CompatibleChat(PostedChat):
     """A server of the OpenAI protocol that is not OpenAI: `max_tokens` goes out under that name, which all know."""
 
 
-async def _answer(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+def _answer(endpoint: Endpoint, request: Request) -> Awaitable[dict[str, Any]]:
     """The answer, once it is this call's turn."""
     deal = request.deal
-    if deal is None or deal.terms.agreed(deal.form):
-        return await endpoint.ask(request)
+    return endpoint.ask(request) if deal is None or deal.agreed else _in_turn(endpoint, request, deal)
+
+
+async def _in_turn(endpoint: Endpoint, request: Request, deal: Deal) -> dict[str, Any]:
     await deal.turn()
     try:
         return await endpoint.ask(request)

@@ -27,6 +27,9 @@ _PARTS = ("text", "image_url")
 BESIDE = ("reasoning_content", "reasoning", "function_call", "audio")
 """What may stand beside a message's content; kept where it says something."""
 
+_SET = ("content", "usage_metadata", "additional_kwargs", "response_metadata", "tool_calls", "invalid_tool_calls")
+_DEFAULTS: dict[str, Any] = {"type": "ai", "name": None, "id": None}
+
 
 def common(message: BaseMessage) -> bool:
     """Whether the message has a form that `as_dicts` knows: text, or a user's OpenAI content parts."""
@@ -58,11 +61,17 @@ def _as_dict(message: BaseMessage) -> dict[str, Any]:
 
 def chat_result(answer: dict[str, Any], model: str, shaped: bool) -> ChatResult:
     """The answer as LangChain's ChatOpenAI gives it: a generation per choice. `shaped`: a response_format was sent."""
-    usage = _usage(answer)
-    generations = [_generation(choice, usage) for choice in answer["choices"]]
-    if shaped:
-        generations[0].message.additional_kwargs["parsed"] = None
+    generations = [_generation(message) for message in chat_messages(answer, shaped)]
     return ChatResult.model_construct(generations=generations, llm_output=_about(answer, model))
+
+
+def chat_messages(answer: dict[str, Any], shaped: bool) -> list[AIMessage]:
+    """A message a choice."""
+    usage = _usage(answer)
+    messages = [_message(choice, usage) for choice in answer["choices"]]
+    if shaped:
+        messages[0].additional_kwargs["parsed"] = None
+    return messages
 
 
 def chat_message(answer: dict[str, Any], model: str, shaped: bool) -> AIMessage:
@@ -97,8 +106,7 @@ def _ending(choice: dict[str, Any]) -> dict[str, Any]:
     return {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
 
 
-def _generation(choice: Any, usage: Any) -> ChatGeneration:
-    message = _message(choice, usage)
+def _generation(message: AIMessage) -> ChatGeneration:
     text = message.content if isinstance(message.content, str) else str(message.text)
     return ChatGeneration.model_construct(text=text, message=message, generation_info=message.response_metadata)
 
@@ -111,20 +119,23 @@ def _message(choice: Any, usage: Any) -> AIMessage:
     said = said if isinstance(said, dict) else {"content": choice.get("text")}
     content, calls = said.get("content") or "", said.get("tool_calls")
     kept = {"refusal": said.get("refusal")}
-    kept.update((name, said[name]) for name in BESIDE if said.get(name))
+    kept.update([(name, said[name]) for name in BESIDE if said.get(name)])
     if calls or not isinstance(content, str) or len(kept) > 1:
         valid, invalid = _tool_calls(calls)
         content = content if isinstance(content, str | list) else str(content)
         about = {"additional_kwargs": kept, "response_metadata": _ending(choice)}
         return AIMessage(content, tool_calls=valid, invalid_tool_calls=invalid, usage_metadata=usage, **about)
-    # Text alone needs no validation, which would cost more than all else in this file.
+    # Text alone needs no validation, which would cost more than all else in this file; nor should pydantic look for
+    # the defaults.
     return AIMessage.model_construct(
+        _fields_set=set(_SET),
         content=content,
         usage_metadata=usage,
         additional_kwargs=kept,
         response_metadata=_ending(choice),
         tool_calls=[],
         invalid_tool_calls=[],
+        **_DEFAULTS,
     )
 
 
