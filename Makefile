@@ -1,6 +1,6 @@
 # make demo   the whole loop on this machine: synthesise, train, evaluate; no key, no GPU
 # make test   all tests, the slow ones with a real model too
-# make check  ruff, and mypy on an installed copy
+# make check  ruff, and mypy and the floors' import rules on an installed copy
 # make bench  measures the engine, beside its peers too, and writes docs/benchmarks.md; takes hours
 # make results  plays everything that docs/results.md reports, into runs/results; takes hours, goes on where it was
 #
@@ -18,7 +18,7 @@ demo: $(VENV)/.ready
 	$(BIN)/anyprefer demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest --cov=graph --cov=nodes --cov-report=term --durations=10
+	$(BIN)/python -m pytest --cov=core --cov=graph --cov=models --cov=nodes --cov-report=term --durations=10
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -27,6 +27,7 @@ check: $(VENV)/.ready
 	$(BIN)/pip install --quiet --no-deps --target $(VENV)/check .
 	rm -rf build
 	cd $(VENV)/check && ../bin/mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
+	cd $(VENV)/check && PYTHONPATH=. ../bin/lint-imports --no-cache ../../pyproject.toml
 
 bench: $(VENV)/.ready
 	eval "$$(PYTHON=$(PYTHON) benchmarks/peers.sh)" && \

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anyprefer.graph.cluster import QUIET
+from anyprefer.graph.runs.workers.driver import QUIET
 from benchmarks.engines.measure import question
 from benchmarks.kill import compare, rows
 from benchmarks.process import ServerProcess

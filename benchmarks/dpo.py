@@ -36,14 +36,14 @@ from torch.nn.functional import logsigmoid
 from transformers import AutoModelForCausalLM, PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
-from anyprefer.graph.models.weights import load_tokenizer, load_weights, use_threads
-from anyprefer.graph.state import Task
-from anyprefer.training import dpo
-from anyprefer.training.families import geography
-from anyprefer.training.launch import on_cpu
-from anyprefer.training.pairs import load_pairs
-from anyprefer.training.settings import TrainSettings, train_settings
-from anyprefer.training.tokens import tokenised
+from anyprefer.core.task import Task
+from anyprefer.models.local.weights import load_tokenizer, load_weights, use_threads
+from anyprefer.training.evaluation.families import geography
+from anyprefer.training.pair_data.read import load_pairs
+from anyprefer.training.trainers import text_dpo
+from anyprefer.training.trainers.processes import on_cpu
+from anyprefer.training.trainers.settings import TrainSettings, train_settings
+from anyprefer.training.trainers.tokens import tokenised
 from benchmarks.report import FOLDER, save
 
 STOCK = "TRL's defaults"
@@ -80,13 +80,13 @@ def stock(rows: Any, base: str, settings: TrainSettings, folder: Path, autocast:
         args=arguments,
         train_dataset=rows,
         processing_class=weights.tokenizer,
-        peft_config=dpo.lora_config(settings),
+        peft_config=text_dpo.lora_config(settings),
     )
 
 
 def ours(rows: Any, base: str, settings: TrainSettings, folder: Path) -> DPOTrainer:
     ready = Dataset.from_list(tokenised(list(rows), load_tokenizer(base), settings.max_length, base))
-    return dpo._trainer(ready, base, settings, folder)
+    return text_dpo._trainer(ready, base, settings, folder)
 
 
 def one_run(build: Any, sets: dict[str, Any], base: str, settings: TrainSettings) -> dict[str, float]:
@@ -102,7 +102,7 @@ def one_run(build: Any, sets: dict[str, Any], base: str, settings: TrainSettings
         seconds = time.perf_counter() - began + clock.reference
         cpu_seconds = time.process_time() - busy + clock.cpu
         adapter = Path(folder) / "adapter"
-        dpo._save_adapter(trainer, base, adapter)
+        text_dpo._save_adapter(trainer, base, adapter)
         losses = final_losses(trainer, adapter, sets)
     played = len(sets["training"]) * settings.epochs
     return {"pairs_per_second": played / seconds, "pairs_per_cpu_second": played / cpu_seconds, **losses}

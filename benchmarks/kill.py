@@ -28,7 +28,7 @@ from benchmarks.engines.measure import question
 from benchmarks.process import ServerProcess
 from benchmarks.report import FOLDER, save
 
-SYNTH = (sys.executable, "-c", "from anyprefer.graph.cli import main; main()", "synth")
+SYNTH = (sys.executable, "-c", "from anyprefer.cli import main; main()", "synth")
 ROWS = ("rows*.jsonl", "failed.jsonl")
 
 

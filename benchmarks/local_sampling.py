@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from anyprefer.graph.models.sampling import Sampling, draw
-from anyprefer.graph.models.weights import Weights, load_weights, use_threads
-from anyprefer.training.families import FAMILIES
+from anyprefer.models.local.sampling import Sampling, draw
+from anyprefer.models.local.weights import Weights, load_weights, use_threads
+from anyprefer.training.evaluation.families import FAMILIES
 
 TEMPERATURE = 0.7
 Engine = Callable[[int], int]

@@ -1,6 +1,6 @@
 """How long a candidate is: a knowledge tool in one file."""
 
-from anyprefer.graph.state import Candidate
+from anyprefer.core.records import Candidate
 from anyprefer.tools.base import Finding, tool
 
 

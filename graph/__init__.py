@@ -1,4 +1,4 @@
-"""The game: state, settings, wiring, models, the runner, storage, the command line.
+"""The game as a graph: its wiring, who plays it, one task, and runs of many.
 
 `build.py` is the file to read first. The names below are the public interface.
 """
@@ -7,34 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from anyprefer.core.game_state import GameState
+    from anyprefer.core.inputs import read_tasks
+    from anyprefer.core.records import Candidate, Judgment, Knowledge, PreferencePair, Reward, Round, Row
+    from anyprefer.core.roles import Engine, Judge, RewardModel, Target
+    from anyprefer.core.settings import Settings, load_settings
+    from anyprefer.core.task import Task
     from anyprefer.graph.build import build_graph
-    from anyprefer.graph.inputs import read_tasks
-    from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
-    from anyprefer.graph.row_files import read_rows
-    from anyprefer.graph.runner import Synthesis
-    from anyprefer.graph.settings import Settings, load_settings
-    from anyprefer.graph.state import (
-        Candidate,
-        GameState,
-        Judgment,
-        Knowledge,
-        PreferencePair,
-        Reward,
-        Round,
-        Row,
-        Task,
-    )
+    from anyprefer.graph.runs.row_files import read_rows
+    from anyprefer.graph.runs.runner import Synthesis
     from anyprefer.graph.synthesis import asynth, synth
 
 _HOMES = {
-    "build": ["build_graph"],
-    "inputs": ["read_tasks"],
-    "roles": ["Engine", "Judge", "RewardModel", "Target"],
-    "row_files": ["read_rows"],
-    "runner": ["Synthesis"],
-    "settings": ["Settings", "load_settings"],
-    "state": ["Candidate", "GameState", "Judgment", "Knowledge", "PreferencePair", "Reward", "Round", "Row", "Task"],
-    "synthesis": ["asynth", "synth"],
+    "core.game_state": ["GameState"],
+    "core.inputs": ["read_tasks"],
+    "core.records": ["Candidate", "Judgment", "Knowledge", "PreferencePair", "Reward", "Round", "Row"],
+    "core.roles": ["Engine", "Judge", "RewardModel", "Target"],
+    "core.settings": ["Settings", "load_settings"],
+    "core.task": ["Task"],
+    "graph.build": ["build_graph"],
+    "graph.runs.row_files": ["read_rows"],
+    "graph.runs.runner": ["Synthesis"],
+    "graph.synthesis": ["asynth", "synth"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -67,4 +61,4 @@ def __getattr__(name: str) -> Any:
     """Loads a public name on first use, so that `anyprefer --help` does not import torch."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"anyprefer.{_HOME[name]}"), name)

@@ -24,17 +24,19 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
-from anyprefer.graph.calls import current_account
-from anyprefer.graph.errors import SettingsError
-from anyprefer.graph.listeners import unheard
-from anyprefer.graph.loops import exits_as_errors, run_blocking
+from anyprefer.core.background_loop import exits_as_errors, run_blocking
+from anyprefer.core.errors import SettingsError
+from anyprefer.core.game_state import FRESH, GameState
+from anyprefer.core.listening import unheard
+from anyprefer.core.records import RECORDS
+from anyprefer.core.roles import Builder, Engine, Judge, PromptPolicy, RewardModel, Target
+from anyprefer.core.settings import Settings, shows_settings
+from anyprefer.core.task import Task
 from anyprefer.graph.players import Players, settle
-from anyprefer.graph.roles import Engine, Judge, PromptPolicy, RewardModel, Target
-from anyprefer.graph.settings import Settings, shows_settings
-from anyprefer.graph.state import FRESH, RECORDS, GameState, Task
+from anyprefer.models.calls import current_account
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
-from anyprefer.nodes.pair import Builder, pair
+from anyprefer.nodes.pair import pair
 from anyprefer.nodes.reward import reward as reward_node
 from anyprefer.nodes.sample import sample
 from anyprefer.nodes.select_tools import select_tools

@@ -12,29 +12,33 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from anyprefer.graph.errors import SettingsError
-from anyprefer.graph.models import load_model
-from anyprefer.graph.models.endpoint import Endpoints
-from anyprefer.graph.models.keys import Keys
-from anyprefer.graph.models.limits import Limits
-from anyprefer.graph.models.openai_chat import terms_of
-from anyprefer.graph.models.replay import RecordingChat, Tape, recorded_tool, replayed_tool
-from anyprefer.graph.naming import stable_name
-from anyprefer.graph.own_code import is_own_code, load_own
-from anyprefer.graph.roles import Engine, Judge, RewardModel, Target
-from anyprefer.graph.samples import SharedTarget
-from anyprefer.graph.secrets import keep_secret, keep_url_secrets, names_secret
-from anyprefer.graph.settings import Settings, load_settings
-from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
-from anyprefer.nodes.evidence_engine import EvidenceEngine
-from anyprefer.nodes.judge import ChatJudge, ModelJudge
-from anyprefer.nodes.judge_forms import ExpectedJudge, PointwiseJudge
-from anyprefer.nodes.meta_judge import MetaJudge
-from anyprefer.nodes.pair import Builder, pair_builder
-from anyprefer.nodes.reward import AcceptReward, ChatReward, ExpectedReward
-from anyprefer.nodes.sample import ChatTarget
-from anyprefer.nodes.textgrad import NoEngine, TextGrad
+from anyprefer.core.errors import SettingsError
+from anyprefer.core.naming import stable_name
+from anyprefer.core.own_code import is_own_code, load_own
+from anyprefer.core.roles import Builder, Engine, Judge, RewardModel, Target
+from anyprefer.core.secrets import keep_secret, keep_url_secrets, names_secret
+from anyprefer.core.settings import Settings, load_settings
+from anyprefer.models import load_model
+from anyprefer.models.servers.endpoint import Endpoints
+from anyprefer.models.servers.keys import Keys
+from anyprefer.models.servers.limits import Limits
+from anyprefer.models.servers.openai_chat import terms_of
+from anyprefer.models.tape import RecordingChat, Tape
+from anyprefer.nodes.engines.evidence import EvidenceEngine
+from anyprefer.nodes.engines.textgrad import NoEngine, TextGrad
+from anyprefer.nodes.judges.evidence import EvidenceJudge
+from anyprefer.nodes.judges.expected import ExpectedJudge
+from anyprefer.nodes.judges.listwise import ChatJudge, ModelJudge
+from anyprefer.nodes.judges.meta import MetaJudge
+from anyprefer.nodes.judges.pointwise import PointwiseJudge
+from anyprefer.nodes.pair_builders.by_name import pair_builder
+from anyprefer.nodes.rewards.accept import AcceptReward
+from anyprefer.nodes.rewards.evidence import EvidenceReward
+from anyprefer.nodes.rewards.model import ChatReward, ExpectedReward
+from anyprefer.nodes.targets.cached import SharedTarget
+from anyprefer.nodes.targets.chat import ChatTarget
 from anyprefer.tools import KnowledgeTool, limited, load_tools
+from anyprefer.tools.recording import recorded_tool, replayed_tool
 
 EVIDENCE, ACCEPT, TARGET = "evidence", "accept", "target"
 """What a role's string may say beside a model: rules, a reward that takes every pair, the target itself."""

@@ -11,16 +11,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from anyprefer.graph.errors import Enough
-from anyprefer.graph.feed import Feed
-from anyprefer.graph.files import STDIN
-from anyprefer.graph.finished import finished_ids, rows_again
-from anyprefer.graph.inputs import Source, read_tasks
-from anyprefer.graph.loops import run_blocking
+from anyprefer.core.background_loop import run_blocking
+from anyprefer.core.errors import Enough
+from anyprefer.core.input_files import STDIN, Source
+from anyprefer.core.inputs import read_tasks
+from anyprefer.core.records import Row
+from anyprefer.core.settings import Settings, shows_settings
 from anyprefer.graph.players import assemble, parted
-from anyprefer.graph.runner import Synthesis
-from anyprefer.graph.settings import Settings, shows_settings
-from anyprefer.graph.state import Row
+from anyprefer.graph.runs.feed import Feed
+from anyprefer.graph.runs.finished import finished_ids, rows_again
+from anyprefer.graph.runs.runner import Synthesis
 
 _P = ParamSpec("_P")
 

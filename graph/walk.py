@@ -16,8 +16,8 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.graph import END, START
 from langgraph.graph.state import CompiledStateGraph
 
-from anyprefer.graph.calls import current_account
-from anyprefer.graph.state import GameState
+from anyprefer.core.game_state import GameState
+from anyprefer.models.calls import current_account
 
 
 def silent() -> AsyncCallbackManager | None:

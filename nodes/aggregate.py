@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.models.answer import read_answer
-from anyprefer.graph.roles import Judge
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import GameState, derive_seed
-from anyprefer.nodes import prompts
-from anyprefer.nodes.ask import call, system, user
+from anyprefer.core.game_state import GameState
+from anyprefer.core.roles import Judge
+from anyprefer.core.settings import Settings
+from anyprefer.core.values import derive_seed
+from anyprefer.models.answer import read_answer
+from anyprefer.models.ask import call
+from anyprefer.models.messages import system, user
+from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.use_tools import all_knowledge
 
 
@@ -31,9 +33,9 @@ async def consolidate(model: BaseChatModel, state: GameState, settings: Settings
     known, previous = all_knowledge(state), _previous(state)
     seed = derive_seed(settings.seed, task.id, len(state["rounds"]), "aggregate")
     answers = [candidate.text for candidate in state["candidates"]]
-    fence = prompts.Fence(seed, [task.text, known, previous, *answers])
-    body = prompts.fill(
-        prompts.text("aggregate"),
+    fence = prompt_texts.Fence(seed, [task.text, known, previous, *answers])
+    body = prompt_texts.fill(
+        prompt_texts.text("aggregate"),
         notice=fence.notice,
         knowledge=fence.around("Knowledge base:\n", known),
         previous=fence.around("", previous),

@@ -6,52 +6,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
-
-from anyprefer.graph.errors import ModelError
-from anyprefer.graph.models import model_name
-from anyprefer.graph.models.answer import Answer, read_answer
-from anyprefer.graph.models.openai_chat import PostedChat
-from anyprefer.graph.roles import Target
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import Candidate, GameState, Task, as_text, derive_seed
-from anyprefer.nodes.ask import all_done, call, choices, recorded, task_messages
-
-
-class ChatTarget:
-    """A LangChain chat model as π_t: one request for all candidates where the server knows `n`, else one a seed."""
-
-    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
-        self.model = model
-        self.settings = settings
-        self.name = model_name(model)
-        self._knows_n = settings.server_n
-
-    async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Answer]:
-        """One answer per seed; an error ends the task once all calls are back, and never becomes a candidate.
-
-        Choices of one request all come from the first seed.
-        """
-        messages = task_messages(task, prompt)
-        alone = recorded(self.model, messages, seed=seeds[0], **self._sampling())  # before the run was resumed
-        together = self._knows_n and len(seeds) > 1 and not alone
-        answers = await self._together(messages, seeds) if together else []
-        rest = seeds[len(answers) :]
-        answers += await all_done(call(self.model, messages, "sample", seed=seed, **self._sampling()) for seed in rest)
-        return [read_answer(answer) for answer in answers]
-
-    async def _together(self, messages: Sequence[Any], seeds: Sequence[int]) -> list[AIMessage]:
-        """All answers from one request, or as many as the server gave; none from one that refuses `n`."""
-        if not isinstance(self.model, PostedChat):
-            return []
-        answers = await choices(self.model, messages, "sample", len(seeds), seed=seeds[0], **self._sampling())
-        self._knows_n = self._knows_n and len(answers) == len(seeds)
-        return answers[: len(seeds)]
-
-    def _sampling(self) -> dict[str, Any]:
-        chosen = self.settings
-        return {"temperature": chosen.temperature, "top_p": chosen.top_p, "max_tokens": chosen.max_new_tokens}
+from anyprefer.core.errors import ModelError
+from anyprefer.core.game_state import GameState
+from anyprefer.core.records import Candidate
+from anyprefer.core.roles import Target
+from anyprefer.core.settings import Settings
+from anyprefer.core.values import as_text, derive_seed
+from anyprefer.models.answer import Answer
 
 
 def _as_json(content: Any, name: str) -> str:

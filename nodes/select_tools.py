@@ -14,17 +14,20 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from anyprefer.graph.errors import AnswerError, ModelError, near
-from anyprefer.graph.models import traits_of
-from anyprefer.graph.models.answer import Answer, read_answer
-from anyprefer.graph.models.openai_chat import refuses, takes
-from anyprefer.graph.roles import Judge
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import GameState, Selection, derive_seed
-from anyprefer.nodes import prompts
-from anyprefer.nodes.answers import own_json
-from anyprefer.nodes.ask import ask, system, user
+from anyprefer.core.errors import AnswerError, ModelError, near
+from anyprefer.core.game_state import GameState
+from anyprefer.core.records import Selection
+from anyprefer.core.roles import Judge
+from anyprefer.core.settings import Settings
+from anyprefer.core.values import derive_seed
+from anyprefer.models import traits_of
+from anyprefer.models.answer import Answer, read_answer
+from anyprefer.models.ask import ask
+from anyprefer.models.messages import system, user
+from anyprefer.models.servers.openai_chat import refuses, takes
+from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.found_json import Unclear
+from anyprefer.nodes.parsing import own_json
 from anyprefer.nodes.tool_calls import Call, arguments_of, spelled
 from anyprefer.tools import KnowledgeTool
 
@@ -81,7 +84,7 @@ async def _asked(
         except ModelError as error:
             if not refuses(model, error):
                 raise
-    form = prompts.text("select_tools_form")
+    form = prompt_texts.text("select_tools_form")
     return await attempt(form, lambda answer: parse_selection(answer, tools, shown))
 
 
@@ -175,9 +178,9 @@ def _messages(state: GameState, tools: Sequence[BaseTool], form: str) -> list[An
         ]
     last = state["rounds"][-1].feedback if state["rounds"] else ""
     task = state["task"]
-    fence = prompts.Fence(derive_seed(task.id, len(state["rounds"]), "select"), [task.text, last])
-    body = prompts.fill(
-        prompts.text("select_tools"),
+    fence = prompt_texts.Fence(derive_seed(task.id, len(state["rounds"]), "select"), [task.text, last])
+    body = prompt_texts.fill(
+        prompt_texts.text("select_tools"),
         tools="\n".join(lines),
         notice=fence.notice,
         feedback=fence.around("Feedback on the previous round: ", last),

@@ -15,11 +15,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from langchain_core.tools import BaseTool
 
-from anyprefer.graph.roles import Engine, Played, PromptPolicy
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import FRESH, GameState, Prompts, Round, Task, Update
-from anyprefer.nodes import prompts as texts
-from anyprefer.nodes.ask import all_done
+from anyprefer.core.game_state import FRESH, GameState
+from anyprefer.core.records import Prompts, Round, Update
+from anyprefer.core.roles import Engine, Played, PromptPolicy
+from anyprefer.core.settings import Settings
+from anyprefer.core.task import Task
+from anyprefer.models.ask import all_done
+from anyprefer.nodes import prompt_texts as texts
 
 
 def update_prompts(policy: PromptPolicy) -> Callable[[GameState], Awaitable[GameState]]:

@@ -10,8 +10,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from anyprefer.graph.models import redact
-from anyprefer.graph.state import GameState, Knowledge, Selection
+from anyprefer.core.game_state import GameState
+from anyprefer.core.records import Knowledge, Selection
+from anyprefer.models import redact
 from anyprefer.tools import KnowledgeTool, as_finding, failure_text
 
 Node = Callable[[GameState], Awaitable[GameState]]

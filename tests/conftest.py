@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from tests.command_line import SUMS, write
+from tests.server import OpenAIServer
 from tests.stand_ins import PLAIN, FakeEngine, save_llama, tokenizer
 
 # a shell's background jobs ignore Ctrl-C, and so would the tests of it and the processes they start
@@ -37,3 +39,18 @@ def engine(monkeypatch):
     fake = FakeEngine()
     monkeypatch.setattr("ddgs.DDGS", lambda: fake)
     return fake
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model string of a local server that plays every role."""
+    with OpenAIServer() as server:
+        yield f"openai:any@{server.url}"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder with a file of sums to type commands in; no key."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    write("sums.jsonl", SUMS)

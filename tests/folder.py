@@ -6,10 +6,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from anyprefer.core.errors import RunFolderError
+from anyprefer.core.records import Usage
 from anyprefer.graph import Task, synth
-from anyprefer.graph.errors import RunFolderError
-from anyprefer.graph.folder import read_rows
-from anyprefer.graph.state import Usage
+from anyprefer.graph.runs.row_files import read_rows
 from tests.scripted import Scripted
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +18,7 @@ TASKS = [Task(id=str(n), prompt=f"Wie heißt {n}?", system="Kurz." if n == 0 els
 IDS = [task.id for task in TASKS]
 KILL = """
 import json, os, sys
-from anyprefer.graph.ledger import Ledger
+from anyprefer.graph.runs.ledger import Ledger
 from tests.folder import run, mixed
 left, write = int(sys.argv[2]), Ledger._write_rows
 def killed(self, rows):

@@ -9,9 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-FOLDERS = ("public", "graph", "nodes", "tools", "training")
+FOLDERS = ("public", "cli", "core", "graph", "models", "nodes", "tools", "training")
 SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "runs")
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
 
 
 def installed(path: Path) -> str:
@@ -57,7 +57,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel):
 
 def test_the_wheel_declares_the_command(wheel):
     [entry] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert "anyprefer = anyprefer.graph.cli:main" in wheel.read(entry).decode()
+    assert "anyprefer = anyprefer.cli:main" in wheel.read(entry).decode()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools.arithmetic import final_number
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.spelling import cleaned, number_in_words

@@ -21,7 +21,7 @@ import inspect
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, cast, overload
 
 from langchain_core.runnables import RunnableConfig
@@ -29,31 +29,15 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from anyprefer.graph.errors import AnypreferError, ToolError
-from anyprefer.graph.listeners import unheard
-from anyprefer.graph.loops import exits_as_errors
-from anyprefer.graph.state import as_text
+from anyprefer.core.background_loop import exits_as_errors
+from anyprefer.core.errors import AnypreferError, ToolError
+from anyprefer.core.listening import unheard
+from anyprefer.core.records import Finding as Finding
+from anyprefer.core.values import as_text
 
 QUICK_TEXT = 20_000
 """Characters of task and answer together up to which a quick tool is run in the event loop."""
 _INJECTED = ("task", "candidate", "candidates")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a tool found."""
-
-    text: str
-    """What the judge reads."""
-    verdict: float | None = None
-    """0..1, how far this supports the candidate; None when the tool takes no side."""
-    weight: float = 1.0
-    """How much the verdict counts in rule-based judging."""
-    data: Any = None
-    """Boxes, masks, points, URLs: any JSON value. A passage, or a list of them, best first, is a mapping whose
-    `text` holds whoever answers; `form` is the form asked for. The evidence engine tells both to the target."""
-    seconds: float | None = None
-    """Latency, when it is known; the game measures it otherwise."""
 
 
 class ToolFailure(Exception):

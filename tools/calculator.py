@@ -11,7 +11,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools.arithmetic import equations, is_equation, plain, says, value
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.spelling import cleaned, negated, words_of

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.calculator import asked_value
 from anyprefer.tools.knowledge_search import STOPWORDS, Corpus, folded, question_of, shown, terms

@@ -26,8 +26,8 @@ from typing import Any, cast
 import bm25s
 import Stemmer
 
-from anyprefer.graph.data import PREFIX, data_file
-from anyprefer.graph.errors import InputError
+from anyprefer.core.data_folder import PREFIX, data_file
+from anyprefer.core.errors import InputError
 from anyprefer.tools.base import Finding, tool
 
 PACKAGED = Path(__file__).parent / "facts.jsonl"

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools.arithmetic import says, value
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.knowledge_search import Corpus

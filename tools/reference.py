@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from anyprefer.graph.state import Candidate, Task, as_text
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
+from anyprefer.core.values import as_text
 from anyprefer.tools.arithmetic import final_number, says, value
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.spelling import cleaned, number_in_words, without_accents, written

@@ -19,9 +19,10 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, create_model
 
 import anyprefer.tools as here
-from anyprefer.graph.errors import ToolError
-from anyprefer.graph.own_code import is_own_code, load_own, own_module
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.errors import ToolError
+from anyprefer.core.own_code import is_own_code, load_own, own_module
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools.base import KnowledgeTool, injected, tool
 
 _OURS = ("base", "limits", "registry")

@@ -18,10 +18,11 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from anyprefer.graph.conversation import Prompt, text_of, turns_of
-from anyprefer.graph.errors import InputError, ModelSetupError
-from anyprefer.graph.models.templates import chat_text
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.conversation import Prompt, text_of, turns_of
+from anyprefer.core.errors import InputError, ModelSetupError
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
+from anyprefer.models.local.templates import chat_text
 from anyprefer.tools.base import Finding, tool
 
 _lock = threading.Lock()

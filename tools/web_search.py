@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from anyprefer.graph.errors import InputError
+from anyprefer.core.errors import InputError
 from anyprefer.tools.base import Finding, ToolFailure, tool
 
 

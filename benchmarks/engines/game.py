@@ -90,9 +90,9 @@ def main() -> None:
         settings={"default": "{}", "help": "further settings as JSON"},
     )
     values = settings(chosen)
-    import anyprefer.graph.runner  # noqa: F401  (its import is no part of the work)
-    from anyprefer.graph.loops import run_blocking
-    from anyprefer.graph.models import load_model
+    import anyprefer.graph.runs.runner  # noqa: F401  (its import is no part of the work)
+    from anyprefer.core.background_loop import run_blocking
+    from anyprefer.models import load_model
 
     load_model(f"openai:any@{chosen.url}")  # imports what the first object of ChatOpenAI does, in every arm
 

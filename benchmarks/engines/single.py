@@ -56,7 +56,7 @@ def langchain(chosen: Any) -> tuple[Call, Callable[[], Awaitable[Any]]]:
 
     given = model(chosen.client, chosen.url, chosen.concurrency)
     if isinstance(given, str):
-        from anyprefer.graph.models import load_model
+        from anyprefer.models import load_model
 
         given = load_model(given)
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from anyprefer.graph import Candidate, Task, asynth, build_graph
-from anyprefer.graph.folder import read_rows
+from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.tools import Finding, tool
 from tests.server import OpenAIServer
 

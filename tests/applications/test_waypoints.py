@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
+from anyprefer.core.errors import SettingsError
 from anyprefer.graph import Judge, Judgment, Reward, Task, asynth, build_graph
-from anyprefer.graph.errors import SettingsError
-from anyprefer.graph.folder import read_rows
+from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.tools import Finding, tool
 
 

@@ -8,11 +8,11 @@ from collections import Counter
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph import Settings, Synthesis, Task, asynth, game
-from anyprefer.graph.errors import RunStopped, SettingsError
-from anyprefer.graph.models.traits import Traits
+from anyprefer.core.errors import RunStopped, SettingsError
+from anyprefer.core.records import Usage
+from anyprefer.graph import Settings, Synthesis, Task, asynth, play_task
 from anyprefer.graph.players import assemble
-from anyprefer.graph.state import Usage
+from anyprefer.models.traits import Traits
 from tests.folder import check, in_all, note
 from tests.scripted import Scripted
 from tests.server import OpenAIServer
@@ -52,7 +52,7 @@ async def play(path, model, tasks=TASKS, **values):
 @pytest.mark.parametrize("listened", [False, True])
 async def test_a_call_in_flight_is_counted_when_the_one_beside_it_is_refused(tmp_path, monkeypatch, listened):
     if listened:
-        monkeypatch.setattr(game, "silent", lambda: None)
+        monkeypatch.setattr(play_task, "silent", lambda: None)
 
     async def slowly(call):
         await asyncio.sleep(0.1)

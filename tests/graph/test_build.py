@@ -8,12 +8,12 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from anyprefer.core.background_loop import run_blocking
+from anyprefer.core.errors import ModelSetupError, SettingsError, ToolError
 from anyprefer.graph import Settings, Task, build_graph, load_settings, synth
 from anyprefer.graph.build import accept, knowing_records
-from anyprefer.graph.errors import ModelSetupError, SettingsError, ToolError
-from anyprefer.graph.loops import run_blocking
 from anyprefer.graph.players import assemble
-from anyprefer.nodes.textgrad import NoEngine
+from anyprefer.nodes.engines.textgrad import NoEngine
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task
 

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
+from anyprefer.core.errors import InputError
 from anyprefer.graph import Task, asynth
-from anyprefer.graph.errors import InputError
-from anyprefer.graph.feed import AHEAD, Feed
+from anyprefer.graph.runs.feed import AHEAD, Feed
 from tests.scripted import Scripted
 
 

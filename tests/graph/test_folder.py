@@ -3,9 +3,9 @@ import json
 import datasets
 import pytest
 
-from anyprefer.graph.errors import RunFolderError, RunStopped
-from anyprefer.graph.folder import pair_row, read_rows
-from anyprefer.graph.state import Prompts, Round, Row
+from anyprefer.core.errors import RunFolderError, RunStopped
+from anyprefer.core.records import Prompts, Round, Row
+from anyprefer.graph.runs.row_files import pair_row, read_rows
 from tests.folder import IDS, TASKS, always_broken, check, lines, mixed, note, python, run
 from tests.scripted import Scripted
 
@@ -70,7 +70,7 @@ def test_a_failed_row_stays_until_a_new_one_takes_its_place(tmp_path, values):
 
 
 KILLS = {
-    "before the failed row goes": "from anyprefer.graph.ledger import Ledger; Ledger.close = lambda ledger: os._exit(9)",
+    "before the failed row goes": "from anyprefer.graph.runs.ledger import Ledger; Ledger.close = lambda ledger: os._exit(9)",
     "before the file is replaced": """
 from pathlib import Path
 replace = Path.replace

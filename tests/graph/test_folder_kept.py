@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import datasets
 import pytest
 
+from anyprefer.core.disk import check_locks
+from anyprefer.core.errors import RunFolderError
 from anyprefer.graph import Task, players, read_rows, synth
-from anyprefer.graph.disk import check_locks
-from anyprefer.graph.errors import RunFolderError
 from anyprefer.graph.players import parted
-from anyprefer.nodes.pair import ranks
+from anyprefer.nodes.pair_builders.ranks import ranks
 from anyprefer.tools import tool
 from tests.folder import IDS, TASKS, begin, check, lines, mixed, note, run
 from tests.scripted import Scripted

@@ -12,14 +12,15 @@ from collections import Counter
 
 import pytest
 
-from anyprefer.graph import Task, asynth, shards
-from anyprefer.graph.errors import ModelSetupError, RunFolderError
-from anyprefer.graph.ledger import Ledger
-from anyprefer.graph.shards import Shards
-from anyprefer.graph.spending import Spending
-from anyprefer.graph.state import Usage
-from anyprefer.graph.tables import Tasks
-from tests.cli import ANYPREFER, write
+from anyprefer.core.errors import ModelSetupError, RunFolderError
+from anyprefer.core.records import Usage
+from anyprefer.graph import Task, asynth
+from anyprefer.graph.runs import shards
+from anyprefer.graph.runs.ledger import Ledger
+from anyprefer.graph.runs.ledger_tables import Tasks
+from anyprefer.graph.runs.shards import Shards
+from anyprefer.models.spending import Spending
+from tests.command_line import ANYPREFER, write
 from tests.folder import IDS, KILL, TASKS, begin, check, lines, mixed, note, python, run
 from tests.scripted import Scripted, scores
 from tests.server import OpenAIServer
@@ -211,7 +212,7 @@ run(sys.argv[1], mixed(broken=False), concurrency=2)
 def test_a_full_disk_stops_the_run_and_going_on_loses_nothing(tmp_path, size):
     full = python(LIMITED, tmp_path / "run", size)
     assert "cannot be written" in full.stderr, full.stderr
-    assert "anyprefer.graph.errors.RunFolderError: run folder" in full.stderr
+    assert "anyprefer.core.errors.RunFolderError: run folder" in full.stderr
     run(tmp_path / "run", mixed(broken=False))
     assert sorted(row.id for row in check(tmp_path / "run")) == IDS
 

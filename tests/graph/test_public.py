@@ -3,8 +3,8 @@ import inspect
 import pytest
 
 import anyprefer
+from anyprefer.core.settings import Settings
 from anyprefer.graph import asynth, build_graph, synth
-from anyprefer.graph.settings import Settings
 
 
 def test_the_package_gives_the_names_of_graph_and_its_version():

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 import pytest
 
+from anyprefer.core.errors import RunFolderError
 from anyprefer.graph import Settings, Task, read_rows
-from anyprefer.graph.errors import RunFolderError
-from anyprefer.graph.finished import finished_ids
-from anyprefer.training.pairs import load_pairs
+from anyprefer.graph.runs.finished import finished_ids
+from anyprefer.training.pair_data.read import load_pairs
 from tests.folder import IDS, TASKS, always_broken, check, lines, mixed, note, run
 
 PAGE = 4096

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from anyprefer.core.errors import InputError, ModelSetupError, RunFolderError
 from anyprefer.graph import Settings, Synthesis, Task, asynth, synth
-from anyprefer.graph.errors import InputError, ModelSetupError, RunFolderError
 from anyprefer.graph.players import assemble
 from anyprefer.tools import Finding, tool
 from tests.scripted import Scripted, a_task, play, scores

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from anyprefer.core.errors import EndpointError
 from anyprefer.graph import Candidate, Settings, Task, asynth, build_graph, synth
-from anyprefer.graph.errors import EndpointError
 from anyprefer.tools import Finding, tool
 from tests.folder import check
 from tests.server import OpenAIServer

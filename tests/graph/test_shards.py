@@ -4,11 +4,11 @@ import sys
 import datasets
 import pytest
 
+from anyprefer.core.errors import RunFolderError
 from anyprefer.graph import Task
-from anyprefer.graph.errors import RunFolderError
-from anyprefer.graph.folder import read_rows
-from anyprefer.graph.shards import Shards
-from anyprefer.training.pairs import load_pairs
+from anyprefer.graph.runs.row_files import read_rows
+from anyprefer.graph.runs.shards import Shards
+from anyprefer.training.pair_data.read import load_pairs
 from tests.folder import IDS, KILL, TASKS, check, lines, mixed, note, python, run
 from tests.scripted import Scripted
 
@@ -121,7 +121,7 @@ def test_the_form_of_the_files_may_change_when_a_run_is_gone_on_with(tmp_path, b
 KILL_AT_PARQUET = """
 import os, sys
 from pathlib import Path
-from anyprefer.graph import shards
+from anyprefer.graph.runs import shards
 from tests.folder import run, mixed
 left, step = int(sys.argv[2]), sys.argv[3]
 def killed(function):
@@ -179,5 +179,5 @@ def test_lines_of_any_length_and_text_survive(tmp_path):
 
 
 def test_pyarrow_is_not_needed_for_lines():
-    code = "import sys, anyprefer.graph.shards, anyprefer.graph.folder; print('pyarrow' in sys.modules)"
+    code = "import sys, anyprefer.graph.runs.shards, anyprefer.graph.runs.folder; print('pyarrow' in sys.modules)"
     assert python(code).stdout == "False\n", sys.executable

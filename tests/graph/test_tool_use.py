@@ -3,9 +3,9 @@ import json
 import pytest
 
 from anyprefer.graph import synth
-from anyprefer.graph.tool_use import ToolUse
+from anyprefer.graph.runs.tool_use import ToolUse
 from anyprefer.tools import Finding, tool
-from tests.cli import run
+from tests.command_line import run
 from tests.scripted import Scripted
 
 

@@ -7,8 +7,8 @@ import re
 import pytest
 from langchain_core.tracers.context import collect_runs
 
-from anyprefer.graph import game, synth
-from anyprefer.graph.state import Task
+from anyprefer.core.task import Task
+from anyprefer.graph import play_task, synth
 from anyprefer.graph.walk import Walk, silent
 from anyprefer.tools import Finding, tool
 from tests.scripted import Scripted, play
@@ -61,7 +61,7 @@ def rows(**values):
 @pytest.mark.parametrize("values", [{}, {"feedback": ("target",)}, {"concurrency": 1}])
 def test_rows_are_those_of_langgraph(monkeypatch, values):
     walked = rows(**values)
-    monkeypatch.setattr(game, "silent", lambda: None)
+    monkeypatch.setattr(play_task, "silent", lambda: None)
     monkeypatch.setattr(Walk, "play", None)
     played = rows(**values)
     assert played == walked

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anyprefer.graph.errors import ModelSetupError
-from anyprefer.graph.models import source
-from anyprefer.graph.models.weights import adapter_base, load_tokenizer, load_weights
+from anyprefer.core.errors import ModelSetupError
+from anyprefer.models.local import model_files
+from anyprefer.models.local.adapters import adapter_base
+from anyprefer.models.local.weights import load_tokenizer, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -149,16 +150,16 @@ def test_the_hubs_answer_counts(monkeypatch, status, there):
     monkeypatch.setattr("huggingface_hub.utils.get_session", Session)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     if there:
-        assert source.model_source("org/model") == "org/model"
+        assert model_files.model_source("org/model") == "org/model"
     else:
         with pytest.raises(ModelSetupError, match=f"does not give it .status {status}"):
-            source.model_source("org/model")
+            model_files.model_source("org/model")
 
 
 def test_offline_nothing_is_asked(monkeypatch, no_hub):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelSetupError, match="HF_HUB_OFFLINE forbids"):
-        source.model_source("org/model")
+        model_files.model_source("org/model")
     assert no_hub == []
 
 

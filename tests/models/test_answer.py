@@ -1,7 +1,7 @@
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.models.answer import Answer, read_answer, split_thoughts
+from anyprefer.models.answer import Answer, read_answer, split_thoughts
 
 
 @pytest.mark.parametrize(

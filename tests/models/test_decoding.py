@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from anyprefer.graph.models import decoding
-from anyprefer.graph.models.decoding import Row, Stepper, decode
-from anyprefer.graph.models.picking import BLOCK, pick
-from anyprefer.graph.models.sampling import Sampling, draw
-from anyprefer.graph.models.weights import load_weights
+from anyprefer.models.local import decoding
+from anyprefer.models.local.decoding import Row, Stepper, decode
+from anyprefer.models.local.sampling import Sampling, draw
+from anyprefer.models.local.token_choice import BLOCK, pick
+from anyprefer.models.local.weights import load_weights
 
 SMALL = {
     "vocab_size": 300,

@@ -14,13 +14,13 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from anyprefer.graph.errors import EndpointError, ModelSetupError
-from anyprefer.graph.models import load_model
-from anyprefer.graph.models.endpoint import Endpoint, Endpoints
-from anyprefer.graph.models.failures import HTTPStatusError, TransportError, retry_after, server_words
-from anyprefer.graph.models.http import LARGEST, proxy_for, tls
-from anyprefer.graph.models.limits import Limits
-from anyprefer.graph.models.openai_chat import CompatibleChat
+from anyprefer.core.errors import EndpointError, ModelSetupError
+from anyprefer.models import load_model
+from anyprefer.models.servers.endpoint import Endpoint, Endpoints
+from anyprefer.models.servers.failures import HTTPStatusError, TransportError, retry_after, server_words
+from anyprefer.models.servers.http import LARGEST, proxy_for, tls
+from anyprefer.models.servers.limits import Limits
+from anyprefer.models.servers.openai_chat import CompatibleChat
 from tests.loopback import Loopback, completion, refusal
 
 SECRET = "a-key-in-no-environment"

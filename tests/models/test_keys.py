@@ -2,11 +2,11 @@
 
 import pytest
 
+from anyprefer.core.errors import ModelSetupError
 from anyprefer.graph import synth
-from anyprefer.graph.errors import ModelSetupError
-from anyprefer.graph.models import load_model
-from anyprefer.graph.models.keys import OPENAI, Keys
-from anyprefer.graph.models.load import split_server
+from anyprefer.models import load_model
+from anyprefer.models.load import split_server
+from anyprefer.models.servers.keys import OPENAI, Keys
 from tests.loopback import Loopback, completion
 
 REAL = "sk-real-openai-key-123456"

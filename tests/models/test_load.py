@@ -1,9 +1,9 @@
 import pytest
 from langchain_openai import ChatOpenAI
 
-from anyprefer.graph.errors import ModelSetupError
-from anyprefer.graph.models import load_model, traits_of
-from anyprefer.graph.models.load import CompatibleChat
+from anyprefer.core.errors import ModelSetupError
+from anyprefer.models import load_model, traits_of
+from anyprefer.models.servers.openai_chat import CompatibleChat
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,12 @@ import pytest
 from aiohttp import web
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from anyprefer.graph.errors import EndpointError, PartRefused
-from anyprefer.graph.models.endpoint import Endpoint
-from anyprefer.graph.models.failures import HTTPStatusError
-from anyprefer.graph.models.limits import Limits
-from anyprefer.graph.models.openai_chat import CompatibleChat, OpenAIChat
-from anyprefer.graph.models.parts import merged_system
+from anyprefer.core.errors import EndpointError, PartRefused
+from anyprefer.models.servers.endpoint import Endpoint
+from anyprefer.models.servers.failures import HTTPStatusError
+from anyprefer.models.servers.limits import Limits
+from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
+from anyprefer.models.servers.request_parts import merged_system
 from tests.loopback import Loopback, completion
 from tests.refusing import PARTS, SILENT, WORDS, refused
 

@@ -16,10 +16,10 @@ from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import BaseModel
 
-from anyprefer.graph.calls import packed, unpacked
-from anyprefer.graph.loops import run_blocking
-from anyprefer.graph.models.answer import Answer, read_answer
-from anyprefer.graph.models.openai_chat import CompatibleChat, OpenAIChat
+from anyprefer.core.background_loop import run_blocking
+from anyprefer.models.answer import Answer, read_answer
+from anyprefer.models.packing import packed, unpacked
+from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
 from tests.loopback import Loopback, completion
 
 HELLO = [SystemMessage("Be brief."), HumanMessage("Hello")]
@@ -343,8 +343,8 @@ def test_from_synchronous_code(server):
 PROGRAM = """
     import asyncio, sys, warnings
     warnings.simplefilter("always", ResourceWarning)
-    from anyprefer.graph.loops import run_blocking
-    from anyprefer.graph.models.openai_chat import CompatibleChat
+    from anyprefer.core.background_loop import run_blocking
+    from anyprefer.models.servers.openai_chat import CompatibleChat
 
     model = CompatibleChat(model="any", base_url=sys.argv[1], api_key="none")
 

@@ -8,8 +8,8 @@ from aiohttp import web
 from langchain_core.messages import HumanMessage, SystemMessage
 
 from anyprefer.graph import build_graph
-from anyprefer.graph.models.answer import read_answer
-from anyprefer.graph.models.openai_chat import CompatibleChat
+from anyprefer.models.answer import read_answer
+from anyprefer.models.servers.openai_chat import CompatibleChat
 from tests.loopback import Loopback, completion, refusal
 from tests.scripted import Scripted, a_task
 

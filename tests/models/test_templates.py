@@ -3,7 +3,7 @@
 import pytest
 from jinja2 import TemplateError
 
-from anyprefer.graph.models.templates import BREAK, chat_ids, chat_text, plain_text
+from anyprefer.models.local.templates import BREAK, chat_ids, chat_text, plain_text
 from tests.stand_ins import LLAMA_2, LLAMA_3, tokenizer
 
 CHATML = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"

@@ -1,7 +1,7 @@
 import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
-from anyprefer.graph.models import Traits, accepted_settings, load_model, model_name, model_string, redact, traits_of
+from anyprefer.models import Traits, accepted_settings, load_model, model_name, model_string, redact, traits_of
 from tests.scripted import Scripted, ScriptedWithTools
 
 WANTED = {"seed": 1, "temperature": 0.5, "top_p": 0.9, "max_tokens": 8, "response_format": {}}

@@ -1,8 +1,9 @@
 import pytest
 
-from anyprefer.graph.errors import ModelError
-from anyprefer.graph.state import Candidate, Knowledge, PreferencePair
-from anyprefer.nodes.evidence import EvidenceJudge, EvidenceReward
+from anyprefer.core.errors import ModelError
+from anyprefer.core.records import Candidate, Knowledge, PreferencePair
+from anyprefer.nodes.judges.evidence import EvidenceJudge
+from anyprefer.nodes.rewards.evidence import EvidenceReward
 from anyprefer.tools import Finding, tool
 from tests.scripted import Scripted, play
 

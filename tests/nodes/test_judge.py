@@ -3,9 +3,9 @@ import re
 import pytest
 from langchain_core.messages import AIMessage
 
+from anyprefer.core.errors import AnswerError
 from anyprefer.graph import Judge, Judgment
-from anyprefer.graph.errors import AnswerError
-from anyprefer.nodes.judge import parse_scores, scores_schema
+from anyprefer.nodes.judges.listwise import parse_scores, scores_schema
 from tests.scripted import Scripted, play, scores
 
 

@@ -3,14 +3,14 @@ import re
 import pytest
 from langchain_core.messages import AIMessage
 
+from anyprefer.core.errors import AnswerError, SettingsError
+from anyprefer.core.records import Candidate
 from anyprefer.graph import Synthesis, load_settings
-from anyprefer.graph.errors import AnswerError, SettingsError
-from anyprefer.graph.models.traits import Traits
 from anyprefer.graph.players import assemble
-from anyprefer.graph.state import Candidate
-from anyprefer.nodes.judge_forms import parse_score
-from anyprefer.nodes.probabilities import DIGITS, expected_score
-from anyprefer.nodes.reward import ChatReward, ExpectedReward
+from anyprefer.models.option_probabilities import DIGITS, expected_score
+from anyprefer.models.traits import Traits
+from anyprefer.nodes.judges.pointwise import parse_score
+from anyprefer.nodes.rewards.model import ChatReward, ExpectedReward
 from anyprefer.tools import Finding, tool
 from tests.scripted import Scripted, a_task, play
 

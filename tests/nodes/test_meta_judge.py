@@ -3,10 +3,10 @@ import math
 
 import pytest
 
+from anyprefer.core.errors import SettingsError
 from anyprefer.graph import read_tasks, synth
-from anyprefer.graph.errors import SettingsError
-from anyprefer.nodes.probabilities import DIGITS
-from anyprefer.training.pairs import load_pairs
+from anyprefer.models.option_probabilities import DIGITS
+from anyprefer.training.pair_data.read import load_pairs
 from tests.nodes.test_judge_forms import Weigher
 from tests.scripted import a_task, play
 

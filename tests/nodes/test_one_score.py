@@ -5,10 +5,10 @@ import json
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.errors import AnswerError
-from anyprefer.nodes.answers import read_score
-from anyprefer.nodes.prompts import Fence
-from anyprefer.nodes.reward import parse_reward
+from anyprefer.core.errors import AnswerError
+from anyprefer.nodes.parsing import read_score
+from anyprefer.nodes.prompt_texts import Fence
+from anyprefer.nodes.rewards.model import parse_reward
 
 FORMS = {
     "plain": [

@@ -1,9 +1,12 @@
 import pytest
 
+from anyprefer.core.errors import SettingsError
+from anyprefer.core.records import Candidate, Judgment, PreferencePair
 from anyprefer.graph import build_graph
-from anyprefer.graph.errors import SettingsError
-from anyprefer.graph.state import Candidate, Judgment, PreferencePair
-from anyprefer.nodes.pair import best_worst, pair, pair_builder, ranks, reference_chosen
+from anyprefer.nodes.pair import pair
+from anyprefer.nodes.pair_builders.by_name import pair_builder
+from anyprefer.nodes.pair_builders.ranks import best_worst, ranks
+from anyprefer.nodes.pair_builders.reference import reference_chosen
 from tests.scripted import Scripted, a_task, play, scores
 
 

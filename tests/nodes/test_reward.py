@@ -1,7 +1,7 @@
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.state import Reward
+from anyprefer.core.records import Reward
 from anyprefer.nodes.reward import decide
 from tests.scripted import Scripted, a_task, play
 

@@ -3,7 +3,8 @@ import math
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.state import PreferencePair, derive_seed
+from anyprefer.core.records import PreferencePair
+from anyprefer.core.values import derive_seed
 from tests.scripted import Scripted, a_task, play, scores
 
 

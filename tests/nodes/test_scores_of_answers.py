@@ -7,10 +7,10 @@ import time
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.errors import AnswerError
-from anyprefer.nodes.answers import read_score, read_scores
-from anyprefer.nodes.judge import parse_scores
-from anyprefer.nodes.prompts import Fence
+from anyprefer.core.errors import AnswerError
+from anyprefer.nodes.judges.listwise import parse_scores
+from anyprefer.nodes.parsing import read_score, read_scores
+from anyprefer.nodes.prompt_texts import Fence
 from tests.scripted import Scripted, play, scores
 
 ITEMS = [{"answer": 1, "analysis": "a", "score": 7}, {"answer": 2, "analysis": "b", "score": 3}]

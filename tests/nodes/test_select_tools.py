@@ -3,7 +3,7 @@ import time
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.errors import AnswerError
+from anyprefer.core.errors import AnswerError
 from anyprefer.nodes.select_tools import parse_calls, parse_selection
 from anyprefer.tools import tool
 from tests.scripted import Scripted, ScriptedWithTools, calling, play

@@ -5,9 +5,10 @@ import time
 import pytest
 from langchain_core.messages import AIMessage
 
+from anyprefer.core.records import PreferencePair, Prompts, Reward, Round
 from anyprefer.graph import Settings
-from anyprefer.graph.state import PreferencePair, Prompts, Reward, Round
-from anyprefer.nodes.textgrad import Rewriter, TextGrad, usable
+from anyprefer.nodes.engines.textgrad import TextGrad, usable
+from anyprefer.nodes.engines.textgrad_package import Rewriter
 from tests.scripted import Scripted, a_task
 
 OPEN, CLOSE = "<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>"
@@ -27,7 +28,7 @@ async def test_the_engine_sees_the_whole_prompt_its_role_and_the_feedback():
 def test_importing_it_makes_no_log_folder_and_does_not_load_litellm(tmp_path):
     code = """
 import logging, os, sys
-from anyprefer.nodes.textgrad import _package
+from anyprefer.nodes.engines.textgrad_package import _package
 textgrad = _package()
 textgrad.logger.info("a prompt")
 print("litellm" in sys.modules, "TEXTGRAD_LOG_DIR" in os.environ, os.listdir("."))
@@ -43,7 +44,7 @@ def test_litellm_is_nobodys_stub(tmp_path):
     code = """
 import sys, threading
 sys.path.insert(0, ".")
-from anyprefer.nodes.textgrad import _package
+from anyprefer.nodes.engines.textgrad_package import _package
 threads = [threading.Thread(target=_package) for _ in range(4)]
 for thread in threads: thread.start()
 import litellm

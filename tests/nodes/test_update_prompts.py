@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from anyprefer.nodes.textgrad import usable
+from anyprefer.nodes.engines.textgrad import usable
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task, play
 

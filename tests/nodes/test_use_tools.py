@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from anyprefer.core.records import Candidate, Knowledge, Selection
+from anyprefer.core.task import Task
 from anyprefer.graph import synth
-from anyprefer.graph.state import Candidate, Knowledge, Selection, Task
 from anyprefer.nodes.use_tools import knowledge_lines, use_candidate_tools, use_task_tools
 from anyprefer.tools import Finding, ToolFailure, limited, tool
 from anyprefer.tools.base import QUICK_TEXT
-from anyprefer.tools.limits import STUCK
+from anyprefer.tools.time_limits import STUCK
 from tests.scripted import Scripted, a_task, play
 
 
@@ -113,7 +114,7 @@ print(row.outcome)
 
 
 async def test_waiting_for_a_turn_is_not_running_out_of_time(monkeypatch):
-    monkeypatch.setattr("anyprefer.tools.limits.THREADS", 1)
+    monkeypatch.setattr("anyprefer.tools.time_limits.THREADS", 1)
 
     @tool
     def slow(candidate) -> str:

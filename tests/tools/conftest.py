@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools import Finding, KnowledgeTool
 
 Ask = Callable[..., Awaitable[Finding]]

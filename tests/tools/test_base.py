@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from anyprefer.graph.errors import ToolError
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.errors import ToolError
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools import Finding, ToolFailure, as_finding, failure_text, tool
 
 TASK = Task(id="t", prompt="Where?")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import anyprefer.tools.knowledge_search as module
-from anyprefer.graph.errors import InputError
+from anyprefer.core.errors import InputError
 from anyprefer.tools import Finding
 from anyprefer.tools.knowledge_search import PACKAGED, Corpus, knowledge_search, question_of
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from anyprefer.graph.errors import InputError
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.errors import InputError
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools.multiple_choice import choices_of, multiple_choice
 
 ASKED = (

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from anyprefer.graph.settings import Settings
+from anyprefer.core.settings import Settings
 from anyprefer.tools import Finding
 from anyprefer.tools.reference import reference
 

@@ -8,9 +8,10 @@ from langchain_core.tools import tool as langchain_tool
 from pydantic import ValidationError
 
 import anyprefer.tools as here
-from anyprefer.graph.errors import ToolError
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.errors import ToolError
+from anyprefer.core.records import Candidate
+from anyprefer.core.settings import Settings
+from anyprefer.core.task import Task
 from anyprefer.tools import as_knowledge_tool, available_tools, load_tools
 
 SOURCE = (

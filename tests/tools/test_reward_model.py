@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from anyprefer.graph.errors import InputError, ModelSetupError
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.errors import InputError, ModelSetupError
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools import Finding
 from anyprefer.tools.reward_model import reward_model
 from tests.stand_ins import LLAMA_3, save_llama, save_reward_model, tokenizer

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools import load_tools
 from anyprefer.tools.answer_form import answer_form
 from anyprefer.tools.calculator import calculator
@@ -13,7 +14,7 @@ from anyprefer.tools.knowledge_search import question_of
 from anyprefer.tools.multiple_choice import multiple_choice
 from anyprefer.tools.reference import agrees, reference
 from anyprefer.tools.stated import stated_number, stated_text
-from anyprefer.training.families import FAMILIES
+from anyprefer.training.evaluation.families import FAMILIES
 from tests.tools.verdict_rows import ALL, Rows
 
 LARGE = 100_000

@@ -4,7 +4,7 @@ import sys
 import pytest
 from ddgs.exceptions import DDGSException
 
-from anyprefer.graph.errors import InputError
+from anyprefer.core.errors import InputError
 from anyprefer.tools import ToolFailure, available_tools
 from anyprefer.tools.web_search import web_search
 from tests.stand_ins import FakeEngine

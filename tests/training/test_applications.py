@@ -5,18 +5,18 @@ import tomllib
 
 import pytest
 
-from anyprefer.graph.errors import AnypreferError, InputError, SettingsError
-from anyprefer.graph.inputs import BadRow
-from anyprefer.graph.state import Task
-from anyprefer.training.applications import (
+from anyprefer.core.errors import AnypreferError, InputError, SettingsError
+from anyprefer.core.input_rows import BadRow
+from anyprefer.core.task import Task
+from anyprefer.training.applications.application import (
     PACKAGED,
     Application,
     application_and_scale,
     list_applications,
     load_application,
 )
-from anyprefer.training.demo import Demo
-from anyprefer.training.sources import TaskSource
+from anyprefer.training.applications.demo import Demo
+from anyprefer.training.applications.task_source import TaskSource
 from tests import sample_data
 
 MINE = """
@@ -229,7 +229,7 @@ def test_more_iterations_leave_the_tasks_of_earlier_ones(tmp_path):
 
 def test_iterations_of_a_stream_are_its_next_rows(monkeypatch):
     rows = [Task(id=str(number), prompt=f"q{number}") for number in range(40)]
-    monkeypatch.setattr("anyprefer.training.sources.read_tasks", lambda place, columns: iter(rows))
+    monkeypatch.setattr("anyprefer.training.applications.task_source.read_tasks", lambda place, columns: iter(rows))
     source = TaskSource(name="far", source="hub:some/data:train", tasks=10)
     for number in (1, 2):
         found = [source.tasks_of(number, count, 0) for count in (2, 4)]

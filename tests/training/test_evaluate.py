@@ -7,11 +7,11 @@ from langchain_core.messages import AIMessage
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from anyprefer.core.errors import BudgetSpent, EndpointError, TrainingError
+from anyprefer.core.task import Task
 from anyprefer.graph import Settings
-from anyprefer.graph.errors import BudgetSpent, EndpointError, TrainingError
-from anyprefer.graph.models.local import LocalChat
-from anyprefer.graph.state import Task
-from anyprefer.training.evaluate import EvalResult, evaluate, wilson
+from anyprefer.models.local.chat import LocalChat
+from anyprefer.training.evaluation.evaluate import EvalResult, evaluate, wilson
 from tests.scripted import Scripted
 
 TASKS = [Task(id=str(number), prompt=f"q{number}", reference="yes") for number in range(4)]
@@ -158,7 +158,7 @@ async def test_other_questions_settings_and_weights_are_asked_anew(tmp_path, mon
         return len(model.calls) - before
 
     assert [await asked(), await asked(), await asked(max_tokens=9), await asked(system="Be brief.")] == [4, 0, 4, 4]
-    monkeypatch.setattr("anyprefer.training.asking.weights_stamp", lambda folder: 7)
+    monkeypatch.setattr("anyprefer.training.evaluation.asking.weights_stamp", lambda folder: 7)
     assert [await asked(), await asked()] == [4, 0]
 
 

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from anyprefer.graph.errors import InputError
-from anyprefer.graph.state import Candidate, Task
+from anyprefer.core.errors import InputError
+from anyprefer.core.records import Candidate
+from anyprefer.core.task import Task
 from anyprefer.tools.calculator import calculator
 from anyprefer.tools.fact_check import fact_check
-from anyprefer.training.families import FAMILIES, Family, facts, sums
+from anyprefer.training.evaluation.families import FAMILIES, Family, facts, sums
 from tests import sample_data
 
 ALL = {"sums": (2018, 2077), "facts": (267, 293), "geography": (252, 241)}

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from anyprefer.graph.errors import InputError
-from anyprefer.graph.inputs import BadRow
-from anyprefer.graph.models.weights import load_weights
-from anyprefer.graph.state import Task
-from anyprefer.training.fluency import LONGEST, fluency
+from anyprefer.core.errors import InputError
+from anyprefer.core.input_rows import BadRow
+from anyprefer.core.task import Task
+from anyprefer.models.local.weights import load_weights
+from anyprefer.training.evaluation.fluency import LONGEST, fluency
 
 TEXTS = [
     Task(id="a", prompt="Name a colour.", reference="Green is one of many colours."),

@@ -6,18 +6,19 @@ from typing import ClassVar
 import pytest
 import torch
 
+from anyprefer.core.errors import BudgetSpent, RunFolderError, RunStopped, SettingsError, TrainingError
+from anyprefer.core.input_rows import BadRow
 from anyprefer.graph import Settings, Synthesis, Task
-from anyprefer.graph.errors import BudgetSpent, RunFolderError, RunStopped, SettingsError, TrainingError
-from anyprefer.graph.inputs import BadRow
-from anyprefer.graph.models.weights import load_weights
-from anyprefer.graph.policy import Decision
+from anyprefer.graph.dataset_prompts import Decision
+from anyprefer.models.local.weights import load_weights
 from anyprefer.tools import Finding, tool
-from anyprefer.training.demo import Demo, change, markdown, table
-from anyprefer.training.dpo import REPORT
-from anyprefer.training.evaluate import EvalResult
-from anyprefer.training.heldout import on_heldout
-from anyprefer.training.iterate import Iteration, Plan, Steps, _evaluated, iterate
-from anyprefer.training.settings import iterate_settings, train_settings
+from anyprefer.training.applications.demo import Demo
+from anyprefer.training.evaluation.evaluate import EvalResult
+from anyprefer.training.loop.heldout import on_heldout
+from anyprefer.training.loop.iterate import Iteration, Plan, Steps, _evaluated, iterate
+from anyprefer.training.loop.report import change, markdown, table
+from anyprefer.training.trainers.settings import iterate_settings, train_settings
+from anyprefer.training.trainers.text_dpo import REPORT
 from tests.scripted import Scripted
 
 TASKS = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
@@ -213,7 +214,7 @@ def test_an_outage_is_no_evaluation_and_the_same_command_asks_again(tmp_path, mo
         return "yes" if there[0] or call.user == "q0" else RuntimeError("connection refused")
 
     model = Scripted(sample=answer)
-    monkeypatch.setattr("anyprefer.training.iterate.within_limits", lambda spec, settings: model)
+    monkeypatch.setattr("anyprefer.training.loop.iterate.within_limits", lambda spec, settings: model)
     held = [Task(id=str(n), prompt=f"q{n}", reference="yes") for n in range(5)]
     evaluate = on_heldout({"held": (held, lambda task, text: text == "yes")}, [], Settings())
     one = replace(plan(tiny_player, {"gate": False}), iterations=1)
@@ -229,7 +230,7 @@ def test_an_outage_is_no_evaluation_and_the_same_command_asks_again(tmp_path, mo
 
 def test_single_tasks_without_an_answer_are_asked_again_until_the_next_iteration_begins(tmp_path, monkeypatch):
     missing = [2]
-    monkeypatch.setattr("anyprefer.training.iterate.load_model", lambda spec: Scripted())
+    monkeypatch.setattr("anyprefer.training.loop.iterate.load_model", lambda spec: Scripted())
 
     def evaluate(model, number, home):
         return {"held": result(40).model_copy(update={"unscored": missing.pop()})}
@@ -282,7 +283,7 @@ def test_prompts_shared_by_all_tasks_start_as_the_iteration_before_left_them(
             decision = Decision(version=learnt.version, prompts=learnt, kept=True, rewards={})
             (self.folder.path / "prompts.jsonl").write_text(decision.model_dump_json() + "\n")
 
-    monkeypatch.setattr("anyprefer.training.iterate.Synthesis", Watched)
+    monkeypatch.setattr("anyprefer.training.loop.iterate.Synthesis", Watched)
     shared = {"prompt_scope": "dataset", "engine": f"hf:{tiny_player}", "max_rounds": 2}
     iterate(plan(tiny_player, **shared), tmp_path, lambda model, number, home: {"short": result(10)})
     assert begun == ["", "Lesson 1."]

@@ -3,11 +3,11 @@ import re
 
 import pytest
 
-from anyprefer.graph.errors import INTERRUPT, BudgetSpent, InputError
-from anyprefer.graph.runner import Synthesis
-from anyprefer.training.evaluate import wilson
-from anyprefer.training.gold import read_gold
-from anyprefer.training.judge_accuracy import eval_settings, judge_accuracy, pair_accuracy
+from anyprefer.core.errors import INTERRUPT, BudgetSpent, InputError
+from anyprefer.graph.runs.runner import Synthesis
+from anyprefer.training.evaluation.evaluate import wilson
+from anyprefer.training.evaluation.gold import read_gold
+from anyprefer.training.evaluation.judge_accuracy import eval_settings, judge_accuracy, pair_accuracy
 from tests.scripted import Scripted, scores
 
 SUMS = [

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import GenerationConfig
 
+from anyprefer.core.records import Row
 from anyprefer.graph import Settings, Task
-from anyprefer.graph.state import Row
-from anyprefer.training.dpo import TrainReport
-from anyprefer.training.iterate import Plan, Steps, iterate
-from anyprefer.training.settings import iterate_settings, train_settings
+from anyprefer.training.loop.iterate import Plan, Steps, iterate
+from anyprefer.training.trainers.settings import iterate_settings, train_settings
+from anyprefer.training.trainers.text_dpo import TrainReport
 from tests import server as fake_server
 from tests.server import OpenAIServer
 from tests.stand_ins import FakeEngine, save_llama_2, save_reward_model

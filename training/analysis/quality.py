@@ -23,16 +23,19 @@ from typing import Literal, get_args
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.errors import AnswerError, InputError, ModelError, ModelSetupError
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import FRESH, GameState, PreferencePair, as_text, derive_seed
-from anyprefer.nodes import prompts
-from anyprefer.nodes.ask import all_done, ask, user
-from anyprefer.nodes.reward import ChatReward
+from anyprefer.core.errors import AnswerError, InputError, ModelError, ModelSetupError
+from anyprefer.core.game_state import FRESH, GameState
+from anyprefer.core.records import PreferencePair
+from anyprefer.core.settings import Settings
+from anyprefer.core.values import as_text, derive_seed
+from anyprefer.models.ask import all_done, ask
+from anyprefer.models.messages import user
+from anyprefer.nodes import prompt_texts
+from anyprefer.nodes.rewards.model import ChatReward
 from anyprefer.tools.reference import agrees
-from anyprefer.training.analysis.samples import Sample
-from anyprefer.training.asking import Asking
-from anyprefer.training.evaluate import IsCorrect
+from anyprefer.training.evaluation.asking import Asking
+from anyprefer.training.evaluation.evaluate import IsCorrect
+from anyprefer.training.pair_data.any_data_set import Sample
 
 Difficulty = Literal["very easy", "easy", "medium", "hard"]
 Satisfaction = Literal["satisfied", "okay", "dissatisfied"]
@@ -109,7 +112,7 @@ def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:
     template = files("anyprefer.training.analysis").joinpath("quality.txt").read_text(encoding="utf-8").strip()
 
     async def rate(sample: Sample) -> Rating:
-        body = prompts.fill(
+        body = prompt_texts.fill(
             template,
             task_field=settings.task_field,
             query=sample.task.text,

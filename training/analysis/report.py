@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from anyprefer.graph.errors import InputError, RunFolderError
+from anyprefer.core.errors import InputError, RunFolderError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _CSV = ("value", "n", "seeds", "each", "low", "high", "paper")

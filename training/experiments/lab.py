@@ -6,7 +6,7 @@
 | path | holds |
 |---|---|
 | `lab.json` | what is played and measured; a folder of other tasks is refused |
-| `samples.db` | the target's answers, so that arms judge identical candidates (`graph/samples.py`) |
+| `samples.db` | the target's answers, so that arms judge identical candidates (`nodes/targets/cached.py`) |
 | `before/SCALE.json` | the target before any training, evaluated once |
 | `ARM/seed-N/` | an `iterate` folder: pairs, adapters, evaluations; arms that come to the same settings share one |
 | `fluency.json` | beside each evaluation: the perplexity of the scale's `fluency` texts, where it has some |
@@ -26,22 +26,22 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
-from anyprefer.graph.errors import RunFolderError
-from anyprefer.graph.folder import write_json
-from anyprefer.graph.inputs import BadRow
-from anyprefer.graph.models.local import LocalChat
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import Task
-from anyprefer.training.applications import Application
-from anyprefer.training.benchmarks.families import TASKS
-from anyprefer.training.complete import mostly_unscored
-from anyprefer.training.evaluate import EvalResult
-from anyprefer.training.experiments.arms import Arm
-from anyprefer.training.families import FAMILIES
-from anyprefer.training.fluency import Fluency, fluency
-from anyprefer.training.heldout import on_heldout
-from anyprefer.training.iterate import Evaluate, Iteration, Plan, Steps, iterate, plays
-from anyprefer.training.settings import IterateSettings
+from anyprefer.core.disk import write_json
+from anyprefer.core.errors import RunFolderError
+from anyprefer.core.input_rows import BadRow
+from anyprefer.core.settings import Settings
+from anyprefer.core.task import Task
+from anyprefer.models.local.chat import LocalChat
+from anyprefer.training.applications.application import Application
+from anyprefer.training.applications.arms import Arm
+from anyprefer.training.evaluation.benchmarks.own_families import TASKS
+from anyprefer.training.evaluation.complete import mostly_unscored
+from anyprefer.training.evaluation.evaluate import EvalResult
+from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.fluency import Fluency, fluency
+from anyprefer.training.loop.heldout import on_heldout
+from anyprefer.training.loop.iterate import Evaluate, Iteration, Plan, Steps, iterate, plays
+from anyprefer.training.trainers.settings import IterateSettings
 
 FLUENCY = "fluency.json"
 HELDOUT_SEED = 0

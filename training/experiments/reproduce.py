@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anyprefer.graph.errors import InputError, RunStopped, SettingsError, TrainingError, near
+from anyprefer.core.errors import InputError, RunStopped, SettingsError, TrainingError, near
 from anyprefer.training.analysis.report import Note, Report, write_report
-from anyprefer.training.analysis.samples import Sample, read_samples
-from anyprefer.training.applications import Application
-from anyprefer.training.experiments.arms import arm
+from anyprefer.training.applications.application import Application
+from anyprefer.training.applications.arms import arm
 from anyprefer.training.experiments.lab import Lab, Outcome
-from anyprefer.training.experiments.results import Results
+from anyprefer.training.experiments.outcomes import Results
 from anyprefer.training.experiments.scores import ablation
 from anyprefer.training.experiments.studies import MADE_WITH, STUDIES, Study
-from anyprefer.training.iterate import Steps
+from anyprefer.training.loop.iterate import Steps
+from anyprefer.training.pair_data.any_data_set import Sample, read_samples
 
 
 class Watch(Steps):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from anyprefer.graph.folder import read_rows
+from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.paper import paper
 from anyprefer.training.analysis.report import Cell, Figure, Table
-from anyprefer.training.analysis.statistics import exp_of_ratio
-from anyprefer.training.experiments.arms import ARMS
+from anyprefer.training.applications.arms import ARMS
+from anyprefer.training.evaluation.fluency import Fluency
+from anyprefer.training.evaluation.statistics import exp_of_ratio
+from anyprefer.training.experiments.accuracy_tables import Line, accuracies, differences, points
 from anyprefer.training.experiments.lab import Outcome
-from anyprefer.training.experiments.results import Parts, Results, stated
-from anyprefer.training.experiments.tables import Line, accuracies, differences, points
-from anyprefer.training.fluency import Fluency
+from anyprefer.training.experiments.outcomes import Parts, Results, stated
 
 
 def table4(results: Results) -> Parts:

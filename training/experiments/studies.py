@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from anyprefer.training.experiments.pairs import figure4, figure5, figure7, table16
-from anyprefer.training.experiments.results import Parts, Results
+from anyprefer.training.experiments.judge_and_pairs import figure4, figure5, figure7, table16
+from anyprefer.training.experiments.outcomes import Parts, Results
 from anyprefer.training.experiments.scores import perplexities, table4, table5, table6
 
 ALL = 0

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyprefer.graph.errors import BudgetSpent, EndpointError, InputError
-from anyprefer.graph.settings import Settings
-from anyprefer.graph.state import derive_seed
+from anyprefer.core.errors import BudgetSpent, EndpointError, InputError
+from anyprefer.core.settings import Settings
+from anyprefer.core.values import derive_seed
 from anyprefer.training.analysis.analyse import analyse, named
-from tests.cli import refused, run
+from tests.command_line import refused, run
 from tests.scripted import Scripted, a_task, play, scores
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from anyprefer.graph.errors import InputError
-from anyprefer.graph.state import derive_seed
+from anyprefer.core.errors import InputError
+from anyprefer.core.values import derive_seed
 from anyprefer.training.analysis.diversity import compare, condition_number, project, view_of
-from anyprefer.training.analysis.samples import Sample
+from anyprefer.training.pair_data.any_data_set import Sample
 from tests.scripted import a_task
 
 

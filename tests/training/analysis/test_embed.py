@@ -3,7 +3,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from anyprefer.graph.errors import ModelSetupError
+from anyprefer.core.errors import ModelSetupError
 from anyprefer.training.analysis.embed import load_encoder
 
 TEXTS = ["a short one", "another text that is a good deal longer than the first", "b"]

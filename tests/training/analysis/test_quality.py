@@ -2,8 +2,8 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
-from anyprefer.graph.errors import AnswerError, InputError, ModelSetupError
-from anyprefer.graph.settings import Settings
+from anyprefer.core.errors import AnswerError, InputError, ModelSetupError
+from anyprefer.core.settings import Settings
 from anyprefer.training.analysis.quality import (
     DIFFICULTIES,
     SATISFACTIONS,
@@ -17,7 +17,7 @@ from anyprefer.training.analysis.quality import (
     satisfaction,
     shares,
 )
-from anyprefer.training.analysis.samples import Sample
+from anyprefer.training.pair_data.any_data_set import Sample
 from tests.scripted import Scripted, a_task
 
 SUM = Sample(a_task("What is 2 + 2?", reference="4"), "4", "It is 5", 4.5, candidates=("4", "It is 5", "6", "four: 4"))

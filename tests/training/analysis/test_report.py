@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from anyprefer.graph.errors import InputError, RunFolderError
+from anyprefer.core.errors import InputError, RunFolderError
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.paper import paper
 from anyprefer.training.analysis.report import Cell, Figure, Note, Report, Table, as_csv, as_markdown, write_report

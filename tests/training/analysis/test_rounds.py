@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from anyprefer.graph.errors import InputError
-from anyprefer.graph.state import derive_seed
+from anyprefer.core.errors import InputError
+from anyprefer.core.values import derive_seed
 from anyprefer.training.analysis.analyse import analyse
-from anyprefer.training.analysis.rounds import correlation, read_rounds
-from anyprefer.training.evaluate import EvalResult
+from anyprefer.training.analysis.reward_over_iterations import correlation, read_rounds
+from anyprefer.training.evaluation.evaluate import EvalResult
 from tests.scripted import Scripted, a_task, play
 
 

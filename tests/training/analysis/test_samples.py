@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from anyprefer.graph.errors import InputError
-from anyprefer.training.analysis.samples import draw, read_samples
+from anyprefer.core.errors import InputError
+from anyprefer.training.pair_data.any_data_set import draw, read_samples
 from tests.scripted import Scripted, a_task, play, scores
 
 HH = {

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from anyprefer.graph.errors import EndpointError, InputError, ModelError, ModelSetupError
-from anyprefer.training.benchmarks import measure
+from anyprefer.core.errors import EndpointError, InputError, ModelError, ModelSetupError
+from anyprefer.training.evaluation.benchmarks import measure
 from tests.loopback import Loopback, completion, refusal
 from tests.sample_data import ASKED
 from tests.training.benchmarks.conftest import no_hub
@@ -163,7 +163,7 @@ def test_another_threads_look_up_stays_its_own(tmp_path, monkeypatch):
 
     from alpaca_eval.metrics import glm_winrate
 
-    from anyprefer.training.benchmarks import alpaca
+    from anyprefer.training.evaluation.benchmarks import alpaca
 
     monkeypatch.setattr(glm_winrate, "hf_hub_download", lambda **asked: "the hub's")
     given = tmp_path / "df_gamed.csv"

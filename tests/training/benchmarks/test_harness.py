@@ -9,9 +9,9 @@ import sys
 import pytest
 from aiohttp import web
 
-from anyprefer.graph.errors import InputError, ModelError, ModelSetupError
-from anyprefer.training.benchmarks import benchmark, measure
-from anyprefer.training.benchmarks.lm_eval_tasks.sources import same_final_number
+from anyprefer.core.errors import InputError, ModelError, ModelSetupError
+from anyprefer.training.evaluation.benchmarks import benchmark, measure
+from anyprefer.training.evaluation.benchmarks.lm_eval_tasks.rows import same_final_number
 from tests.loopback import Loopback, completion, refusal
 from tests.sample_data import QUESTIONS, SUMS
 

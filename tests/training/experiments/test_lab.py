@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from anyprefer.graph.errors import InputError, RunFolderError, RunStopped, SettingsError
+from anyprefer.core.errors import InputError, RunFolderError, RunStopped, SettingsError
 from anyprefer.tools import Finding, registry, tool
-from anyprefer.training.applications import Application
-from anyprefer.training.evaluate import EvalResult
-from anyprefer.training.experiments.arms import ARMS, arm
+from anyprefer.training.applications.application import Application
+from anyprefer.training.applications.arms import ARMS, arm
+from anyprefer.training.applications.task_source import TaskSource
+from anyprefer.training.evaluation.evaluate import EvalResult
 from anyprefer.training.experiments.lab import Lab
 from anyprefer.training.experiments.reproduce import Watch, ablate, reproduce
-from anyprefer.training.sources import TaskSource
 
 
 @tool
@@ -219,7 +219,7 @@ def test_unknown_names_are_refused_with_the_near_one(lab):
 
 
 def test_every_arm_is_valid_at_the_papers_scale(tmp_path):
-    from anyprefer.training.applications import load_application
+    from anyprefer.training.applications.application import load_application
 
     paper = Lab(load_application("natural-language"), "paper", tmp_path)
     for one in ARMS.values():

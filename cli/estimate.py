@@ -1,0 +1,68 @@
+"""`anyprefer train --estimate`: memory and time of a training run on one GPU, before there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from anyprefer.cli.console import table
+from anyprefer.cli.forecast import duration
+
+if TYPE_CHECKING:
+    from anyprefer.training.trainers.settings import Gpu, TrainSettings
+
+_GIB = 2**30
+
+
+def show_estimate(
+    console: Console, base: str, settings: TrainSettings, gpu: Gpu, pairs: int, lengths: tuple[float, float] | None
+) -> None:
+    """Prints what training on `pairs` pairs takes, and sampling for as many prompts.
+
+    `lengths` are the mean tokens of a prompt, and of it with an answer; None: as long as pairs may be.
+    """
+    from anyprefer.training.trainers.estimate import Shape, estimate_sampling, estimate_training, read_shape
+
+    shape: Shape = read_shape(base, settings)
+    prompt, length = lengths or (settings.max_length / 2, settings.max_length)
+    found, most = (estimate_training(shape, settings, pairs, gpu, tokens) for tokens in (length, 0))
+    sampled = estimate_sampling(shape, pairs, prompt, gpu)
+
+    console.print(f"estimate for {base}: {shape.parameters:,} parameters and {shape.lora:,} of LoRA, {pairs:,} pairs")
+    console.print()
+    title = (
+        f"Memory of training, {settings.batch_size} x 2 answers of {settings.max_length:,} tokens with their prompts"
+    )
+    _memory(console, title, found.memory, found.fits, gpu)
+    does, other = ("with", "without") if found.checkpointing else ("without", "with")
+    console.print(f"activations {does} gradient checkpointing; {other} it {found.other / _GIB:.1f} GiB")
+    console.print()
+    title = f"Memory of sampling, {sampled.sequences} answers at once"
+    _memory(console, title, sampled.memory, sampled.fits, gpu)
+    console.print()
+    times = table("", "time", "", right=("time",), title="Time on one GPU")
+    about = f"{settings.epochs:g} epochs and the reference"
+    if lengths:
+        times.add_row(
+            "training", duration(found.seconds), f"{about}, {length:,.0f} tokens a pair side as in these pairs"
+        )
+    times.add_row("training, at most", duration(most.seconds), f"{about}, {settings.max_length:,} tokens a pair side")
+    times.add_row("sampling, at most", duration(sampled.seconds), f"one round's candidates for {pairs:,} prompts")
+    console.print(times)
+    console.print(
+        f"assumed: {gpu.gpu_share:.0%} of {gpu.gpu_tflops:g} TFLOP/s and of {gpu.gpu_bandwidth:g} GB/s are reached, "
+        "a margin of 10% and 1 GiB; formulas in training/estimate.py. Nothing was trained."
+    )
+
+
+def _memory(console: Console, title: str, parts: Mapping[str, float], fits: bool, gpu: Gpu) -> None:
+    console.print(Text(title, "bold"))
+    shown = table("", "GiB", right=("GiB",))
+    for name, held in parts.items():
+        shown.add_row(name, f"{held / _GIB:.1f}")
+    verdict = "fits" if fits else "does not fit"
+    shown.add_row(Text(f"all, {verdict} in {gpu.gpu_gb:g} GiB", "bold"), f"{sum(parts.values()) / _GIB:.1f}")
+    console.print(shown)

@@ -1,0 +1,207 @@
+"""`anyprefer evaluate`: how many tasks a model gets right, and how it does on benchmarks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from anyprefer.cli.console import DONE, STOPPED, at_work, out, table
+from anyprefer.cli.synth import Column, columns_of
+from anyprefer.core.errors import InputError, near
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from anyprefer.core.task import Task
+    from anyprefer.training.evaluation.evaluate import EvalResult, IsCorrect
+
+FILE_TOKENS = 64
+"""Longest answer to a file's task, where nothing else is said."""
+
+
+def evaluate(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TASKS...",
+            help="Benchmarks (see `anyprefer benchmarks`), or files with a reference column.",
+        ),
+    ],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            metavar="MODEL", help="smollm2, hf:ID-or-folder, openai:NAME, openai:NAME@URL; repeat to compare."
+        ),
+    ],
+    column: Column = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Tasks to ask; families: 200 by default, others: all."),
+    ] = None,
+    system: Annotated[str, typer.Option(metavar="TEXT", help="System message for tasks that bring none.")] = "",
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; families 24; gsm8k 400"
+        ),
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0, metavar="X", help="0 is greedy.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the drawn tasks and of sampling.")] = 0,
+    judge: Annotated[
+        str, typer.Option(metavar="MODEL", help="Judge of alpaca_eval: openai:NAME or openai:NAME@URL.")
+    ] = "",
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="GSM8K and ARC: sequences a local model reads at once, or requests in flight."
+        ),
+    ] = 16,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Keep every answer there, a model and task set each; GSM8K and ARC go on from them."
+        ),
+    ] = None,
+) -> None:
+    """Measure accuracy on tasks with known answers, with its 95% interval.
+
+    Files are marked by agreement with the reference: numbers by value, text as
+    a whole but for case and punctuation. GSM8K and ARC are asked by lm-eval, and
+    AlpacaEval by its own package; --system and --temperature are not theirs,
+    and of them GSM8K alone takes --max-tokens.
+
+    [bold]anyprefer evaluate sums facts --model smollm2 --model hf:models/first[/]
+    [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]
+    [bold]anyprefer evaluate test.jsonl --column reference=answer --model openai:gpt-4o[/]
+    """
+    sets = {
+        name: None if is_asked_elsewhere(name) else task_set(name, limit, seed, columns_of(column)) for name in source
+    }
+    shown = table(
+        "tasks", "model", "right", "of", "accuracy", "95% interval", "unscored", right=("right", "of", "unscored")
+    )
+    console, errors, notes, marked = out(), dict[str, None](), list[str](), 0
+    models = _loaded(model)
+    asked = {"system": system, "temperature": temperature, "seed": seed}
+    elsewhere = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size, "max_tokens": max_tokens}
+    safe = (
+        f"answers so far are kept in {answers}, the same command asks for the others"
+        if answers
+        else "nothing was kept of the evaluation"
+    )
+    for spec, chat in models.items():
+        for name, tasks in sets.items():
+            with at_work(safe), console.status(f"{spec} on {name}"):
+                if tasks is None:
+                    kept = answers / _plain(f"{name}-{spec}") if answers else None
+                    result: EvalResult = _measured(name, spec, notes, folder=kept, **elsewhere)
+                else:
+                    longest = {"max_tokens": max_tokens or _longest(name)}
+                    result = _evaluated(chat, *tasks, _answer_file(answers, spec, name), asked | longest)
+            shown.add_row(*_cells(name, spec, result))
+            errors.update({f"{spec} on {name}: {result.first_error}": None} if result.first_error else {})
+            marked += result.n
+    console.print(shown)
+    for note in notes:
+        console.print(Text(note, "dim"), soft_wrap=True)
+    for error in errors:
+        console.print(Text(f"unscored: {error}", "yellow"), soft_wrap=True)
+    raise typer.Exit(DONE if marked else STOPPED)
+
+
+def is_asked_elsewhere(name: str) -> bool:
+    """Whether it is a benchmark that other packages ask: GSM8K, ARC, AlpacaEval."""
+    from anyprefer.training.evaluation.benchmarks import BENCHMARKS
+    from anyprefer.training.evaluation.families import FAMILIES
+
+    return name in BENCHMARKS and name not in FAMILIES
+
+
+def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResult:
+    """A benchmark's result; its further figures go to `notes`."""
+    from anyprefer.training.evaluation.benchmarks import measure
+
+    found = measure(name, spec, **values)
+    figures = ", ".join(f"{figure} {value:.1%}" for figure, value in found.figures.items())
+    notes.extend(
+        [f"{name} on {spec}: {figures}" + (f", judge {found.judge}" if found.judge else "")] if figures else []
+    )
+    return found
+
+
+def task_set(name: str, limit: int | None, seed: int, columns: dict[str, str]) -> tuple[Sequence[Task], IsCorrect]:
+    """The tasks of a family or a file, and the rule that marks them.
+
+    Raises `InputError` for what is neither, and for a row that is no task or has no reference: an evaluation leaves none
+    out.
+    """
+    from itertools import islice
+
+    from anyprefer.core.input_rows import BadRow
+    from anyprefer.core.inputs import read_tasks
+    from anyprefer.core.values import as_text
+    from anyprefer.tools.reference import agrees
+    from anyprefer.training.evaluation.benchmarks import BENCHMARKS
+    from anyprefer.training.evaluation.benchmarks.own_families import TASKS
+    from anyprefer.training.evaluation.families import FAMILIES
+
+    if name in FAMILIES:
+        return FAMILIES[name].make(limit or TASKS, seed, "heldout"), FAMILIES[name].is_correct
+    if ":" not in name and not Path(name).exists():
+        raise InputError(f"{name} is neither a file nor a benchmark; {near(name, BENCHMARKS)}")
+    tasks = []
+    for task in islice(read_tasks(name, columns), limit):
+        if isinstance(task, BadRow):
+            raise InputError(task.error)
+        if task.reference is None:
+            raise InputError(
+                f"{name}, task {task.id}: no reference to mark with; map one with --column reference=COLUMN"
+            )
+        tasks.append(task)
+    return tasks, lambda task, answer: agrees(answer, as_text(task.reference))
+
+
+def _longest(name: str) -> int:
+    from anyprefer.training.evaluation.benchmarks.own_families import MAX_TOKENS
+    from anyprefer.training.evaluation.families import FAMILIES
+
+    return MAX_TOKENS if name in FAMILIES else FILE_TOKENS
+
+
+def _loaded(specs: Sequence[str]) -> dict[str, BaseChatModel]:
+    """All models by name, so that an unknown one shows before the first is asked; weights are loaded later."""
+    from anyprefer.models import load_model
+
+    return {spec: load_model(spec) for spec in specs}
+
+
+def _evaluated(
+    model: BaseChatModel, tasks: Sequence[Task], is_correct: IsCorrect, answers: Path | None, asked: dict[str, object]
+) -> EvalResult:
+    from anyprefer.core.background_loop import run_blocking
+    from anyprefer.training.evaluation.evaluate import evaluate as run
+
+    try:
+        return run_blocking(run(model, tasks, is_correct, answers=answers, **asked))  # type: ignore[arg-type]
+    finally:
+        if hasattr(model, "unload"):
+            model.unload()
+
+
+def _answer_file(folder: Path | None, spec: str, name: str) -> Path | None:
+    return folder / f"{_plain(f'{name}-{spec}')}.jsonl" if folder else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "-", name).strip("-")
+
+
+def _cells(name: str, spec: str, result: EvalResult) -> list[str]:
+    low, high = result.interval
+    accuracy = f"{result.accuracy:.1%}" if result.n else "none"
+    return [name, spec, str(result.correct), str(result.n), accuracy, f"{low:.1%} to {high:.1%}", str(result.unscored)]

@@ -1,0 +1,229 @@
+"""`anyprefer iterate` and `anyprefer demo`: synthesise, train, evaluate, and again with the stronger target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from anyprefer.cli.apps import App, Chosen, chosen_app
+from anyprefer.cli.console import at_work, out
+from anyprefer.cli.console import table as new_table
+from anyprefer.cli.evaluate import is_asked_elsewhere, task_set
+from anyprefer.cli.flags import COMMON, PANELS, Values, flags, settings_from
+from anyprefer.cli.progress import progress
+from anyprefer.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, source_of
+from anyprefer.cli.train import PANELS as TRAIN_PANELS
+from anyprefer.cli.train import Preset, default_preset
+from anyprefer.core.errors import InputError
+from anyprefer.core.settings import Settings
+from anyprefer.training.trainers.settings import (
+    IterateSettings,
+    TrainSettings,
+    iterate_settings,
+    train_settings,
+)
+
+if TYPE_CHECKING:
+    from anyprefer.core.input_rows import BadRow
+    from anyprefer.core.records import Row
+    from anyprefer.core.task import Task
+    from anyprefer.training.loop.iterate import Evaluate, Iteration, Plan
+
+Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")]
+LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
+"""The fields of `IterateSettings` as help shows them."""
+
+
+@flags(Settings, into="values", panels=PANELS, leave_out=("record", "trace"), common=COMMON)
+@flags(
+    TrainSettings,
+    into="training",
+    panels=TRAIN_PANELS,
+    leave_out=("seed",),
+    common=("epochs", "learning_rate", "beta", "batch_size"),
+)
+@flags(IterateSettings, into="loop", panels=LOOP_PANELS)
+def iterate(
+    source: Input = None,
+    heldout: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASKS",
+            help="What each iteration is measured on: benchmarks, or files with the same columns and a reference; repeatable.",
+            show_default="--app's benchmarks",
+        ),
+    ] = None,
+    to: Out = None,
+    app: App = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="How often to synthesise and train.", show_default="--app's, or 2"),
+    ] = None,
+    share: Annotated[
+        bool, typer.Option("--share/--repeat", help="Each iteration plays its own share of the tasks, or all of them.")
+    ] = False,
+    config: Config = None,
+    column: Column = None,
+    limit: Limit = None,
+    preset: Preset = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="For a target behind a URL: what is trained here, and served there as an adapter."
+        ),
+    ] = None,
+    *,
+    values: Values,
+    training: Values,
+    loop: Values,
+) -> None:
+    """Synthesise, train, evaluate; then again with the stronger target.
+
+    A folder holds each iteration's pairs, adapter and evaluation. Finished
+    steps are skipped when the same command is given again. An iteration that
+    loses held-out tasks beyond chance is not adopted (--no-gate adopts all).
+
+    [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --iterations 3[/]
+    [bold]anyprefer iterate --app natural-language[/]
+    [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --target openai:my-7b@http://gpu:8000/v1 --base hf:my/7b[/]
+    """
+    from anyprefer.training.loop.iterate import Plan
+
+    chosen = chosen_app(app)
+    settings = settings_from(config, values, chosen.values)[0]
+    count = iterations or (chosen.app.scale(chosen.scale).iterations if chosen.app else 2)
+    if source is None:
+        played, shares = source_of(None, chosen, settings), 1
+        tasks = _of_app(chosen, settings, count, limit)
+    else:
+        played, shares = source, count if share else 1
+        tasks = _shares(source, columns_of(column), limit, shares)
+    if not heldout and not chosen.app:
+        raise InputError("nothing to measure the iterations on: give --heldout, or an application with --app")
+    measured = heldout or (chosen.app.measured(chosen.scale) if chosen.app else ())
+    folder = to or default_folder(played).with_name(f"{default_folder(played).name}-iterations")
+    base = base if base is not None else chosen.app.scale(chosen.scale).base if chosen.app else ""
+    trained = _training(preset, chosen, base or settings.target, {"seed": settings.seed, **training})
+    loop_settings = iterate_settings(**loop)
+    plan = Plan(settings, trained, count, lambda n: tasks[(n - 1) % len(tasks)], base, loop_settings, shares)
+    _run(plan, folder, _marked(measured, columns_of(column), settings))
+
+
+def _training(preset: str | None, chosen: Chosen, base: str, changes: Values) -> TrainSettings:
+    """--preset wins over the application's, and the base decides where there is neither."""
+    if chosen.app and not preset:
+        return chosen.app.training(chosen.scale, **changes)
+    return train_settings(preset or default_preset(base.removeprefix("hf:")), **changes)
+
+
+def _of_app(chosen: Chosen, settings: Settings, count: int, limit: int | None) -> list[list[Task | BadRow]]:
+    """The application's tasks of each iteration."""
+    if chosen.app is None:
+        return []
+    app = chosen.app.with_iterations(chosen.scale, count)
+    return [app.tasks(chosen.scale, number, settings.seed)[:limit] for number in range(1, count + 1)]
+
+
+def demo(
+    to: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")
+    ] = Path("runs/demo"),
+    tasks: Annotated[int, typer.Option(min=1, metavar="N", help="Tasks of each family in each iteration.")] = 130,
+    heldout: Annotated[int, typer.Option(min=1, metavar="N", help="Held-out tasks of each family.")] = 200,
+    iterations: Annotated[int, typer.Option(min=1, metavar="N", help="How often to synthesise and train.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything.")] = 0,
+) -> None:
+    """Show the whole loop on this machine: a 135M model learns sums and facts.
+
+    No key, no GPU, no network: SmolLM2 answers, real tools check, rules over
+    their verdicts judge, DPO trains; held-out accuracy before and after.
+    """
+    from anyprefer.training.applications.demo import Demo
+
+    shown = Demo(tasks, heldout, iterations, seed)
+    _run(shown.plan(), to, shown.evaluate)
+
+
+def _run(plan: Plan, folder: Path, evaluate: Evaluate) -> None:
+    from anyprefer.training.loop.iterate import iterate as run
+    from anyprefer.training.loop.report import markdown
+
+    console = out()
+    with at_work(f"finished steps are safe in {folder}; the same command goes on"), _shown(console, plan) as steps:
+        done = run(plan, folder, evaluate, steps)
+    _print(console, done)
+    report = folder / "report.md"
+    report.write_text(markdown(done, plan.settings), encoding="utf-8")
+    console.print(
+        Text.assemble("report: ", (str(report), "bold"), ", model: ", (done[-1].target, "bold")), soft_wrap=True
+    )
+
+
+@contextmanager
+def _shown(console: Console, plan: Plan) -> Iterator[Any]:
+    """Steps that say what happens, with a progress line while tasks are played."""
+    from contextlib import ExitStack
+
+    from anyprefer.training.loop.iterate import Steps
+
+    with ExitStack() as live:
+
+        class Shown(Steps):
+            on_row: Any = None
+
+            def step(self, iteration: int, name: str) -> None:
+                live.close()
+                console.print(f"{f'iteration {iteration}: ' if iteration else 'before: '}{name}")
+                if name == "synthesise":
+                    tasks = plan.tasks(iteration)
+                    rows = len(tasks) if isinstance(tasks, Sequence) else None
+                    self.on_row = live.enter_context(progress(console, rows))
+
+            def row(self, iteration: int, row: Row) -> None:
+                self.on_row(row)
+
+            def done(self, iteration: Iteration) -> None:
+                if iteration.counts:
+                    console.print(", ".join(f"{count} {name}" for name, count in sorted(iteration.counts.items())))
+                for name, result in iteration.results.items():
+                    low, high = result.interval
+                    console.print(f"  {name}: {result.accuracy:.1%} [{low:.1%}, {high:.1%}], n = {result.n}")
+                if not iteration.adopted:
+                    console.print(Text(f"not adopted, the target before plays on: {iteration.reason}", "yellow"))
+
+        yield Shown()
+
+
+def _print(console: Console, done: Sequence[Iteration]) -> None:
+    from anyprefer.training.loop.report import table
+
+    heading, *rows = table(done)
+    shown = new_table(*heading, title="Held-out accuracy, 95% interval")
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+
+
+def _shares(source: str, columns: dict[str, str], limit: int | None, count: int) -> list[list[Task | BadRow]]:
+    """The tasks, dealt out into so many lists."""
+    from itertools import islice
+
+    from anyprefer.core.inputs import read_tasks
+
+    tasks = list(islice(read_tasks(source, columns), limit))
+    return [tasks[number::count] for number in range(count)]
+
+
+def _marked(heldout: Iterable[str], columns: dict[str, str], settings: Settings) -> Evaluate:
+    """Task sets are marked as `anyprefer evaluate` marks them; benchmarks ask by themselves."""
+    from anyprefer.training.loop.heldout import on_heldout
+
+    elsewhere = [name for name in heldout if is_asked_elsewhere(name)]
+    sets = {name: task_set(name, None, settings.seed, columns) for name in heldout if name not in elsewhere}
+    return on_heldout(sets, elsewhere, settings)

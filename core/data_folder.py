@@ -1,0 +1,32 @@
+"""The user's own data folder: `data:gsm8k/train.jsonl` is a file in the folder ANYPREFER_DATA names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from anyprefer.core.errors import InputError
+
+VARIABLE = "ANYPREFER_DATA"
+PREFIX = "data:"
+
+
+def data_file(name: str) -> Path:
+    """The file called `name` (with or without `data:`). Raises `InputError` where folder or file is missing."""
+    name = name.removeprefix(PREFIX)
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        raise InputError(
+            f"{PREFIX}{name} is a file in your data folder, and {VARIABLE} names none: set it to that folder "
+            "(README, Applications: which files, and where they are from)"
+        )
+    file = Path(folder) / name
+    if not file.is_file():
+        raise InputError(f"{VARIABLE} names {folder}, which has no file {name}")
+    return file
+
+
+def has_data(name: str) -> bool:
+    """Whether the data folder is set and has the file."""
+    folder = os.environ.get(VARIABLE)
+    return bool(folder) and (Path(folder or "") / name.removeprefix(PREFIX)).is_file()

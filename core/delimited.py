@@ -1,0 +1,137 @@
+"""CSV and TSV, record by record: a broken one costs itself, and is told with the line it begins in.
+
+The `csv` module ends at a field above 131,072 characters, reads a quote that is never closed as one field to the end of
+the file, and says nothing of a field too many. Here a quoted field ends at a quote before a delimiter or a line's end;
+where there is none, or another character follows, the record is its first line alone, and bad.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from anyprefer.core.errors import InputError
+
+LONGEST = 2**24
+"""Characters of one record; a quote that is open for longer is taken as never closed."""
+
+
+class BadRecord(InputError):
+    """A record that cannot be read; `text` is its first line as it stands."""
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+
+class _Broken(Exception):
+    """What is wrong with a record's quotes."""
+
+
+def records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str] | BadRecord]]:
+    """Each record with the number of the line it begins in; empty lines are skipped. `lines` keep their ends."""
+    source = iter(enumerate(lines, 1))
+    again: deque[tuple[int, str]] = deque()
+    while True:
+        first = again.popleft() if again else next(source, None)
+        if first is None:
+            return
+        if not first[1].strip("\r\n"):
+            continue
+        if '"' not in first[1]:
+            yield first[0], first[1].rstrip("\r\n").split(delimiter)
+            continue
+        rest: list[tuple[int, str]] = []
+        try:
+            record = _Record(delimiter)
+            done, size = record.feed(first[1]), len(first[1])
+            while not done:
+                following = again.popleft() if again else next(source, None)
+                if following is None or size > LONGEST:
+                    rest += [following] if following else []
+                    raise _Broken("a quote that is never closed")
+                rest.append(following)
+                size += len(following[1])
+                done = record.feed(following[1])
+            yield first[0], record.fields
+        except _Broken as error:
+            again.extendleft(reversed(rest))
+            yield (
+                first[0],
+                BadRecord(f'{error}; write a quote within a quoted field twice ("")', first[1].rstrip("\r\n")),
+            )
+
+
+class _Record:
+    """The fields of one record, fed line by line; each character is looked at once."""
+
+    def __init__(self, delimiter: str) -> None:
+        self.fields: list[str] = []
+        self._delimiter = delimiter
+        self._open: list[str] | None = None
+
+    def feed(self, line: str) -> bool:
+        """Whether the record ends with this line."""
+        text, at = line.rstrip("\r\n"), 0
+        while True:
+            if self._open is None and text.startswith('"', at):
+                self._open, at = [], at + 1
+            if self._open is not None:
+                end = self._close(line, text, at)
+                if end is None:
+                    return False
+            else:
+                end = text.find(self._delimiter, at)
+                end = len(text) if end < 0 else end
+                self.fields.append(text[at:end])
+            if end >= len(text):
+                return True
+            at = end + len(self._delimiter)
+
+    def _close(self, line: str, text: str, at: int) -> int | None:
+        """Where the open field ends; None where the next line goes on with it."""
+        pieces = self._open if self._open is not None else []
+        while (end := line.find('"', at)) >= 0:
+            if line.startswith('"', end + 1):
+                pieces.append(line[at : end + 1])
+                at = end + 2
+                continue
+            if end + 1 < len(text) and not text.startswith(self._delimiter, end + 1):
+                raise _Broken(f"a quote in the middle of a quoted field, before {text[end + 1 : end + 11]!r}")
+            self.fields.append("".join([*pieces, line[at:end]]))
+            self._open = None
+            return end + 1
+        pieces.append(line[at:])
+        return None
+
+
+def rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, dict[str, str] | InputError]]:
+    """Each record as a mapping from the header's names, with its line. Raises `InputError` for a bad header."""
+    found = records(lines, delimiter)
+    _, header = next(found, (0, []))
+    if isinstance(header, BadRecord):
+        raise InputError(f"the header has {header}")
+    for line, record in found:
+        if isinstance(record, BadRecord):
+            yield line, BadRecord(f"the row has {record}", record.text)
+        elif len(record) > len(header):
+            yield (
+                line,
+                BadRecord(
+                    f"the row has {len(record)} fields and the header {len(header)}; put a text that holds {delimiter!r} "
+                    "in quotes",
+                    delimiter.join(record),
+                ),
+            )
+        elif any(map(_no_utf8, record)):
+            yield line, BadRecord("the row is not UTF-8; write the file as UTF-8", delimiter.join(record))
+        else:
+            yield line, dict(zip(header, record, strict=False))
+
+
+def _no_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # surrogates stand for the bytes that are none
+        return True
+    return False

@@ -1,0 +1,97 @@
+"""The user's own code named by a string, as settings and flags do: tools, players and pair builders.
+
+| string | object |
+|---|---|
+| `FILE.py:NAME` | the object of that name in a file |
+| `package.module:NAME` | the object of that name in an installed module or one in the current folder |
+| `FILE.py` | every tool in a file; tools alone |
+
+What a model string may be (`openai:NAME`, `hf:NAME`, `replay:FILE`) is never taken for a module.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from anyprefer.core.errors import SettingsError
+from anyprefer.core.values import stable_hash
+
+_MODELS = ("openai", "hf", "replay", "data", "hub")
+
+
+def is_own_code(spec: Any) -> bool:
+    """Does a string name the user's own code? Nothing is imported to find out."""
+    if not isinstance(spec, str):
+        return False
+    place, _, name = spec.rpartition(":")
+    if spec.endswith(".py") or place.endswith(".py"):
+        return True
+    parts = place.split(".")
+    if not name.isidentifier() or not all(part.isidentifier() for part in parts) or parts[0] in _MODELS:
+        return False
+    return _in_this_folder(parts[0]) or parts[0] in sys.modules or importlib.util.find_spec(parts[0]) is not None
+
+
+def load_own(spec: str) -> Any:
+    """The object that a string names; a class is called without arguments. Strings that name no own code and other
+    values come back as they are. Raises `SettingsError` naming file, name or error."""
+    if not is_own_code(spec):
+        return spec
+    place, _, name = spec.rpartition(":")
+    if not place:
+        raise SettingsError(f"{spec!r} names a file; say which object of it plays, {spec}:NAME")
+    module = own_module(place)
+    if not hasattr(module, name):
+        near = difflib.get_close_matches(name, vars(module), n=1)
+        raise SettingsError(f"{place} has no {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")
+    found = getattr(module, name)
+    return _started(lambda: found(), spec) if inspect.isclass(found) else found
+
+
+def own_module(place: str) -> ModuleType:
+    """The module of a file's path or a dotted name, imported once. Raises `SettingsError` where it cannot be."""
+    if not place.endswith(".py"):
+        if _in_this_folder(place.partition(".")[0]) and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        return _started(lambda: importlib.import_module(place), place)  # type: ignore[no-any-return]
+    file = Path(place).expanduser().resolve()
+    if not file.is_file():
+        raise SettingsError(f"there is no file {place}")
+    return _started(lambda: _from_file(file), place)  # type: ignore[no-any-return]
+
+
+@cache
+def _from_file(file: Path) -> ModuleType:
+    name = f"own_{stable_hash(str(file))[:12]}"  # never a name that `package.module:NAME` could mean
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError("no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _started(call: Callable[[], Any], what: str) -> Any:
+    try:
+        return call()
+    except (Exception, SystemExit) as error:
+        raise SettingsError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _in_this_folder(module: str) -> bool:
+    return Path(f"{module}.py").is_file() or Path(module, "__init__.py").is_file()

@@ -1,0 +1,145 @@
+"""One task played from start to row. Every task ends as exactly one row; an error is a failed row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+from anyprefer.core.errors import (
+    AnswerError,
+    ModelSetupError,
+    RunFolderError,
+    RunStopped,
+    SettingsError,
+    ToolError,
+)
+from anyprefer.core.game_state import GameState
+from anyprefer.core.images import load, loaded
+from anyprefer.core.input_rows import BadRow, printable
+from anyprefer.core.records import Round, Row
+from anyprefer.core.settings import Settings
+from anyprefer.core.task import Task
+from anyprefer.graph.build import Graph
+from anyprefer.graph.traces import Finish, untraced
+from anyprefer.graph.walk import Walk, silent
+from anyprefer.models import redact
+from anyprefer.models.calls import Account, accounted
+from anyprefer.nodes.reward import close_round
+
+STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError, RunStopped)
+
+FINAL = ["task", "rounds", "outcome"]
+"""What of the final state a row is made from; the less the graph hands out, the less a step costs."""
+
+
+class Game:
+    """A compiled graph with what a row says of who played."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        settings: Settings,
+        models: dict[str, str],
+        traced: Callable[[Task], AbstractContextManager[Finish]] = untraced,
+    ) -> None:
+        self.graph = graph
+        self._walk = Walk(graph)
+        self.settings = settings
+        self.models = models
+        self._traced = traced
+
+    async def play(self, task: Task | BadRow, account: Account) -> Row:
+        """The task's row. Raises what stops the run (`STOPS_THE_RUN`)."""
+        if isinstance(task, BadRow):
+            return self.failed(task.id, task.error, task.text)
+        final: GameState | None = None
+        failure = ""
+        begin: GameState = {"task": task}
+        config: Any = {"run_name": "game", "metadata": {"task_id": task.id}}
+        with self._traced(task) as finish, accounted(account):
+            try:
+                with loaded(await load(task.images) if task.images else {}):
+                    final = await self._played(begin, config, account)
+            except STOPS_THE_RUN:
+                await account.settled()
+                raise
+            except Exception as error:
+                await account.settled()
+                await account.forget(isinstance(error, AnswerError))
+                final, failure = None, redact(f"{type(error).__name__}: {error}")
+            except BaseException:
+                account.abandon()
+                raise
+            row = self._row(task, final or account.state or {}, failure, account)
+            finish(row)
+        return row
+
+    async def _played(self, begin: GameState, config: Any, account: Account) -> GameState | None:
+        if callbacks := silent():
+            return await self._walk.play(begin, config | {"callbacks": callbacks})
+        account.sheltered = True
+        final: GameState | None = None
+        async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
+            final = cast("GameState", state)
+        return final
+
+    def failed(self, identifier: str, reason: str, text: str = "") -> Row:
+        """The row of a task that could not be played, with the text of an input row that is none."""
+        texts = {"id": printable(identifier), "reason": printable(reason)}
+        said = Task(id=texts["id"], prompt=text) if text else None
+        return Row(**texts, outcome="failed", task=said, models=self.models, seed=self.settings.seed)
+
+    def _row(self, task: Task, state: GameState, failure: str, account: Account) -> Row:
+        played = tuple(state.get("rounds", ())) + (_cut_short(state, failure) if failure else ())
+        rounds = tuple(_with_usage(one, account) for one in played)
+        accepted = not failure and state.get("outcome") == "accepted"
+        last = rounds[-1] if rounds else None
+        return Row(
+            id=task.id,
+            outcome="failed" if failure else "accepted" if accepted else "rejected",
+            reason=failure or ("" if accepted else self._why_rejected(rounds)),
+            task=state.get("task", task),
+            pair=last.pair if accepted and last else None,
+            reward=last.reward.score if accepted and last and last.reward else None,
+            rounds=rounds,
+            models=self.models,
+            usage=account.usage(),
+            seed=self.settings.seed,
+        )
+
+    def _why_rejected(self, rounds: tuple[Round, ...]) -> str:
+        last = rounds[-1]
+        spent = f"after {len(rounds)} round{'s' * (len(rounds) > 1)}"
+        each = "; ".join(f"round {one.number}: {_came_to(one)}" for one in rounds)
+        told = f" ({each})" if len(rounds) > 1 else ""
+        if last.reward is None:
+            return f"no pair {spent}: {last.feedback}{told}"
+        return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}{told}"
+
+
+def _came_to(played: Round) -> str:
+    """A round in a word or two."""
+    if played.reward:
+        return f"R {played.reward.score:g}"
+    scores = {judgment.score for judgment in played.judgments}
+    return "tie" if len(played.judgments) > 1 and len(scores) == 1 else "no pair"
+
+
+def mostly_failed(counts: Mapping[str, int]) -> bool:
+    """Whether more than half of a run's rows failed, or it has none: no success, whatever else there is."""
+    return 2 * counts["failed"] > sum(counts.values()) or not sum(counts.values())
+
+
+def _with_usage(played: Round, account: Account) -> Round:
+    used = account.usage(played.number)
+    return played.model_copy(update={"usage": used}) if used else played
+
+
+def _cut_short(state: GameState, failure: str) -> tuple[Round, ...]:
+    """The round an error ended, when it had got anywhere."""
+    if not (state.get("selected") or state.get("candidates")):
+        return ()
+    if any(closed.candidates == tuple(state["candidates"]) for closed in state["rounds"]):
+        return ()
+    return (close_round(state, None, failure),)

@@ -1,0 +1,111 @@
+"""A model from a string.
+
+| string | model |
+|---|---|
+| `openai:NAME` | OpenAI, key from OPENAI_API_KEY |
+| `openai:NAME@URL` | any server that speaks the OpenAI protocol: vLLM, SGLang, Ollama, llama.cpp; its key: `keys.py` |
+| `hf:ID-or-folder` | transformers in this process; a LoRA adapter's folder works too |
+| `smollm2` | the embedded default, SmolLM2-135M-Instruct |
+| `replay:FILE` | answers recorded by `record`; no model at all |
+| `FILE.py:NAME`, `package.module:NAME` | your own player, see `core/own_code.py` |
+
+What else a role's string may be (`evidence`, `target`, `accept`) is no model of its own; see `graph/players.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from urllib.parse import urlsplit
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import SecretStr
+
+from anyprefer.core.errors import ModelSetupError
+from anyprefer.core.secrets import keep_url_secrets, public_urls
+from anyprefer.models.servers.endpoint import Endpoints
+from anyprefer.models.servers.keys import NO_KEY, OPENAI, Keys
+from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat, PostedChat
+from anyprefer.models.tape import ReplayChat
+
+FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE, FILE.py:NAME"
+OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "accept"), "engine": ("evidence", "target")}
+"""What a role may be beside a model, for the message about an unknown one."""
+
+
+def load_model(
+    spec: str, role: str = "target", endpoints: Endpoints | None = None, api_key: str = "", keys: Keys | None = None
+) -> BaseChatModel:
+    """The chat model a string describes; `role` picks whose recorded traits a replay takes on, `endpoints`
+    are the servers as a run shares them, `keys` those servers' keys, `api_key` the key of this model's. Nothing is
+    contacted and no weights are loaded before the first call.
+
+    Raises `ModelSetupError` naming the mend: unknown form, missing key, missing file.
+    """
+    kind, _, rest = spec.partition(":")
+    if spec == "smollm2" or (kind == "hf" and rest):
+        from anyprefer.models.local.chat import LocalChat
+
+        return LocalChat(model=rest or spec)
+    if kind == "replay" and rest:
+        return ReplayChat.from_file(rest, role)
+    if kind == "openai" and rest:
+        return _openai(rest, endpoints, keys or Keys(api_key))
+    raise ModelSetupError(_unknown(spec, role))
+
+
+def _unknown(spec: str, role: str) -> str:
+    others = OTHERS.get(role, ())
+    near = difflib.get_close_matches(spec, ("smollm2", *others), n=1)
+    mend = f"; did you mean {near[0]!r}?" if near else f"; use {', '.join((FORMS, *others))}"
+    places = " and ".join(name for name, allowed in OTHERS.items() if spec in allowed)
+    return f"unknown model {spec!r}{f' (only as {places})' if places else ''}{mend}"
+
+
+_AT = re.compile(r".*@(?=https?://)", re.IGNORECASE | re.DOTALL)
+
+
+def split_server(rest: str) -> tuple[str, str]:
+    """(model's name, URL or empty) of what stands behind `openai:`. Names may hold an @ themselves, so the URL begins
+    at the last `@http`. Raises `ModelSetupError` for a name that is empty, or ends in what looks like a server."""
+    keep_url_secrets(rest)
+    found = _AT.match(rest)
+    name, url = (found[0][:-1], rest[found.end() :]) if found else (rest, "")
+    ends = "" if found else rest.rpartition("@")[2]
+    no_url = "@" in rest and not found and (not ends or re.search(r":\d|://|^localhost", ends))
+    if not name or no_url or (found and not _host(url)):
+        raise ModelSetupError(
+            f"model 'openai:{public_urls(rest)}': after @ comes a URL such as http://localhost:8000/v1"
+        )
+    return name, url.rstrip("/")
+
+
+def _host(url: str) -> str | None:
+    """The URL's host; None where it is no URL of a server."""
+    try:
+        parts = urlsplit(url)
+        odd = parts.port == 0 or parts.fragment or not url.isprintable() or " " in url
+    except ValueError:
+        return None
+    return None if odd else parts.hostname
+
+
+def _openai(rest: str, endpoints: Endpoints | None, keys: Keys) -> BaseChatModel:
+    name, url = split_server(rest)
+    url = url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or OPENAI
+    key = keys.of(url)
+    if rest != name or url != OPENAI:
+        return _shared(CompatibleChat(model=name, base_url=url, api_key=SecretStr(key or NO_KEY)), endpoints)
+    if not key:
+        raise ModelSetupError(
+            f"model 'openai:{rest}' needs a key: set OPENAI_API_KEY, or name your own server with openai:{rest}@URL"
+        )
+    return _shared(OpenAIChat(model=name, api_key=SecretStr(key)), endpoints)
+
+
+def _shared(model: PostedChat, endpoints: Endpoints | None) -> BaseChatModel:
+    """The model at the endpoint of its URL, which other models may share."""
+    if endpoints:
+        model.endpoint = endpoints.at(model.base_url)
+    return model

@@ -1,0 +1,201 @@
+"""A transformers model in this process, as a LangChain chat model that batches concurrent calls.
+
+    LocalChat(model="smollm2").invoke("What is the capital of Peru?")
+
+Calls made at the same time (many asyncio tasks, many threads) run as one batch. Each keeps its
+own seed, so a sample does not depend on its neighbours (see `sampling` for what float noise can do).
+A last message that is the assistant's own is continued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_messages
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field, PrivateAttr
+
+from anyprefer.core.errors import ModelError
+from anyprefer.models.local.adapters import adapter_base
+from anyprefer.models.local.batching import Batcher
+from anyprefer.models.local.options import option_tokens, weigh
+from anyprefer.models.local.sampling import Sampling, draw
+from anyprefer.models.local.templates import chat_ids
+from anyprefer.models.local.weights import Weights, load_weights, use_threads
+from anyprefer.models.traits import SAMPLING
+
+_Job = tuple[list[BaseMessage], Sampling | tuple[str, ...]]
+"""What is asked, and how it is answered: sampled, or by the most probable of these options."""
+_Waiting = tuple[_Job, Future[ChatResult]]
+
+
+class LocalChat(BaseChatModel):
+    """A text model run by transformers. Nothing is loaded before the first call.
+
+    `seed`, `temperature`, `top_p`, `max_tokens` and `stop` can be overridden in each call. `options`, each one
+    token, are weighed by one forward pass instead of sampling: the answer is the most probable one, and
+    `response_metadata["option_logprobs"]` holds each option's natural-log probability among all tokens.
+    A model that cannot be loaded raises `ModelSetupError` from the first call; images, and an option that is
+    no token, raise `ModelError`.
+    """
+
+    model: str
+    """`smollm2`, a Hugging Face id, a model folder, or a LoRA adapter folder (its base is found in it)."""
+    temperature: float = Field(default=1.0, ge=0)
+    """0 is greedy."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=512, ge=1)
+    """Longest answer, in tokens."""
+    seed: int = 0
+    batch_size: int = Field(default=160, ge=1)
+    """Most calls in one batch."""
+    dtype: str = ""
+    """float32, bfloat16 or float16; empty: what the hardware multiplies natively."""
+    device: str = ""
+    """Empty: cuda, else mps, else cpu."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of torch, for the whole process; 0: as many as the process may use."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with a model."""
+
+    _weights: Weights | None = PrivateAttr(default=None)
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+    _batcher: Batcher[_Job, ChatResult] = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        """Make the queue; its thread starts with the first call."""
+        super().model_post_init(context)
+        self._batcher = Batcher(self._answer)
+
+    @property
+    def _llm_type(self) -> str:
+        return "anyprefer-local"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.model, "base": adapter_base(self.model), "dtype": self.dtype}
+
+    def unload(self) -> None:
+        """Finish waiting calls, stop the worker thread and free the weights; the next call loads them again."""
+        self._batcher.close()
+        with self._lock:
+            self._weights = None
+        gc.collect()
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return self._batcher.submit((messages, self._wanted(stop, kwargs))).result()
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await asyncio.wrap_future(self._batcher.submit((messages, self._wanted(stop, kwargs))))
+
+    def _wanted(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling | tuple[str, ...]:
+        unknown = given.keys() - {*SAMPLING, "options", "ls_structured_output_format"}
+        if unknown:
+            raise ModelError(f"LocalChat cannot take {', '.join(sorted(unknown))}; tools need the text protocol")
+        if given.get("options"):
+            return tuple(given["options"])
+        return Sampling(
+            temperature=given.get("temperature", self.temperature),
+            top_p=given.get("top_p", self.top_p),
+            seed=given.get("seed", self.seed),
+            max_tokens=given.get("max_tokens", self.max_tokens),
+            stop=tuple(stop or ()),
+        )
+
+    def _answer(self, jobs: Sequence[_Waiting]) -> None:
+        """Worker thread: settle every job, in batches of like length."""
+        weights = self._loaded()
+        sampled: list[_Ready[Sampling]] = []
+        weighed: list[_Ready[dict[str, int]]] = []
+        for (messages, wanted), future in jobs:
+            try:
+                ids = _prompt_ids(weights.tokenizer, messages)
+                if isinstance(wanted, Sampling):
+                    sampled.append((ids, wanted, future))
+                else:
+                    weighed.append((ids, option_tokens(weights.tokenizer, wanted), future))
+            except Exception as error:  # one bad prompt must not fail its neighbours
+                future.set_exception(error)
+        for batch in _batches(sampled, self.batch_size):
+            drawn = draw(weights, [ids for ids, _, _ in batch], [sampling for _, sampling, _ in batch])
+            for (ids, _, future), answer in zip(batch, drawn, strict=True):
+                ending = {"finish_reason": "stop" if answer.finished else "length"}
+                future.set_result(self._result(answer.text, len(ids), answer.tokens, ending))
+        for options in _batches(weighed, self.batch_size, by_beginning=True):
+            masses = weigh(weights, [ids for ids, _, _ in options], [tokens for _, tokens, _ in options])
+            for (ids, _, future), logprobs in zip(options, masses, strict=True):
+                said = {"finish_reason": "stop", "option_logprobs": logprobs}
+                future.set_result(self._result(max(logprobs, key=logprobs.__getitem__), len(ids), 1, said))
+
+    def _loaded(self) -> Weights:
+        with self._lock:
+            if self._weights is None:
+                use_threads(self.threads)
+                self._weights = load_weights(
+                    self.model, dtype=self.dtype, device=self.device, trust_remote_code=self.trust_remote_code
+                )
+                self._weights.model.eval()
+            return self._weights
+
+    def _result(self, text: str, read: int, written: int, said: dict[str, Any]) -> ChatResult:
+        message = AIMessage(
+            content=text,
+            usage_metadata=UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written),
+            response_metadata={"model_name": self.model, **said},
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+_How = TypeVar("_How")
+_Ready = tuple[list[int], _How, Future[ChatResult]]
+
+
+def _batches(ready: Sequence[_Ready[_How]], size: int, by_beginning: bool = False) -> Iterator[Sequence[_Ready[_How]]]:
+    """Slices of at most `size`: shortest prompts first, so that little is padding, or those together that begin alike."""
+    ordered = sorted(ready, key=lambda job: (0 if by_beginning else len(job[0]), job[0]))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def _prompt_ids(tokenizer: Any, messages: list[BaseMessage]) -> list[int]:
+    """The chat template's token ids, ready for the assistant's turn or in the middle of it."""
+    if not tokenizer.chat_template:
+        raise ModelError(f"{tokenizer.name_or_path} has no chat template: it is not a chat model; use an -Instruct one")
+    chat = [{**entry, "content": _text(entry.get("content") or "")} for entry in _as_dicts(messages)]
+    begun = chat[-1]["role"] == "assistant"
+    return chat_ids(tokenizer, chat, add_generation_prompt=not begun, continue_final_message=begun)
+
+
+def _as_dicts(messages: list[BaseMessage]) -> list[dict[str, Any]]:
+    converted = convert_to_openai_messages(messages)
+    return converted if isinstance(converted, list) else [converted]
+
+
+def _text(content: Any) -> str:
+    """Text of a message; raises `ModelError` for an image or any other part that is not text."""
+    if isinstance(content, str):
+        return content
+    for part in content:
+        if part.get("type") != "text":
+            raise ModelError(f"LocalChat runs text models and cannot read a message part of type {part.get('type')!r}")
+    return "\n".join(part["text"] for part in content)

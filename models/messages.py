@@ -1,0 +1,41 @@
+"""LangChain messages of prompts, tasks and images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
+
+from anyprefer.core import conversation
+from anyprefer.core.conversation import Message
+from anyprefer.core.images import image_url
+from anyprefer.core.task import Task
+
+
+def user(text: str, images: Sequence[str] = ()) -> HumanMessage:
+    """A user message, with the task's images before the text where there are any."""
+    if not images:
+        return HumanMessage(text)
+    parts: list[str | dict[str, Any]] = [{"type": "image_url", "image_url": {"url": image_url(i)}} for i in images]
+    return HumanMessage([*parts, {"type": "text", "text": text}])
+
+
+def system(text: str) -> SystemMessage:
+    """A system message."""
+    return SystemMessage(text)
+
+
+def task_messages(task: Task, prompt: str) -> list[Any]:
+    """What the target is shown: the task's system message if any, what was said before, then p_t; images where they
+    belong (`Task.messages`)."""
+    if isinstance(task.prompt, str):
+        return [*([system(task.system)] if task.system else []), user(prompt, task.images)]
+    urls = [image_url(image) for image in task.images]
+    return [_langchain(message) for message in conversation.with_images(task.messages(prompt), urls)]
+
+
+def _langchain(message: Message) -> BaseMessage:
+    if message["role"] == "tool" and not message.get("tool_call_id"):  # as many data sets have it; servers refuse that
+        return HumanMessage(message["content"])
+    return convert_to_messages([message])[0]

@@ -1,0 +1,1 @@
+"""Models behind the OpenAI protocol: one request, one server, and how both fail."""

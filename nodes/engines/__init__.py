@@ -1,0 +1,1 @@
+"""What rewrites prompts (Eq. 2)."""

@@ -1,0 +1,121 @@
+"""The textgrad package as it is needed here: its optimizer with our calls, and its pitfalls kept in this file."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import sys
+import tempfile
+import threading
+import types
+from functools import cache
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from anyprefer.core.errors import AnswerError
+from anyprefer.core.settings import Settings
+from anyprefer.core.values import derive_seed
+from anyprefer.models.answer import read_answer
+from anyprefer.models.ask import call
+
+_LITELLM = "textgrad.engine_experimental.litellm"
+
+_IMPORTING = threading.Lock()
+
+
+class _LiteLLM:
+    """In place of textgrad's engine on litellm: the real one where somebody makes one. No upstream issue known."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """The real one."""
+        return importlib.import_module(_LITELLM).LiteLLMEngine(*args, **kwargs)
+
+
+@cache
+def _package() -> Any:
+    """textgrad, imported quietly: without litellm, and without a folder of logs where the process stands."""
+    with _IMPORTING:
+        stub: Any = None if "textgrad" in sys.modules else types.ModuleType(_LITELLM)
+        if stub is not None:
+            stub.LiteLLMEngine = _LiteLLM
+            sys.modules[_LITELLM] = stub
+        given = os.environ.get("TEXTGRAD_LOG_DIR")
+        os.environ.setdefault("TEXTGRAD_LOG_DIR", tempfile.mkdtemp(prefix="textgrad-"))
+        try:
+            import textgrad
+        finally:
+            if stub is not None:
+                del sys.modules[_LITELLM]  # whoever imports it now gets the real one
+            if given is None:
+                os.environ.pop("TEXTGRAD_LOG_DIR", None)
+    textgrad.logger.setLevel(logging.CRITICAL)
+    return textgrad
+
+
+class Rewriter:
+    """One TextualGradientDescent step on one prompt. `answer` holds what the engine said.
+
+    textgrad calls its engine synchronously in the middle of a step. So the step is taken twice: once to
+    learn what it asks, and, with the answer at hand, once more. No thread waits for a model this way.
+    """
+
+    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
+        self.model = model
+        self.settings = settings
+        self.answer = ""
+
+    async def step(self, prompt: str, role: str, feedback: str) -> str:
+        """The rewritten prompt. Raises `ModelError` when the engine does not answer, `IndexError` without tags."""
+        await asyncio.to_thread(_package)
+        try:
+            _step(prompt, role, feedback, answer=None)
+        except _Asked as asked:
+            self.answer = await self._ask(asked.prompt, asked.system)
+        return _step(prompt, role, feedback, self.answer)
+
+    async def _ask(self, prompt: str, system: str | None) -> str:
+        answer = await call(
+            self.model,
+            [*([SystemMessage(system)] if system else []), HumanMessage(prompt)],
+            "textgrad",
+            seed=derive_seed(self.settings.seed, "textgrad", prompt),
+            temperature=0.0,
+            max_tokens=self.settings.judge_max_new_tokens,
+        )
+        said = read_answer(answer)
+        if said.flaw:
+            raise AnswerError(said.flaw, said.text)
+        return said.text
+
+
+class _Asked(Exception):
+    def __init__(self, prompt: str, system: str | None) -> None:
+        self.prompt, self.system = prompt, system
+
+
+def _step(prompt: str, role: str, feedback: str, answer: str | None) -> str:
+    """textgrad's own step, with an engine that gives `answer`, or raises `_Asked` where that is None."""
+    textgrad = _package()
+
+    class Whole(textgrad.Variable):  # type: ignore[name-defined,misc]
+        def get_short_value(self, n_words_offset: int = 10) -> str:
+            return str(self.value)
+
+    class Engine(textgrad.EngineLM):  # type: ignore[name-defined,misc]
+        model_string = "anyprefer"
+
+        def generate(self, prompt: str, system_prompt: str | None = None, **kwargs: Any) -> str:
+            if answer is None:
+                raise _Asked(prompt, system_prompt)
+            return answer
+
+        __call__ = generate
+
+    variable = Whole(prompt, role_description=role, requires_grad=True)
+    variable.gradients.add(textgrad.Variable(feedback, role_description="feedback", requires_grad=False))
+    textgrad.TextualGradientDescent(parameters=[variable], engine=Engine()).step()
+    return str(variable.value)

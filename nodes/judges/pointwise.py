@@ -1,0 +1,60 @@
+"""One candidate a call, scored in words."""
+
+from __future__ import annotations
+
+from langchain_core.messages import AIMessage
+
+from anyprefer.core.game_state import GameState
+from anyprefer.core.records import Candidate, Judgment
+from anyprefer.models.answer import read_answer
+from anyprefer.models.ask import all_done, ask
+from anyprefer.models.messages import system, user
+from anyprefer.nodes import prompt_texts
+from anyprefer.nodes.judges.listwise import ModelJudge, averaged
+from anyprefer.nodes.parsing import read_score, told
+from anyprefer.nodes.prompt_texts import Fence
+
+
+class PointwiseJudge(ModelJudge):
+    """One text scores one candidate; passes differ by their seed and are sampled when there are several."""
+
+    prompt = "pointwise"
+
+    async def score(self, state: GameState) -> list[Judgment]:
+        """The mean over `judge_passes` texts, 1..10 per candidate, with its spread."""
+        return await all_done(self._one(state, candidate) for candidate in state["candidates"])
+
+    async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
+        passes = range(self.settings.judge_passes)
+        return averaged(candidate.index, await all_done(self._pass(state, candidate, number) for number in passes))
+
+    def _question(self, state: GameState, candidate: Candidate) -> str:
+        """What the judge is asked about the candidate."""
+        fence = self.fence(state)
+        return prompt_texts.fill(
+            prompt_texts.text(self.prompt),
+            examples=self.settings.examples,
+            notice=fence.notice,
+            context=fence.around("Context:\n", state["context"]),
+            query=fence.around("Query: ", state["task"].text),
+            answer=fence.around(f"Answer {candidate.index + 1}:\n", candidate.text),
+            mark=fence.verdict,
+        )
+
+    async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
+        return await ask(
+            self.model,
+            [system(state["prompts"].judge), user(self._question(state, candidate), state["task"].images)],
+            "judge",
+            parse=lambda answer: parse_score(answer, self.fence(state)),
+            reasks=self.settings.reasks,
+            seed=self.seed(state, candidate.index, number),
+            temperature=self.settings.temperature if self.settings.judge_passes > 1 else 0.0,
+            max_tokens=self.settings.judge_max_new_tokens,
+        )
+
+
+def parse_score(message: AIMessage, fence: Fence | None = None) -> tuple[float, str]:
+    """The score, and the whole answer as analysis. Raises `AnswerError` where there is no clear one in 1..10."""
+    answer = read_answer(message)
+    return read_score(answer, fence), told(answer, fence)

@@ -1,0 +1,1 @@
+"""How a ranking becomes a pair."""

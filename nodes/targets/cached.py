@@ -1,0 +1,67 @@
+"""A target's answers in a file that several runs share: ablations sample identical candidates once.
+
+    anyprefer synth tasks.jsonl --samples samples.db --out runs/a
+    anyprefer synth tasks.jsonl --samples samples.db --out runs/b --no-tools …   # the same candidates, judged otherwise
+
+An answer is known by model, server, task, prompt, sampling settings and seed; a model in a folder also by its files' time. An
+answer from the file is no model call and is counted nowhere. Several processes may share a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from anyprefer.core.kept import Kept, weights_stamp
+from anyprefer.core.roles import Target
+from anyprefer.core.secrets import without_secrets
+from anyprefer.core.settings import Settings
+from anyprefer.core.task import Task
+from anyprefer.core.values import stable_hash
+from anyprefer.models.answer import Answer
+from anyprefer.models.traits import who_and_where
+
+_ANSWER = "anyprefer.Answer"
+
+
+class SharedTarget:
+    """A target whose answers are looked up in `settings.samples` before they are asked for."""
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        """Raises `RunFolderError` when the file cannot be opened."""
+        self.target = target
+        self.name = target.name
+        self.model = getattr(target, "model", None)
+        """The target's chat model, None where it is no chat model."""
+        self._sampling = [settings.temperature, settings.top_p, settings.max_new_tokens]
+        self._kept = Kept(settings.samples, "samples file")
+
+    async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
+        """One content per seed, in order; only those the file lacks are asked for."""
+        before = [] if isinstance(task.prompt, str) else [task.prompt]
+        asked = [self._who(), task.system, *before, prompt, task.images, task.start, *self._sampling]
+        keys = {seed: stable_hash([*asked, seed])[:40] for seed in seeds}
+        known = await self._kept.get(list(keys.values()))
+        missing = [seed for seed in seeds if keys[seed] not in known]
+        if missing:
+            made = await self.target.sample(task, prompt, missing)
+            contents = {keys[seed]: _packed(content) for seed, content in zip(missing, made, strict=True)}
+            known |= await self._kept.keep(contents)
+        return [_unpacked(known[keys[seed]]) for seed in seeds]
+
+    def _who(self) -> list[Any]:
+        return [who_and_where(self.model) if self.model is not None else self.name, weights_stamp(self.name)]
+
+
+def _packed(content: Any) -> bytes:
+    """As JSON; an answer under a key that no other content has."""
+    data = orjson.dumps({_ANSWER: asdict(content)} if isinstance(content, Answer) else content)
+    return without_secrets(data.decode()).encode()
+
+
+def _unpacked(data: bytes) -> Any:
+    content = orjson.loads(data)
+    return Answer(**content[_ANSWER]) if isinstance(content, dict) and content.keys() == {_ANSWER} else content

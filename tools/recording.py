@@ -1,0 +1,53 @@
+"""Tools on a tape: their findings recorded, and played back."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from anyprefer.core.secrets import redact
+from anyprefer.models.tape import Tape
+from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
+
+
+def recorded_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
+    """The same tool, with every finding and failure put on the tape."""
+
+    async def function(**inputs: Any) -> Finding:
+        begun = time.perf_counter()
+        try:
+            finding = as_finding(await tool._arun(**inputs))
+        except Exception as error:
+            tape.record(_inputs(tool, inputs), {"error": redact(failure_text(error))})
+            raise
+        finding = dataclasses.replace(finding, seconds=round(time.perf_counter() - begun, 6))
+        tape.record(_inputs(tool, inputs), {"finding": dataclasses.asdict(finding)})
+        return finding
+
+    return tool.model_copy(update={"function": function})
+
+
+def replayed_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
+    """The same tool, played from the tape; the tool itself is never run."""
+
+    async def function(**inputs: Any) -> Finding:
+        value = tape.play(_inputs(tool, inputs))
+        if "error" in value:
+            raise ToolFailure(value["error"])
+        return Finding(**value["finding"])
+
+    return tool.model_copy(update={"function": function})
+
+
+def _inputs(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tool": tool.name, "inputs": {name: _dumped(value) for name, value in inputs.items()}}
+
+
+def _dumped(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_dumped(one) for one in value]
+    return value.model_dump() if isinstance(value, BaseModel) else value

@@ -1,0 +1,1 @@
+"""Applications: data that says what is played, trained and measured."""

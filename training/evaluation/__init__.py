@@ -1,0 +1,1 @@
+"""How good a target or a judge is."""

@@ -1,0 +1,102 @@
+"""How an evaluation, a rating or a benchmark's judge asks its model: as a run does.
+
+Every call goes through an account (`models/calls.py`), so limits, retries and a budget hold, and its answer is kept as it
+comes. What ends the run (a server that is gone, a budget that is spent) ends the asking once the calls in flight are
+back; the same asking with the same file then asks only what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+from langchain_core.language_models import BaseChatModel
+
+from anyprefer.core.errors import RunStopped
+from anyprefer.core.kept import Kept, weights_stamp
+from anyprefer.core.records import Usage
+from anyprefer.core.secrets import scrubber
+from anyprefer.core.settings import Settings
+from anyprefer.models import load_model
+from anyprefer.models.ask import all_done
+from anyprefer.models.calls import Account, Calls, accounted
+from anyprefer.models.packing import unpacked
+from anyprefer.models.prices import Prices, used
+from anyprefer.models.servers.endpoint import Endpoints
+from anyprefer.models.servers.keys import Keys
+from anyprefer.models.servers.limits import Limits
+from anyprefer.models.spending import Budget, Spending
+from anyprefer.models.traits import model_name
+
+T = TypeVar("T")
+_APART = "\x1f"
+
+
+class Asking:
+    """The calls of one evaluation. `close` it."""
+
+    def __init__(
+        self, model: BaseChatModel, file: Path | None = None, settings: Settings | None = None, slots: int = 0
+    ) -> None:
+        """`file` keeps the answers; None: nowhere. Of `settings` the budget, the prices and `connections` are read;
+        earlier answers of the file count against the budget. `slots`: calls in flight; 0: `connections`.
+
+        Raises `RunFolderError` when the file cannot be opened.
+        """
+        self._kept = Kept(file, "answers file") if file else None
+        self._scrub = scrubber()
+        self._weights = f"{weights_stamp(model_name(model))}{_APART}"
+        self._known: dict[str, dict[str, bytes]] = {}
+        prices = Prices(settings.prices or None) if settings else Prices()
+        spent = self._take_up(model, prices)
+        budget = Budget(settings.max_calls, settings.max_tokens, settings.max_cost) if settings else Budget()
+        slots = slots or (settings.connections if settings else Limits().connections)
+        self.calls = Calls(budget, prices, slots, self, spent)
+
+    def _take_up(self, model: BaseChatModel, prices: Prices) -> Usage:
+        """Reads the answers so far, and returns what they took."""
+        spent = Usage()
+        for key, answer in self._kept.under(self._weights) if self._kept else ():
+            _, task, call = key.split(_APART)
+            self._known.setdefault(task, {})[call] = answer
+            spent += used(unpacked(answer), prices, model)
+        return spent
+
+    async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
+        """Keeps one answer (`CallStore`)."""
+        if self._kept and answer is not None:
+            name = self._weights + _APART.join((task, key))
+            await self._kept.keep({name: self._scrub(answer.decode()).encode()})
+
+    async def all(self, works: Iterable[tuple[str, Callable[[], Awaitable[T]]]]) -> list[T]:
+        """Each named piece of work done, its calls accounted under its name; results in order.
+
+        Raises what one of them raised, after the others: a `RunStopped` keeps the rest from asking further.
+        """
+        return await all_done(self._one(name.replace(_APART, " "), work) for name, work in works)
+
+    async def _one(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        with accounted(Account(self.calls, name, self._known.get(name))):
+            try:
+                return await work()
+            except RunStopped as stop:
+                self.calls.stop(stop)
+                raise
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._kept:
+            self._kept.close()
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The servers' keys that settings name."""
+    return Keys(settings.api_key, settings.key_env, settings.api_key_file)
+
+
+def within_limits(spec: str, settings: Settings) -> BaseChatModel:
+    """The model a string describes, asked with a run's limits and keys."""
+    limits = Limits(**{limit.name: getattr(settings, limit.name) for limit in fields(Limits)})
+    return load_model(spec, endpoints=Endpoints(limits), keys=keys_of(settings))

@@ -1,0 +1,65 @@
+"""What a benchmark is: a named thing that measures a model string."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from anyprefer.training.evaluation.evaluate import EvalResult
+
+
+class BenchmarkResult(EvalResult):
+    """An `EvalResult` that says which benchmark it is of, with the other figures the benchmark reports."""
+
+    benchmark: str
+    figures: dict[str, float] = Field(default_factory=dict)
+    """Further figures of the same answers by name, 0..1, higher is better, but for names ending in `_stderr`."""
+    judge: str = ""
+    """Model string of the judge; empty where none is asked."""
+    seconds: float = Field(default=0.0, ge=0)
+
+
+BATCH = 16
+"""Sequences that a local model reads at once, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured and how."""
+
+    model: str
+    """`smollm2`, `hf:ID-or-folder` (an adapter's too), `openai:NAME` or `openai:NAME@URL`."""
+    limit: int | None = None
+    """How many of the first tasks; None: the benchmark's own number."""
+    seed: int = 0
+    folder: Path | None = None
+    """Where answers are kept; None: nowhere."""
+    judge: str = ""
+    """The judge of benchmarks that need one; empty: the benchmark's own default."""
+    batch_size: int = BATCH
+    """Sequences that a local model reads at once (GSM8K, ARC), or requests in flight at a server."""
+    max_tokens: int | None = None
+    """Longest answer of a benchmark that lets it be chosen (GSM8K); None: the benchmark's own."""
+
+
+class Benchmark(ABC):
+    """One benchmark. Direction: a higher accuracy is better."""
+
+    name: str
+    description: str
+    """What is asked, how it is marked, and the source."""
+    metric: str
+    """What `accuracy` is: `exact_match`, `acc`, `win_rate`."""
+
+    @abstractmethod
+    def measure(self, asked: Asked) -> BenchmarkResult:
+        """The model's result. Raises `InputError` for missing data and `ModelError` for a model that cannot do it."""
+
+    def result(self, asked: Asked, **values: Any) -> BenchmarkResult:
+        """A `BenchmarkResult` with what is known already filled in."""
+        made = BenchmarkResult(benchmark=self.name, model=asked.model, seed=asked.seed, temperature=0.0, **values)
+        return made.model_copy(update={"metric": self.metric}) if "metric" in type(made).model_fields else made

@@ -1,0 +1,46 @@
+"""The embedded families' held-out tasks as benchmarks: greedy answers, marked by the family's own rule."""
+
+from __future__ import annotations
+
+from anyprefer.core.background_loop import run_blocking
+from anyprefer.models import load_model
+from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
+from anyprefer.training.evaluation.evaluate import evaluate
+from anyprefer.training.evaluation.families import Family
+
+TASKS = 200
+"""Held-out tasks where no limit is given."""
+MAX_TOKENS = 24
+
+
+class FamilyBenchmark(Benchmark):
+    """A family of `training/evaluation/families.py`; `limit` tasks are drawn with the seed."""
+
+    metric = "accuracy"
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.name = family.name
+        self.description = f"held-out {family.name} that come with Anyprefer; {family.description}"
+
+    def measure(self, asked: Asked) -> BenchmarkResult:
+        """Asks every task once, greedily."""
+        tasks = self.family.make(asked.limit or TASKS, asked.seed, "heldout")
+        answers = asked.folder / f"{self.name}.jsonl" if asked.folder else None
+        model = load_model(asked.model)
+        try:
+            found = run_blocking(
+                evaluate(model, tasks, self.family.is_correct, max_tokens=MAX_TOKENS, seed=asked.seed, answers=answers)
+            )
+        finally:
+            if hasattr(model, "unload"):
+                model.unload()
+        return self.result(
+            asked,
+            n=found.n,
+            correct=found.correct,
+            marks=found.marks,
+            unscored=found.unscored,
+            first_error=found.first_error,
+            max_tokens=MAX_TOKENS,
+        )

@@ -1,0 +1,46 @@
+"""All benchmarks by name, and `measure`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from anyprefer.core.errors import InputError, near
+from anyprefer.training.evaluation.benchmarks.alpaca import AlpacaEval
+from anyprefer.training.evaluation.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
+from anyprefer.training.evaluation.benchmarks.harness import HARNESS
+from anyprefer.training.evaluation.benchmarks.own_families import FamilyBenchmark
+from anyprefer.training.evaluation.families import FAMILIES
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    one.name: one for one in (*(FamilyBenchmark(family) for family in FAMILIES.values()), *HARNESS, AlpacaEval())
+}
+
+
+def benchmark(name: str) -> Benchmark:
+    """The benchmark of that name. Raises `InputError` that names the near one."""
+    if name not in BENCHMARKS:
+        raise InputError(f"unknown benchmark {name!r}; {near(name, BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
+def measure(
+    name: str,
+    model: str,
+    limit: int | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+    judge: str = "",
+    batch_size: int = BATCH,
+    max_tokens: int | None = None,
+) -> BenchmarkResult:
+    """Measures a model string on the first `limit` tasks; `folder` keeps every answer as NAME.jsonl.
+
+    `judge` is the judge's model string where the benchmark has one; `batch_size` is for GSM8K and ARC, `max_tokens`
+    for GSM8K. Raises `InputError` (unknown name, data that is missing) and `ModelError` (a model that cannot be loaded, reached, or measured in this way).
+    """
+    chosen = benchmark(name)
+    began = time.monotonic()
+    found = chosen.measure(Asked(model, limit, seed, folder, judge, batch_size, max_tokens))
+    return found.model_copy(update={"seconds": round(time.monotonic() - began, 1)})

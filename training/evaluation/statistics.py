@@ -1,0 +1,264 @@
+"""Numbers with their uncertainty, for gates, judges, tables and reports alike.
+
+What is marked over the same tasks under several seeds has two sources of chance: other tasks, and other seeds (a model
+trained again). Each is resampled by the bootstrap and the two variances are added, which is a little conservative; of S
+seeds S - 1 are drawn, so that few seeds do not look too certain (Rao and Wu 1988). The interval is Student's with
+Satterthwaite's degrees of freedom: nearly normal where tasks decide, t of S - 1 where seeds do. With one seed it is an
+interval over tasks of this one trained model, and says nothing of another.
+
+The interval of one proportion is `training.evaluate.wilson`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from anyprefer.core.errors import InputError
+from anyprefer.training.evaluation.evaluate import wilson
+
+DRAWS = 2000
+"""Resamples behind a standard error."""
+SEEDS = 5
+"""Under so many seeds no difference is called one, whatever its interval: too few to know how seeds spread."""
+FEW = 10
+"""Under so many points a correlation is called a hint, whatever its size."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    """How many values, or tasks, it is the mean of."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better b is than a on the same tasks."""
+
+    mean: float
+    """Accuracy of b minus accuracy of a, -1..1; > 0: b is better."""
+    low: float
+    high: float
+    """95% interval over seeds and tasks; with one seed over tasks alone."""
+    p: float
+    """Two-sided p of no difference, by the same standard error."""
+    tasks: int
+    by_seed: tuple[float, ...]
+    """The difference under each seed."""
+
+    @property
+    def seeds(self) -> int:
+        """How many there are."""
+        return len(self.by_seed)
+
+    @property
+    def starred(self) -> bool:
+        """Whether it may be called a difference: `SEEDS` seeds or more, and an interval that leaves out 0."""
+        return self.seeds >= SEEDS and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's and Spearman's coefficients of the same points; None where a side does not vary."""
+
+    n: int
+    pearson: float | None
+    pearson_p: float | None
+    spearman: float | None
+    spearman_p: float | None
+    """Two-sided p; Spearman's is exact (all orders) under 10 points."""
+
+    @property
+    def words(self) -> str:
+        """What may be said of it."""
+        if self.pearson is None or self.spearman is None:
+            return f"n = {self.n}: undefined, because one of the two does not change"
+        said = f"Pearson {self.pearson:+.2f} (p = {self.pearson_p:.2g}), Spearman {self.spearman:+.2f} (p = {self.spearman_p:.2g}), n = {self.n}"
+        if self.n < FEW:
+            said += f"; {self.n} points cannot establish a correlation: even a perfect order has p = {perfect_order_p(self.n):.2g}"
+        return said
+
+
+def mean_over_seeds(values: Sequence[float]) -> Estimate:
+    """The mean of one value a seed with Student's t-interval; infinite with one seed, whose spread is unknown."""
+    if not values:
+        raise InputError("no values to average")
+    mean, n = float(np.mean(values)), len(values)
+    if n == 1:
+        return Estimate(mean, -math.inf, math.inf, 1)
+    half = float(stats.t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def mean_over_tasks(marks: Sequence[Sequence[bool]], seed: int = 0) -> Estimate:
+    """Accuracy over the same tasks with its 95% interval over seeds and tasks; one vector of marks a seed.
+
+    Where all seeds have the same marks, as with one seed, the interval is Wilson's.
+    """
+    right = _marks(marks)  # (seeds, tasks)
+    mean, tasks = float(right.mean()), right.shape[1]
+    if (right == right[0]).all():
+        return Estimate(mean, *wilson(int(right[0].sum()), tasks), tasks)
+    low, high, _ = _interval(right, np.ones_like(right), seed, (0.0, 1.0))
+    return Estimate(mean, low, high, tasks)
+
+
+def share(won: Sequence[float], of: Sequence[float], seeds: Sequence[object] = (), seed: int = 0) -> Estimate:
+    """Σ won / Σ of over tasks, 0..1, such as pairs in the right order; a task's pairs stand or fall together.
+
+    `seeds` names the seed each task was played under, where there are several; they then play different tasks.
+    Raises `InputError` without any.
+    """
+    if not sum(of):
+        raise InputError("no pairs to take a share of")
+    named = seeds or [0] * len(of)
+    rows = {name: row for row, name in enumerate(dict.fromkeys(named))}
+    above, below = np.zeros((2, len(rows), len(of)))  # (seeds, tasks) each
+    for task, name in enumerate(named):
+        above[rows[name], task], below[rows[name], task] = won[task], of[task]
+    asked = below.any(axis=0)
+    low, high, _ = _interval(above[:, asked], below[:, asked], seed, (0.0, 1.0))
+    return Estimate(float(above.sum() / below.sum()), low, high, int(asked.sum()))
+
+
+def clustered(won: Sequence[float], of: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """The 95% interval of `share`; (0, 1) without any task."""
+    if not sum(of):
+        return 0.0, 1.0
+    found = share(won, of, seed=seed)
+    return found.low, found.high
+
+
+def exp_of_ratio(numerators: Sequence[Sequence[float]], denominators: Sequence[float], seed: int = 0) -> Estimate:
+    """exp(Σ numerators / Σ denominators), such as a perplexity from the nats and tokens of texts.
+
+    One vector of numerators a seed. The interval is over seeds and texts, on the scale of the exponent.
+    """
+    above = np.asarray(numerators, dtype=float)  # (seeds, texts)
+    below = np.broadcast_to(np.asarray(denominators, dtype=float), above.shape)
+    value, n = float(np.exp(above.sum() / below.sum())), above.shape[1]
+    if not above.any():  # held against itself
+        return Estimate(value, value, value, n)
+    low, high, _ = _interval(above, below, seed)
+    return Estimate(value, math.exp(low), math.exp(high), n)
+
+
+def at_least(lost: int, changed: int) -> float:
+    """One-sided p of so many losses or more among the tasks that changed, if each were as likely a gain (McNemar 1947,
+    exact)."""
+    return float(stats.binomtest(lost, changed, alternative="greater").pvalue) if changed else 1.0
+
+
+def holm(p: Mapping[str, float]) -> dict[str, float]:
+    """The p values of several tests adjusted so that any of them may be read at its level (Holm 1979)."""
+    adjusted, most = dict[str, float](), 0.0
+    for rank, name in enumerate(sorted(p, key=lambda name: p[name])):
+        most = max(most, min(1.0, (len(p) - rank) * p[name]))
+        adjusted[name] = most
+    return adjusted
+
+
+def paired_difference(a: Sequence[Sequence[bool]], b: Sequence[Sequence[bool]], seed: int = 0) -> Difference:
+    """b minus a over the same tasks in the same order; one vector of marks a seed.
+
+    Interval and p are over seeds and tasks (see the module). Seeds that played different tasks are no seeds of the
+    same tasks: compare their shares.
+    """
+    first, second = _marks(a), _marks(b)
+    _same(first, second)
+    gained = second - first  # (seeds, tasks)
+    low, high, p = _interval(gained, np.ones_like(gained), seed, (-1.0, 1.0))
+    return Difference(float(gained.mean()), low, high, p, gained.shape[1], tuple(map(float, gained.mean(axis=1))))
+
+
+def correlate(x: Sequence[float], y: Sequence[float]) -> Correlation:
+    """Correlation of two series of the same length. Raises `InputError` for fewer than three points: two
+    always lie on a line."""
+    if len(x) != len(y) or len(x) < 3:
+        raise InputError(f"a correlation needs two series of the same length from 3 on, not {len(x)} and {len(y)}")
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        return Correlation(len(x), None, None, None, None)
+    straight, ordered = stats.pearsonr(x, y), stats.spearmanr(x, y)
+    p = _exact_spearman(x, y) if len(x) < FEW else float(ordered.pvalue)
+    return Correlation(len(x), float(straight.statistic), float(straight.pvalue), float(ordered.statistic), p)
+
+
+def perfect_order_p(n: int) -> float:
+    """The least p Spearman's test can give with so many points: two of the n! orders are perfect."""
+    return 2 / math.factorial(n)
+
+
+def _exact_spearman(x: Sequence[float], y: Sequence[float]) -> float:
+    found = stats.permutation_test(
+        (np.asarray(x),),
+        lambda order: stats.spearmanr(order, y).statistic,
+        permutation_type="pairings",
+        n_resamples=math.inf,
+    )
+    return float(found.pvalue)
+
+
+def _interval(
+    above: Any, below: Any, seed: int, limits: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float, float]:
+    """95% interval of Σ above / Σ below of (seeds, tasks), and the two-sided p that it is 0."""
+    mean = float(above.sum() / below.sum())
+    values = above[below > 0] / below[below > 0]
+    if np.ptp(values) == 0:
+        p = min(1.0, 2.0 ** (1 - above.shape[1])) if mean else 1.0  # the sign test's
+        return *_all_alike(mean, above.shape[1], limits), p
+    error, degrees = _standard_error(above, below, np.random.default_rng(seed))
+    if not error:  # nothing that could be drawn again differs
+        return *limits, 1.0
+    half = float(stats.t.ppf(0.975, degrees)) * error
+    p = 2 * float(stats.t.sf(abs(mean) / error, degrees))
+    return max(limits[0], mean - half), min(limits[1], mean + half), p
+
+
+def _all_alike(value: float, tasks: int, limits: tuple[float, float]) -> tuple[float, float]:
+    """Where all tasks came to the same, resampling shows no spread. As many other tasks as Wilson's interval of none
+    in `tasks` allows may still be anywhere within the limits."""
+    unseen = wilson(0, tasks)[1]
+    if math.isinf(limits[1]) and tasks > 1:
+        return value, value
+    return value - unseen * (value - limits[0]), value + unseen * (limits[1] - value)
+
+
+def _standard_error(above: Any, below: Any, rng: np.random.Generator) -> tuple[float, float]:
+    """Of the ratio over seeds and tasks, with Satterthwaite's degrees of freedom."""
+    seeds, tasks = above.shape
+    of_tasks = _variance(above.sum(axis=0), below.sum(axis=0), tasks, rng)
+    if seeds == 1:
+        return math.sqrt(of_tasks), max(1, tasks - 1)
+    of_seeds = _variance(above.sum(axis=1), below.sum(axis=1), seeds - 1, rng)
+    parts = of_seeds**2 / (seeds - 1) + of_tasks**2 / max(1, tasks - 1)
+    return math.sqrt(of_seeds + of_tasks), (of_seeds + of_tasks) ** 2 / parts if parts else seeds - 1
+
+
+def _variance(above: Any, below: Any, drawn: int, rng: np.random.Generator) -> float:
+    """Of Σ above / Σ below when so many of the pairs are drawn with replacement."""
+    n = len(above)
+    counts = rng.multinomial(drawn, [1 / n] * n, DRAWS)
+    return float(np.var((counts @ above) / (counts @ below)))
+
+
+def _marks(vectors: Sequence[Sequence[bool]]) -> Any:
+    """(seeds, tasks) of 0 and 1."""
+    if len({len(vector) for vector in vectors}) != 1 or not len(vectors[0]):
+        raise InputError("marks must be one vector a seed, all of the same tasks and at least one")
+    return np.asarray(vectors, dtype=float)
+
+
+def _same(first: Any, second: Any) -> None:
+    if first.shape != second.shape:
+        raise InputError(f"marks of {first.shape} and {second.shape} (seeds, tasks) cannot be paired")

@@ -1,0 +1,1 @@
+"""Iterations: synthesise, train, evaluate, adopt."""

@@ -1,0 +1,1 @@
+"""Preference pairs in and out of files."""

@@ -1,0 +1,89 @@
+"""Accepted rows → the rows TRL trains on.
+
+A run folder holds `pairs.jsonl`, or shards of it, or Parquet files: one row per accepted pair, in TRL's
+conversational preference format: `prompt` (messages), `chosen` and `rejected` (one assistant message each),
+`images` where the task had some, and provenance columns that training does not need. `judge_pairs.jsonl`, from
+a meta judge, holds pairs of judgments in the same form; they are trained on with the others. A file of other
+origin may be in any form of `preference_rows.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from anyprefer.core.errors import InputError, TrainingError
+from anyprefer.graph.runs.row_files import row_files
+from anyprefer.training.pair_data.preference_rows import preference_file, read_preference, readable
+
+_ANSWERS = ("chosen", "rejected")
+
+
+def pair_files(*paths: str | Path) -> list[Path]:
+    """The pair files of each path: itself, or those of a run folder. Raises `TrainingError` when there are none."""
+    if not paths:
+        raise TrainingError("no pairs given; name a run folder or a pairs file")
+    return [file for path in paths for file in _files(Path(path))]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = [file for stream in ("pairs", "judge_pairs") for file in row_files(path, stream)]
+    if not files:
+        raise TrainingError(
+            f"{path / 'pairs.jsonl' if path.is_dir() else path} does not exist; "
+            "name a run folder that holds pairs, or a .jsonl or .parquet file of pairs"
+        )
+    return files
+
+
+def load_pairs(*paths: str | Path) -> Dataset:
+    """Pairs of all files in order, as columns prompt, chosen, rejected (and images when any row has them).
+
+    Raises `TrainingError` naming file and line for a row that cannot be trained on, and for a path without rows.
+    """
+    rows = [row for _, found in read_pairs(*paths) for row in found]
+    columns = ["prompt", *_ANSWERS, *(["images"] if any(row["images"] for row in rows) else [])]
+    return Dataset.from_list([{name: row[name] for name in columns} for row in rows])
+
+
+def read_pairs(*paths: str | Path) -> list[tuple[Path, list[dict[str, Any]]]]:
+    """The same by file; each row also says `where` it stands. A file of a folder may hold none."""
+    pair_files(*paths)  # all are there before any is read
+    return [found for path in paths for found in _of_path(path)]
+
+
+def _of_path(path: str | Path) -> list[tuple[Path, list[dict[str, Any]]]]:
+    found = [(file, _read(file)) for file in pair_files(path)]
+    if not any(rows for _, rows in found):
+        raise TrainingError(f"{found[0][0]} holds no pairs; lower the threshold or play more tasks")
+    return found
+
+
+def characters(messages: Sequence[Mapping[str, Any]]) -> int:
+    """How long a conversation is, before any tokenizer."""
+    return sum(len(message["content"]) for message in messages)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    try:
+        return list(readable(preference_file(file), _pair))
+    except InputError as error:
+        raise TrainingError(str(error)) from error
+
+
+def _pair(where: str, row: Any) -> dict[str, Any]:
+    pair = read_preference(where, row)
+    if pair.chosen == pair.rejected:
+        raise InputError(f"{where}: chosen and rejected are equal, so there is nothing to prefer; remove the row")
+    return {
+        "where": where,
+        "prompt": list(pair.prompt),
+        "chosen": [{"role": "assistant", "content": pair.chosen}],
+        "rejected": [{"role": "assistant", "content": pair.rejected}],
+        "images": row.get("images") or [],
+    }

@@ -1,0 +1,97 @@
+"""The README.md of an adapter's folder: a model card as the Hugging Face hub reads it, with what it was trained on."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anyprefer.models.local.adapters import adapter_base, public_name
+from anyprefer.training.trainers.settings import PRESETS, TrainSettings
+
+if TYPE_CHECKING:
+    from anyprefer.training.trainers.text_dpo import TrainReport
+
+_CARD = """---
+base_model: {quoted}
+library_name: peft
+pipeline_tag: text-generation
+tags:
+- anyprefer
+- dpo
+- lora
+---
+# {name}
+
+A LoRA adapter for {base}, trained on {trained} preference pairs by direct preference optimisation (DPO).
+
+## Training data
+
+| file | pairs | SHA-256 |
+|---|---|---|
+{files}
+
+## Training
+
+```
+{command}
+```
+
+{steps}
+
+Made with {versions}; every setting is in `anyprefer.json`.
+
+## Use
+
+```python
+from peft import AutoPeftModelForCausalLM
+
+model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")
+```
+"""
+
+
+def model_card(report: TrainReport) -> str:
+    """Markdown under a YAML header; files are named by their last two parts, not by where they lie on a disk."""
+    base = public_name(adapter_base(report.base) or report.base)
+    files = [f"| {_short(file.path)} | {file.rows} | `{file.sha256}` |" for file in report.pairs]
+    loss = (
+        f"The loss went from {report.losses[0]:.3f} to {report.losses[-1]:.3f}"
+        if report.losses
+        else "No update was made"
+    )
+    return _CARD.format_map(
+        {
+            "quoted": json.dumps(base, ensure_ascii=False),
+            "name": Path(report.adapter).name,
+            "base": base,
+            "trained": report.trained,
+            "files": "\n".join(files),
+            "command": _command(report),
+            "steps": f"{loss} in {len(report.losses)} updates and {report.seconds:g} seconds.",
+            "versions": ", ".join(f"{name} {number}" for name, number in report.versions.items()),
+        }
+    )
+
+
+def _command(report: TrainReport) -> str:
+    """What trains the same."""
+    preset = min(PRESETS, key=lambda name: len(_changed(report.settings, name)))
+    flags = [f"--{name.replace('_', '-')}={_value(value)}" for name, value in _changed(report.settings, preset).items()]
+    base = f"hf:{report.base}" if "/" in report.base else report.base
+    words = ["anyprefer", "train", *(_short(file.path) for file in report.pairs), "--base", base, "--preset", preset]
+    return shlex.join([*words, *flags, "--out", Path(report.adapter).name])
+
+
+def _changed(settings: TrainSettings, preset: str) -> dict[str, Any]:
+    usual = TrainSettings(**PRESETS[preset])
+    return {name: value for name, value in settings if value != getattr(usual, name)}
+
+
+def _value(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _short(path: str) -> str:
+    return "/".join(Path(path).parts[-2:])

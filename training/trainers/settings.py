@@ -1,0 +1,165 @@
+"""How a target is trained, and how iterations follow each other: frozen objects, and presets of good values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from anyprefer.core.errors import TrainingError
+
+LossName = Literal[
+    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
+    "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
+]  # fmt: skip
+"""The losses of TRL's DPOTrainer."""
+
+
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+class TrainSettings(BaseModel):
+    """Every knob of `train`. Defaults are the paper's (Table 3) where it states a value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    epochs: float = Field(3, gt=0, description="Passes over the pairs (Table 3: 3).")
+    learning_rate: float = Field(
+        1e-7, gt=0, description="Peak rate of AdamW (Table 3: 1e-7; with LoRA on a small model it moves nothing)."
+    )
+    beta: float = Field(
+        0.1,
+        gt=0,
+        description="β, how hard DPO is held to its reference (not stated in the paper; 0.1 is TRL's and DPO's own).",
+    )
+    loss_type: tuple[LossName, ...] = Field(
+        ("sigmoid",),
+        min_length=1,
+        description="TRL loss names, added up: sigmoid is DPO; sft adds the chosen answer's likelihood.",
+    )
+    loss_weights: tuple[float, ...] = Field((1.0,), min_length=1, description="Weight of each loss.")
+    reference: Literal["start", "base"] = Field(
+        "start", description="Reference policy: the model this round started from, or the base without any adapter."
+    )
+    lora_r: int = Field(128, ge=1, description="LoRA rank (Table 3: 128). A continued adapter keeps its own.")
+    lora_alpha: int = Field(256, ge=1, description="LoRA scale (Table 3: 256). A continued adapter keeps its own.")
+    lora_targets: str = Field(
+        "all-linear", min_length=1, description="Modules LoRA adapts: all-linear (Table 3), or names parted by commas."
+    )
+    batch_size: int = Field(1, ge=1, description="Pairs in one step and device (Table 3: 1).")
+    gradient_accumulation: int = Field(1, ge=1, description="Steps whose gradients are added before an update.")
+    max_length: int = Field(
+        1024,
+        ge=8,
+        description="Longest prompt and answer together, in tokens (Table 3: 1024); what is longer loses its end.",
+    )
+    warmup: float = Field(0.0, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    scheduler: Literal["linear", "cosine", "constant"] = Field("linear", description="How the rate falls afterwards.")
+    seed: int = Field(0, ge=0, description="Seed of the adapter's start and the pairs' order.")
+    dtype: Literal["", "float32", "bfloat16", "float16"] = Field(
+        "", description="Number format of the frozen weights (LoRA's own stay float32); empty: the fastest here."
+    )
+    threads: int = Field(0, ge=0, description="CPU threads; 0: as many as the process may use.")
+
+
+class IterateSettings(BaseModel):
+    """Every knob of `iterate` that is neither of the game nor of one round's training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    gate: bool = Field(
+        True,
+        description="Adopt an iteration only if it does not lose held-out tasks beyond chance (exact paired test, 95%); "
+        "else the target before it plays on.",
+    )
+    adapter: Literal["chain", "merge"] = Field(
+        "chain",
+        description="What the next iteration trains: chain, the same adapter further; "
+        "merge, a fresh adapter on the model the last one was merged into (a whole model is saved each time).",
+    )
+    replay: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the adopted iterations' pairs that is trained on again with the new ones.",
+    )
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "embedded": {
+        "epochs": 2,
+        "learning_rate": 2e-4,
+        "beta": 0.1,
+        "loss_type": ("sigmoid", "sft"),
+        "loss_weights": (1.0, 1.0),
+        "lora_r": 16,
+        "lora_alpha": 32,
+        "batch_size": 8,
+        "max_length": 256,
+        "warmup": 0.1,
+        "scheduler": "cosine",
+    },
+}
+"""`paper`: Table 3, for a 7B model on one 80 GB GPU. `embedded`: SmolLM2-135M on two CPU cores, found by
+the runs in docs/experiments.md; it adds the chosen answers' likelihood to the DPO loss, because DPO alone
+made this small model ramble."""
+
+
+class Gpu(BaseModel):
+    """The device estimated for; as it is, an A100 with 80 GB."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    gpu_gb: float = Field(80, gt=0, description="Memory of the GPU, in GiB (A100 and H100: 80).")
+    gpu_tflops: float = Field(
+        312, gt=0, description="Its peak in bfloat16 without sparsity, 10¹² operations a second (A100: 312, H100: 989)."
+    )
+    gpu_bandwidth: float = Field(
+        2039, gt=0, description="Its memory's bandwidth in GB a second (A100 80 GB: 2039, H100: 3350)."
+    )
+    gpu_share: float = Field(0.3, gt=0, le=1, description="Share of both peaks that is reached; an assumption.")
+
+    @property
+    def flops(self) -> float:
+        """Operations a second that are reached."""
+        return self.gpu_tflops * 1e12 * self.gpu_share
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes a second that are reached."""
+        return self.gpu_bandwidth * 1e9 * self.gpu_share
+
+
+def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
+    """A preset with changes; those that are None are left out. Raises `TrainingError` naming the setting and the mend."""
+    if preset not in PRESETS:
+        raise TrainingError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    settings = _checked(TrainSettings, {**PRESETS[preset], **_given(changes)})
+    if len(settings.loss_type) != len(settings.loss_weights):
+        raise TrainingError("loss_type and loss_weights must have the same length")
+    return settings
+
+
+def iterate_settings(**changes: Any) -> IterateSettings:
+    """The defaults with changes. Raises `TrainingError` naming the setting and the mend."""
+    return _checked(IterateSettings, changes)
+
+
+def gpu_settings(**changes: Any) -> Gpu:
+    """A `Gpu` with changes; those that are None are left out. Raises `TrainingError` as `train_settings` does."""
+    return _checked(Gpu, _given(changes))
+
+
+def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def _checked(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise TrainingError(f"training setting {name!r}: {first['msg']} (got {first['input']!r})") from None
