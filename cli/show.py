@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,10 +27,9 @@ def tools(
     [bold]anyprefer tools[/]
     [bold]anyprefer tools --json[/]
     """
-    from anyprefer.tools import available_tools
+    from anyprefer.tools import TOOLS
 
-    origins = _entry_points()
-    rows = [_described(tool, origins) for tool in available_tools().values()]
+    rows = [_described(TOOLS.get(name), TOOLS.origin(name)) for name in TOOLS.names()]
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
@@ -79,10 +77,9 @@ def graph(
     )
 
 
-def _described(tool: KnowledgeTool, origins: dict[str, str]) -> dict[str, Any]:
+def _described(tool: KnowledgeTool, origin: str) -> dict[str, Any]:
     schema: Any = tool.args_schema
     options = inspect.signature(tool.function).parameters
-    module = str(tool.function.__module__)
     return {
         "name": tool.name,
         "looks_at": tool.looks_at,
@@ -91,7 +88,7 @@ def _described(tool: KnowledgeTool, origins: dict[str, str]) -> dict[str, Any]:
         },
         "options": {name: _default(options[name]) for name in tool.options},
         "what": _first_sentence(tool.description),
-        "from": origins.get(tool.name) or f"tools/{module.rpartition('.')[2]}.py",
+        "from": origin,
     }
 
 
@@ -106,10 +103,3 @@ def _pairs(values: dict[str, Any]) -> str:
 def _first_sentence(text: str) -> str:
     sentence, dot, _ = " ".join(text.split()).partition(". ")
     return sentence + dot.strip()
-
-
-def _entry_points() -> dict[str, str]:
-    """Where tools from other packages come from, by name."""
-    from anyprefer.tools.registry import plugged
-
-    return {plugged(point).name: point.value for point in entry_points(group="anyprefer.tools")}

@@ -11,7 +11,6 @@ What a model string may be (`openai:NAME`, `hf:NAME`, `replay:FILE`) is never ta
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from anyprefer.core.errors import SettingsError
+from anyprefer.core.errors import SettingsError, near
 from anyprefer.core.values import stable_hash
 
 _MODELS = ("openai", "hf", "replay", "data", "hub")
@@ -47,15 +46,20 @@ def load_own(spec: str) -> Any:
     values come back as they are. Raises `SettingsError` naming file, name or error."""
     if not is_own_code(spec):
         return spec
+    found = own_object(spec)
+    return _started(lambda: found(), spec) if inspect.isclass(found) else found
+
+
+def own_object(spec: str) -> Any:
+    """The object that a string names as it is. Raises `SettingsError` naming file, name or error."""
     place, _, name = spec.rpartition(":")
     if not place:
         raise SettingsError(f"{spec!r} names a file; say which object of it plays, {spec}:NAME")
     module = own_module(place)
     if not hasattr(module, name):
-        near = difflib.get_close_matches(name, vars(module), n=1)
-        raise SettingsError(f"{place} has no {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")
-    found = getattr(module, name)
-    return _started(lambda: found(), spec) if inspect.isclass(found) else found
+        public = [known for known in vars(module) if not known.startswith("_")]
+        raise SettingsError(f"{place} has no {name!r}; {near(name, public)}")
+    return getattr(module, name)
 
 
 def own_module(place: str) -> ModuleType:

@@ -6,27 +6,19 @@ or any LangChain tool.
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
 from typing import Any, cast
 
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, create_model
 
-import anyprefer.tools as here
 from anyprefer.core.errors import ToolError
-from anyprefer.core.own_code import is_own_code, load_own, own_module
+from anyprefer.core.own_code import own_module
 from anyprefer.core.records import Candidate
+from anyprefer.core.registry import Registry
 from anyprefer.core.task import Task
 from anyprefer.tools.base import KnowledgeTool, injected, tool
-
-_OURS = ("base", "limits", "registry")
-_NO_TOOLS = ("arithmetic", "spelling", "stated")
 
 
 def as_knowledge_tool(given: BaseTool | Callable[..., Any]) -> KnowledgeTool:
@@ -70,66 +62,24 @@ def _without(given: BaseTool, names: Sequence[str]) -> Any:
     return create_model(f"{given.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def available_tools() -> dict[str, KnowledgeTool]:
-    """Every tool that can be named in the settings, by name: shipped files first, then entry points.
+class _Tools(Registry):
+    """A file declares tools under their own names, several where it likes; a package's may be any LangChain tool."""
 
-    Raises `ToolError` when two tools share a name, or a file or an entry point cannot be loaded.
-    """
-    found: dict[str, KnowledgeTool] = {}
-    for name in _files():
-        for one in _tools_of(name):
-            _add(found, one, f"tools/{name}.py")
-    for point in entry_points(group="anyprefer.tools"):
-        _add(found, plugged(point), point.value)
-    return found
+    def get(self, name: str) -> KnowledgeTool:
+        """The tool of a name."""
+        found = super().get(name)
+        try:
+            return as_knowledge_tool(found)
+        except ToolError as error:
+            raise ToolError(f"{self.origin(name)}: {error}") from error
 
-
-def _files() -> list[str]:
-    found = pkgutil.iter_modules(here.__path__)
-    return [module.name for module in found if module.name not in _OURS and not module.ispkg]
+    def offered(self, name: str, module: Any) -> Any:
+        """The function's name is the tool's."""
+        return getattr(module, name)
 
 
-def _tools_of(file: str) -> list[KnowledgeTool]:
-    return [value for value in vars(_imported(file)).values() if isinstance(value, KnowledgeTool)]
-
-
-def _named(name: str) -> KnowledgeTool | None:
-    """The tool of a name: from the shipped file of that name, any shipped file, or the entry point of that name.
-    Nothing else is imported, since that costs time and runs the code of packages nobody asked for."""
-    for files in ([name] if name in _files() else [], _files()):
-        for one in (one for file in files for one in _tools_of(file)):
-            if one.name == name:
-                return one
-    points = [point for point in entry_points(group="anyprefer.tools") if point.name == name]
-    return plugged(points[0]) if points else None
-
-
-def plugged(point: EntryPoint) -> KnowledgeTool:
-    """The tool of an entry point. Raises `ToolError` when it cannot be loaded."""
-    try:
-        return as_knowledge_tool(point.load())
-    except (Exception, SystemExit) as error:
-        raise ToolError(f"tool entry point {point.name} ({point.value}) cannot be loaded: {error}") from error
-
-
-def _unknown(name: str) -> ToolError:
-    known = sorted({*_files(), *(point.name for point in entry_points(group="anyprefer.tools"))} - set(_NO_TOOLS))
-    near = difflib.get_close_matches(name, known, n=1)
-    fix = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-    return ToolError(f"unknown tool {name!r}; {fix} Your own: ./FILE.py or package.module:NAME")
-
-
-def _imported(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"anyprefer.tools.{name}")
-    except Exception as error:
-        raise ToolError(f"tools/{name}.py cannot be loaded: {type(error).__name__}: {error}") from error
-
-
-def _add(found: dict[str, KnowledgeTool], new: KnowledgeTool, where: str) -> None:
-    if new.name in found and found[new.name] is not new:
-        raise ToolError(f"two tools are named {new.name!r}; rename the one in {where}")
-    found[new.name] = new
+TOOLS = _Tools("tool", "anyprefer.tools", ToolError, declared=r"^@tool\b.*\n(?:async )?def (\w+)")
+"""Every tool that can be named in the settings."""
 
 
 def load_tools(
@@ -162,11 +112,7 @@ def _meant(item: str | BaseTool | Callable[..., Any]) -> list[KnowledgeTool]:
         return [as_knowledge_tool(item)]
     if item.endswith(".py"):
         return _own_tools(item)
-    if is_own_code(item):
-        return [as_knowledge_tool(load_own(item))]
-    if found := _named(item):
-        return [found]
-    raise _unknown(item)
+    return [TOOLS.get(item)]
 
 
 def _own_tools(file: str) -> list[KnowledgeTool]:

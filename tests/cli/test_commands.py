@@ -44,11 +44,10 @@ def test_a_tool_from_another_package_names_its_entry_point(monkeypatch):
         """Says it louder. And louder."""
         return query.upper()
 
-    point = SimpleNamespace(name="shout", value="other_package:shout", load=lambda: shout)
-    monkeypatch.setattr("anyprefer.cli.show.entry_points", lambda group: [point])
-    monkeypatch.setattr("anyprefer.tools.registry.entry_points", lambda group: [point])
+    point = SimpleNamespace(name="shout", value="other_package:shout", dist=None, load=lambda: shout)
+    monkeypatch.setattr("anyprefer.core.registry.entry_points", lambda group: [point])
     rows = {row["name"]: row for row in json.loads(run("tools", "--json").stdout)}
-    assert rows["shout"]["from"] == "other_package:shout"
+    assert rows["shout"]["from"] == "a package (other_package:shout)"
     assert rows["shout"]["what"] == "Says it louder."
     assert rows["calculator"]["from"] == "tools/calculator.py"
 

@@ -12,7 +12,7 @@ from anyprefer.core.errors import ToolError
 from anyprefer.core.records import Candidate
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
-from anyprefer.tools import as_knowledge_tool, available_tools, load_tools
+from anyprefer.tools import TOOLS, as_knowledge_tool, load_tools
 
 SOURCE = (
     'from anyprefer.tools.base import tool\n\n@tool\ndef {}(query: str) -> str:\n    """Does."""\n    return query\n'
@@ -26,7 +26,7 @@ def shout(candidate: str, task: str, mark: str = "!") -> str:
 
 
 def test_shipped_tools_are_found_and_the_defaults_exist() -> None:
-    found = available_tools()
+    found = TOOLS.names()
     assert {"answer_form", "calculator", "fact_check", "knowledge_search"} <= set(found)
     assert {"reference", "reward_model", "web_search"} <= set(found)
     assert [one.name for one in load_tools(Settings().tools)] == list(Settings().tools)
@@ -35,23 +35,27 @@ def test_shipped_tools_are_found_and_the_defaults_exist() -> None:
 def test_a_dropped_file_is_all_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(here, "__path__", [*here.__path__, str(tmp_path)])
     (tmp_path / "dropped_one.py").write_text(SOURCE.format("dropped_one"))
-    assert "dropped_one" in available_tools()
+    assert "dropped_one" in TOOLS.names()
     (tmp_path / "dropped_two.py").write_text(SOURCE.format("calculator"))
-    with pytest.raises(ToolError, match="two tools are named 'calculator'"):
-        available_tools()
+    with pytest.raises(ToolError, match=r"two tools are named 'calculator'; rename the one in .*dropped_two\.py"):
+        TOOLS.names()
     (tmp_path / "dropped_two.py").unlink()
-    (tmp_path / "dropped_three.py").write_text("import nowhere_to_be_found")
+    (tmp_path / "dropped_three.py").write_text("import nowhere_to_be_found\n" + SOURCE.format("dropped_three"))
     with pytest.raises(ToolError, match=r"dropped_three\.py cannot be loaded"):
-        available_tools()
+        TOOLS.get("dropped_three")
 
 
 def test_entry_points_are_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     good = EntryPoint("shout", "langchain_core.tools:nothing", "anyprefer.tools")
-    monkeypatch.setattr("anyprefer.tools.registry.entry_points", lambda group: [good])
-    with pytest.raises(ToolError, match="entry point shout"):
-        available_tools()
+    monkeypatch.setattr("anyprefer.core.registry.entry_points", lambda group: [good])
+    assert "shout" in TOOLS.names()
+    with pytest.raises(ToolError, match=r"tool 'shout' of a package .langchain_core.tools:nothing. cannot be loaded"):
+        TOOLS.get("shout")
     monkeypatch.setattr(EntryPoint, "load", lambda self: shout)
-    assert available_tools()["shout"].looks_at == "candidate"
+    assert TOOLS.get("shout").looks_at == "candidate"
+    monkeypatch.setattr(EntryPoint, "load", lambda self: 5)
+    with pytest.raises(ToolError, match=r"langchain_core.tools:nothing.*5 is no tool"):
+        TOOLS.get("shout")
 
 
 def test_only_the_named_entry_point_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,13 +68,13 @@ def test_only_the_named_entry_point_is_imported(monkeypatch: pytest.MonkeyPatch)
         return shout
 
     points = [EntryPoint(name, "x:y", "anyprefer.tools") for name in ("bad", "shout")]
-    monkeypatch.setattr("anyprefer.tools.registry.entry_points", lambda group: points)
+    monkeypatch.setattr("anyprefer.core.registry.entry_points", lambda group: points)
     monkeypatch.setattr(EntryPoint, "load", load)
     assert load_tools(["calculator", "shout"])[1].name == "shout"
     with pytest.raises(ToolError, match="did you mean 'calculator'"):
         load_tools(["calculatr"])
     assert loaded == ["shout"]
-    with pytest.raises(ToolError, match=r"entry point bad .* cannot be loaded: bye"):
+    with pytest.raises(ToolError, match=r"tool 'bad' .* cannot be loaded: SystemExit: bye"):
         load_tools(["bad"])
 
 

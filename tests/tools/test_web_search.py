@@ -5,7 +5,7 @@ import pytest
 from ddgs.exceptions import DDGSException
 
 from anyprefer.core.errors import InputError
-from anyprefer.tools import ToolFailure, available_tools
+from anyprefer.tools import TOOLS, ToolFailure
 from anyprefer.tools.web_search import web_search
 from tests.stand_ins import FakeEngine
 
@@ -43,9 +43,9 @@ async def test_max_results_has_a_range() -> None:
 
 
 def test_listing_tools_loads_no_heavy_package() -> None:
-    assert "web_search" in available_tools()
+    assert "web_search" in TOOLS.names()
     code = (
-        "import sys; from anyprefer.tools import available_tools; available_tools(); "
+        "import sys; from anyprefer.tools import TOOLS; [TOOLS.get(name) for name in TOOLS.names()]; "
         "assert not {'torch', 'transformers', 'langchain_community', 'ddgs'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-W", "error::DeprecationWarning:langchain_community", "-c", code], check=True)
