@@ -30,18 +30,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    target: str = Field("smollm2", description="Model to be aligned, π_t.")
+    target: str = Field(
+        "smollm2",
+        description="Model to be aligned, π_t, or a target of another kind by its name: NAME or NAME:ARGUMENT.",
+    )
     judge: str = Field(
         "evidence",
-        description="Model that picks tools, weighs evidence and scores, π_j; `target`: the target judges itself; `evidence` is rules, no model.",
+        description="Model that picks tools, weighs evidence and scores, π_j; `target`: the target judges itself; `evidence` is rules, no model. More: `anyprefer list judges`.",
     )
     reward: str = Field(
         "",
-        description="Model that rates pairs, R; empty: the judge's, which with judge_form expected rates by probabilities too; `accept` is no model and takes every pair.",
+        description="Model that rates pairs, R; empty: the judge's, which with judge_form expected rates by probabilities too; `accept` is no model and takes every pair. More: `anyprefer list rewards`.",
     )
     engine: str = Field(
         "",
-        description="Model that rewrites prompts (TextGrad); `evidence` is rules over tool findings, no model; empty: the judge's, and none with an evidence or expected judge.",
+        description="Model that rewrites prompts (TextGrad); `evidence` is rules over tool findings, no model; `none` rewrites nothing; empty: the judge's, and none with an evidence or expected judge.",
     )
 
     task_field: str = Field(
@@ -71,16 +74,16 @@ class Settings(BaseModel):
 
     tools: tuple[str, ...] = Field(
         ("calculator", "knowledge_search", "fact_check", "answer_form"),
-        description="Tools the judge may choose from; see `anyprefer tools`.",
+        description="Tools the judge may choose from; see `anyprefer list tools`.",
     )
     tool_timeout: float = Field(30.0, gt=0, description="Seconds after which the round goes on without a tool.")
     tool_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Options per tool, such as knowledge_search.corpus."
     )
 
-    judge_form: Literal["listwise", "pointwise", "expected", "meta"] = Field(
+    judge_form: str = Field(
         "listwise",
-        description="How a judge model scores: all answers in one text, one text an answer, the expected digit of its next token without writing, or several texts an answer of which it chooses the better one itself (meta).",
+        description="How a judge model scores: listwise, all answers in one text; pointwise, one text an answer; expected, the expected digit of its next token without writing; meta, several texts an answer of which it chooses the better one itself. More: `anyprefer list judges`.",
     )
     judge_passes: int = Field(
         1,
@@ -93,7 +96,8 @@ class Settings(BaseModel):
         1, ge=0, le=5, description="How often an answer that cannot be parsed is asked for again before the task fails."
     )
     pair: str = Field(
-        "best_worst", description="Pair builder: best_worst, ranks(i,j) with 1 the best, or reference_chosen."
+        "best_worst",
+        description="Pair builder: best_worst, ranks(i,j) with 1 the best, or reference_chosen. More: `anyprefer list pair_builders`.",
     )
     min_margin: float = Field(
         0.0, ge=0, description="A pair needs a score margin above this; equal scores never form one."

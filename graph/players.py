@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from anyprefer.core.errors import SettingsError
+from anyprefer.core.errors import SettingsError, near
 from anyprefer.core.naming import stable_name
 from anyprefer.core.own_code import is_own_code, load_own
 from anyprefer.core.roles import Builder, Engine, Judge, RewardModel, Target
@@ -196,6 +196,10 @@ class _Loader:
         if given == EVIDENCE:
             return EvidenceJudge()
         if isinstance(given, str | BaseChatModel):
+            if self.settings.judge_form not in FORMS:
+                raise SettingsError(
+                    f"unknown judge_form {self.settings.judge_form!r}; {near(self.settings.judge_form, FORMS)}"
+                )
             return FORMS[self.settings.judge_form](self.chat(given, "judge"), self.settings)
         return _able(given, "judge", "select", "aggregate", "score")  # type: ignore[no-any-return]
 
