@@ -38,14 +38,18 @@ def _turn(number: int, message: Any) -> Message:
             f"message {number} of the conversation is of type {type(message).__name__}; a message is "
             '{"role": "user", "content": …} or {"from": "human", "value": …}'
         )
-    said = message.get("role") or message.get("from")
-    role = ROLES.get(said.lower()) if isinstance(said, str) else None
+    given = message.get("role") or message.get("from")
+    role = ROLES.get(given.lower()) if isinstance(given, str) else None
     if role is None:
         raise ValueError(
-            f"message {number} of the conversation has the role {said!r}; the roles are {', '.join(ROLES)}"
+            f"message {number} of the conversation has the role {given!r}; the roles are {', '.join(ROLES)}"
         )
     content = message["content"] if "content" in message else message.get("value")
-    return {"role": role, "content": content, **{key: message[key] for key in _KEPT if message.get(key)}}
+    kept = {key: message[key] for key in _KEPT if message.get(key)}
+    calls = kept.get("tool_calls", ())
+    if not isinstance(calls, list | tuple) or not all(isinstance(call, Mapping) for call in calls):
+        raise ValueError(f"message {number} of the conversation has tool_calls that are no list of objects")
+    return {"role": role, "content": content, **kept}
 
 
 def normal(messages: Iterable[Any], system: str | None = None, images: Sequence[Any] = ()) -> dict[str, Any]:
@@ -72,19 +76,19 @@ def normal(messages: Iterable[Any], system: str | None = None, images: Sequence[
 def _content(number: int, message: Message, found: list[Any]) -> str | list[Message]:
     """The content in the normal form; `found` gets what stands in its image parts, None for a bare place."""
     content = message["content"]
-    if not isinstance(content, list | tuple):
-        text = "" if content is None else content
-        if not isinstance(text, str) or not (text.strip() or message["role"] != "user"):
-            raise ValueError(f"message {number} of the conversation, by the {message['role']}, is empty or no text")
-        return text
-    parts = [_part(number, part, found) for part in content]
-    if all(part["type"] == "text" for part in parts):
-        return "\n".join(part["text"] for part in parts)
-    return parts
+    if isinstance(content, list | tuple):
+        parts = [_part(number, part, found) for part in content]
+        if any(part["type"] != "text" for part in parts):
+            return parts
+        content = "\n".join(part["text"] for part in parts)
+    text = "" if content is None else content
+    if not isinstance(text, str) or not (text.strip() or message["role"] != "user"):
+        raise ValueError(f"message {number} of the conversation, by the {message['role']}, is empty or no text")
+    return text
 
 
 def _part(number: int, part: Any, found: list[Any]) -> Message:
-    kind = part.get("type") if isinstance(part, Mapping) else "text" if isinstance(part, str) else None
+    kind = part.get("type", "text") if isinstance(part, Mapping) else "text" if isinstance(part, str) else None
     if kind in ("text", "input_text", "output_text"):
         text = part if isinstance(part, str) else part.get("text")
         if isinstance(text, str):
@@ -129,15 +133,20 @@ def question(prompt: Prompt) -> str:
 
 def rendered(prompt: Prompt) -> str:
     """The whole conversation as text, each turn under its role; a text is itself."""
-    return prompt if isinstance(prompt, str) else "\n\n".join(_shown(message) for message in prompt)
+    return (
+        prompt
+        if isinstance(prompt, str)
+        else "\n\n".join(f"{message['role'].capitalize()}: {said(message)}" for message in prompt)
+    )
 
 
-def _shown(message: Message) -> str:
+def said(message: Message) -> str:
+    """A message as text, its images marked and its tool calls as JSON."""
     content = message["content"]
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    said = [part["text"] if part["type"] == "text" else "[image]" for part in parts]
+    texts = [part["text"] if part["type"] == "text" else "[image]" for part in parts]
     called = [json.dumps(call.get("function", call), ensure_ascii=False) for call in message.get("tool_calls", ())]
-    return f"{message['role'].capitalize()}: " + "\n".join([*filter(None, said), *called])
+    return "\n".join([*filter(None, texts), *called])
 
 
 def turns_of(prompt: Prompt) -> list[Message]:

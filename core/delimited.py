@@ -111,6 +111,8 @@ def rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, dict[str, 
     _, header = next(found, (0, []))
     if isinstance(header, BadRecord):
         raise InputError(f"the header has {header}")
+    if twice := [name for name in header if name and header.count(name) > 1]:
+        raise InputError(f"the header has the column {twice[0]!r} twice; rename one of them")
     for line, record in found:
         if isinstance(record, BadRecord):
             yield line, BadRecord(f"the row has {record}", record.text)

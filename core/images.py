@@ -31,7 +31,7 @@ LARGEST = 20 * 2**20
 """Bytes of one image; servers take less."""
 _URLS = ("http://", "https://", "data:image/")
 _BEGINS = (
-    (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF87a", "gif"), (b"GIF89a", "gif"), (b"BM", "bmp"),
+    (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF87a", "gif"), (b"GIF89a", "gif"),
     (b"II*\x00", "tiff"), (b"MM\x00*", "tiff"),
 )  # fmt: skip
 _BRANDS = {b"avif": "avif", b"avis": "avif", b"heic": "heic", b"heix": "heic", b"mif1": "heif"}
@@ -98,6 +98,8 @@ def _kind(data: bytes) -> str:
         return "webp"
     if data[4:8] == b"ftyp":
         return _BRANDS.get(data[8:12], "")
+    if data[:2] == b"BM" and data[6:10] == bytes(4):  # two letters alone begin many a text
+        return "bmp"
     return next((kind for begin, kind in _BEGINS if data.startswith(begin)), "")
 
 
@@ -108,7 +110,7 @@ def images_of(value: Any, roots: Sequence[Path] | None, beside: Path | None = No
     looked for in `beside`. Raises `InputError` for one that leads elsewhere, and for what is no image among images.
     """
     given = list(value) if isinstance(value, list | tuple) else [value]
-    given = [one for one in given if one is not None]
+    given = [one for one in given if one is not None and not (isinstance(one, str) and not one.strip())]
     found = [_text(one) for one in given]
     if given and not any(found):
         return None

@@ -109,17 +109,14 @@ def _numbered(rows: Iterable[Any], name: str) -> Iterator[Located]:
 
 
 def _file(path: Path) -> Iterator[Located]:
-    kind = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    kind = kind_of(path)
     bare = kind.removesuffix(".gz")
     try:
         if bare in (".jsonl", ".ndjson"):
             with _open(path) as data:
                 yield from _jsonl(_text(data, newline="\n"), str(path))
         elif kind == ".json":
-            rows = json.loads(path.read_text(encoding="utf-8-sig"))
-            if not isinstance(rows, list):
-                raise InputError(f"{path} holds one object, not a list of rows; use JSONL or a list")
-            yield from _numbered(rows, str(path))
+            yield from _numbered(_listed(path), str(path))
         elif bare in (".csv", ".tsv"):
             with _open(path) as data:
                 yield from _delimited(_text(data, newline=""), bare, path)
@@ -136,8 +133,13 @@ def _file(path: Path) -> Iterator[Located]:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
+def kind_of(path: Path) -> str:
+    """What a file's name says it holds, in lower case: `.csv`, `.csv.gz`."""
+    return "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]).lower()
+
+
 def _open(path: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+    return cast("BinaryIO", gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb"))
 
 
 def _text(data: BinaryIO, newline: str) -> TextIO:
@@ -149,6 +151,17 @@ def _text(data: BinaryIO, newline: str) -> TextIO:
     return io.TextIOWrapper(
         buffered, encoding="utf-16" if wide else "utf-8-sig", errors="surrogateescape", newline=newline
     )
+
+
+def _listed(path: Path) -> list[Any]:
+    """The rows of a JSON file, which must be a list."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON ({error}); name a file of one object a line .jsonl") from error
+    if not isinstance(rows, list):
+        raise InputError(f"{path} holds one object, not a list of rows; use JSONL or a list")
+    return rows
 
 
 def _jsonl(lines: TextIO, name: str) -> Iterator[Located]:
@@ -173,11 +186,13 @@ def _jsonl(lines: TextIO, name: str) -> Iterator[Located]:
 
 
 def _delimited(lines: TextIO, kind: str, path: Path) -> Iterator[Located]:
-    first = lines.readline()
+    begin = [first := lines.readline()]
+    while first and not first.strip():
+        begin.append(first := lines.readline())
     semicolon = kind == ".csv" and "," not in first and ";" in first
     delimiter = "\t" if kind == ".tsv" else ";" if semicolon else ","
     try:
-        for number, row in delimited.rows(itertools.chain([first], lines), delimiter):
+        for number, row in delimited.rows(itertools.chain(begin, lines), delimiter):
             yield f"{path}, line {number}", row
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,8 @@ class Reader:
             return BadRow(fallback, f"{where}: no column {wanted!r}; it has: {there} (map one with prompt=COLUMN)")
         fields, others = self._sorted(row, prompt)
         given = fields.get("id")
-        identifier = fallback if given is None or given != given else str(given).strip() or fallback
+        missing = given is None or (isinstance(given, float) and math.isnan(given))
+        identifier = fallback if missing else str(given).strip() or fallback
         try:
             return self._made(fields, others, identifier, prompt)
         except ValidationError as error:
@@ -195,4 +197,6 @@ def printable(text: str) -> str:
 
 
 def _listed(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return None if value != value else str(value)  # pandas' missing date

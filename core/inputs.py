@@ -64,11 +64,11 @@ def _beside(source: Source) -> Path | None:
 def _checked(rows: Iterator[Located], reader: Reader) -> Iterator[Located]:
     """The rows. Raises `InputError` where a column that is needed is in none of the first ones."""
     first: list[Located] = []
-    missing = set(reader.columns.values()) | {""}  # "" stands for whatever the prompt may be in
+    missing = {*reader.columns.values(), None}  # None stands for whatever the prompt may be in
     for where, row in rows:
         first.append((where, row))
         if isinstance(row, Mapping):
-            missing -= {*row.keys(), "" if reader.prompt_column(row) else None}
+            missing -= {*row.keys()} | ({None} if reader.prompt_column(row) is not None else set())
         elif not isinstance(row, InputError):
             missing = set()
         if not missing or len(first) == LOOKED_AT:

@@ -72,7 +72,7 @@ def _in_urls(text: str) -> Iterator[str]:
             continue
         found = [
             password or user or "",
-            *(value for name, value in parse_qsl(parts.query) if _SECRET_FIELD.search(name)),
+            *(value for name, value in parse_qsl(f"{parts.query}&{parts.fragment}") if _SECRET_FIELD.search(name)),
         ]
         found += _path_keys(parts.path)
         for value in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 
 from anyprefer.core import conversation
 from anyprefer.core.conversation import Message
@@ -38,4 +38,9 @@ def task_messages(task: Task, prompt: str) -> list[Any]:
 def _langchain(message: Message) -> BaseMessage:
     if message["role"] == "tool" and not message.get("tool_call_id"):  # as many data sets have it; servers refuse that
         return HumanMessage(message["content"])
-    return convert_to_messages([message])[0]
+    try:
+        return convert_to_messages([message])[0]
+    except (KeyError, TypeError, ValueError):  # tool calls without an id, or whose arguments are no JSON
+        if not message.get("tool_calls"):
+            raise
+        return AIMessage(conversation.said(message))

@@ -1,5 +1,7 @@
 """Conversations as tasks: one normal form, and what each player is shown of it."""
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -94,6 +96,10 @@ def test_images_stand_where_the_conversation_has_them():
         ([{"role": "user", "content": [{"type": "video"}]}], "part of type 'video'"),
         ([{"role": "user", "content": [{"type": "image"}]}], "places for 1 images, and the row has 0"),
         ([], "no user message"),
+        ([{"role": "user", "content": []}], "message 1 of the conversation, by the user, is empty"),
+        ([{"role": "user", "content": [{"type": "text", "text": " "}]}], "by the user, is empty"),
+        ([*HISTORY, {"role": "assistant", "content": "", "tool_calls": "w()"}, HISTORY[1]], "message 5 .* tool_calls"),
+        ([*HISTORY, {"role": "assistant", "content": "", "tool_calls": ["w()"]}, HISTORY[1]], "no list of objects"),
     ],
 )
 def test_what_is_no_conversation_is_refused_with_its_place(prompt, words):
@@ -155,6 +161,21 @@ def test_tool_turns_are_sent_as_such_where_they_name_their_call():
         sent = task_messages(Task(id="1", prompt=chat), "p_t")
         assert [(m.type, m.text) for m in sent] == [("human", "p_t"), ("ai", ""), (kind, "sun")]
         assert sent[1].tool_calls[0]["name"] == "w"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [{"function": {"name": "w", "arguments": {"a": 1}}}, {"id": "1", "function": {"name": "w", "arguments": "{"}}],
+)
+def test_tool_calls_that_the_protocol_cannot_carry_are_sent_as_text(call):
+    chat = [HISTORY[1], {"role": "assistant", "content": "Look:", "tool_calls": [call]}, HISTORY[1]]
+    sent = task_messages(Task(id="1", prompt=chat), "p_t")[1]
+    assert sent.tool_calls == []
+    assert sent.text == "Look:\n" + json.dumps(call["function"])
+
+
+def test_a_content_part_without_a_type_is_text():
+    assert Task(id="1", prompt=[{"role": "user", "content": [{"text": "Q"}]}]).prompt == "Q"
 
 
 def test_a_shared_instruction_goes_before_the_last_user_turn():

@@ -95,6 +95,7 @@ def test_bytes_that_are_no_image_are_a_bad_row():
 def test_only_regular_files_that_are_images_are_sent(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "text.png").write_text("root:x:0:0")
+    (tmp_path / "letters.png").write_text("BMW builds cars")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "plain").write_bytes(PNG)
     (tmp_path / "large.png").write_bytes(PNG)
@@ -103,6 +104,7 @@ def test_only_regular_files_that_are_images_are_sent(tmp_path):
     os.symlink(tmp_path / "loop.png", tmp_path / "loop.png")
     words = {
         "pipe.png": "no regular file", "folder.png": "no regular file", "text.png": "no image by its content",
+        "letters.png": "no image by its content",
         "link.png": "no image by its content", "large.png": "make it smaller", "gone.png": "No such file",
         "loop.png": "cannot be read", "a\0b.png": "cannot be read",
     }  # fmt: skip

@@ -88,7 +88,9 @@ def test_the_good_lines_of_a_partly_bad_file_are_read(tmp_path, line, words):
         ("a.csv", "prompt\n", "holds no rows"),
         ("a.json", "[]", "holds no rows"),
         ("a.json", '{"prompt": "a"}', "one object, not a list"),
-        ("a.json", "[1,", "cannot be read"),
+        ("a.json", "[1,", "not JSON"),
+        ("a.json", '{"prompt": "a"}\n{"prompt": "b"}\n', "name a file of one object a line .jsonl"),
+        ("a.csv", "prompt,n,n\na,1,2\n", "the column 'n' twice; rename one"),
         ("a.json", "[" * 100_000, "cannot be read"),
         ("a.csv", 'prompt,"x\n', "the header has a quote that is never closed"),
         ("a.parquet", "not parquet", "cannot be read"),
@@ -191,6 +193,8 @@ def test_one_row_of_very_many_lines_is_read_in_linear_time(tmp_path):
 def test_tabs_and_semicolons(tmp_path):
     assert csv_rows(tmp_path, "id\tprompt\n1\ta, b\n", "a.tsv") == ["a, b"]
     assert csv_rows(tmp_path, "id;prompt\n1;a, b\n") == ["a, b"]
+    assert csv_rows(tmp_path, "\n\nid;prompt\n1;a, b\n") == ["a, b"]
+    assert csv_rows(tmp_path, "id,prompt\n1,a\n", "A.CSV") == ["a"]
     assert csv_rows(tmp_path, gzip.compress(b"id\tprompt\n1\ta\n"), "a.tsv.gz") == ["a"]
 
 

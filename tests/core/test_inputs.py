@@ -2,6 +2,7 @@ import datetime
 import math
 
 import datasets
+import numpy
 import pandas
 import pyarrow
 import pytest
@@ -103,14 +104,19 @@ def test_an_id_that_occurs_again_is_a_bad_row_of_its_own():
     assert "id 'x' occurs twice" in tasks[2].error
 
 
-@pytest.mark.parametrize(("given", "read"), [(None, "row-000001"), ("", "row-000001"), (" ", "row-000001"), (0, "0")])
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(None, "row-000001"), ("", "row-000001"), (" ", "row-000001"), (float("nan"), "row-000001"), (0, "0"),
+     (numpy.array([1, 2]), "[1 2]")],
+)  # fmt: skip
 def test_rows_without_an_id_are_numbered(given, read):
     assert [task.id for task in read_tasks([{"id": given, "prompt": "a"}])] == [read]
 
 
 def test_empty_cells_are_no_values():
-    [task] = read_tasks([{"prompt": "a", "reference": "", "system": "", "images": None}])
-    assert task == Task(id="row-000001", prompt="a")
+    for images in (None, "", " ", [""]):
+        [task] = read_tasks([{"prompt": "a", "reference": "", "system": "", "images": images}])
+        assert task == Task(id="row-000001", prompt="a")
 
 
 def test_texts_of_a_bad_row_can_always_be_written():
@@ -180,6 +186,8 @@ def test_a_column_that_only_some_rows_have_may_be_mapped():
 def test_no_prompt_at_all_is_an_error_before_anything_is_played():
     with pytest.raises(InputError, match="no column 'prompt'; there are: question"):
         next(read_tasks([{"question": "a"}]))
+    with pytest.raises(InputError, match="no column 'prompt'; there are: , question"):
+        next(read_tasks([{"": 1, "question": "a"}]))
 
 
 def test_a_data_frame_is_read_row_by_row():
@@ -187,6 +195,8 @@ def test_a_data_frame_is_read_row_by_row():
     assert [(t.id, t.prompt, t.meta) for t in read_tasks(frame, {"prompt": "question"})] == [
         ("x", "a", {"n": 1}), ("row-000002", "b", {"n": 2})
     ]  # fmt: skip
+    dated = pandas.DataFrame({"prompt": ["a", "b"], "when": pandas.to_datetime(["2026-01-01", None])})
+    assert [t.meta["when"] for t in read_tasks(dated)] == ["2026-01-01 00:00:00", None]
 
 
 def test_an_arrow_table_is_read_row_by_row():

@@ -83,6 +83,7 @@ def test_ordinary_words_and_short_values_stay(monkeypatch):
     ("http://user:pa55word@host:8000/v1", "http://host:8000/v1"),
     ("http://sk-abc12345@host/v1", "http://host/v1"),
     ("https://host/v1?api_key=pa55word&api-version=2024-08-01", "https://host/v1?api_key=[key]&api-version=2024-08-01"),
+    ("https://host/v1?a=1#token=pa55word&b=2", "https://host/v1?a=1#token=[key]&b=2"),
     ("https://host/pa55w0rd-of-somebody/v1", "https://host/[key]/v1"),
     ("https://x.openai.azure.com/openai/deployments/gpt-4o-mini-2024-07-18", None),
     ("https://host/models/meta-llama/Llama-3.1-8B-Instruct/v1", None),
