@@ -78,7 +78,6 @@ class Game:
     async def _played(self, begin: GameState, config: Any, account: Account) -> GameState | None:
         if callbacks := silent():
             return await self._walk.play(begin, config | {"callbacks": callbacks})
-        account.sheltered = True
         final: GameState | None = None
         async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
             final = cast("GameState", state)

@@ -1,7 +1,7 @@
-"""Around every model call of a run: answered from the ledger where it was made before, else admitted by
-the budget, made, counted and recorded.
+"""Around every act of a run, a model call, a tool use or a rollout: answered from the ledger where it was made before,
+else made and recorded; a call is admitted by the budget and counted too.
 
-A call counts as in flight until its answer is in the ledger, and at most `slots` calls are in flight. So
+An act counts as in flight until its value is in the ledger, and at most `slots` calls are in flight. So
 a run that is killed repeats no more than these, and a budget is overrun by no more than these.
 
 Costs are in US dollars; None is an unknown cost, which is not zero (see `prices.py`).
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -23,15 +23,15 @@ from langchain_core.messages import AIMessage, BaseMessage
 from anyprefer.core.errors import AnypreferError, BudgetSpent, RunStopped
 from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Usage
-from anyprefer.models.packing import packed, question, unpacked, whole
+from anyprefer.models.packing import JSON, Form, packed, question, unpacked, whole
 from anyprefer.models.prices import Prices, used
 from anyprefer.models.servers.response import estimated
-from anyprefer.models.spending import Budget, CallStore, Spending
+from anyprefer.models.spending import ActStore, Budget, Sending, Spending, sending
 from anyprefer.models.traits import traits_of
 
 log = logging.getLogger("anyprefer")
 
-
+T = TypeVar("T")
 Once = Callable[[], Awaitable[list[AIMessage]]]
 """Makes a call; a message a choice."""
 
@@ -44,7 +44,7 @@ class Calls:
         budget: Budget | None = None,
         prices: Prices | None = None,
         slots: int = 256,
-        store: CallStore | None = None,
+        store: ActStore | None = None,
         spent: Usage | None = None,
     ) -> None:
         self.budget = budget or Budget()
@@ -55,7 +55,8 @@ class Calls:
         self.cost = (spent.cost or 0.0) if spent else 0.0
         self.stopped: RunStopped | None = None
         """Why no further call is made."""
-        self._slots = asyncio.Semaphore(slots)
+        self.slots = asyncio.Semaphore(slots)
+        """Calls in flight."""
         self._quiet: set[str] = set()
 
     def stop(self, reason: RunStopped) -> None:
@@ -76,25 +77,6 @@ class Calls:
                 self.stop(BudgetSpent(f"the budget of {shown} is spent; go on with a higher max_{name}"))
                 raise BudgetSpent(str(self.stopped))
         self.requests += 1
-
-    async def make(
-        self, task: str, key: str, model: BaseChatModel, once: Once, role: str, round: int, size: int = 0
-    ) -> tuple[list[AIMessage], Usage]:
-        """One call that was not made before, with `size` characters, and what it took."""
-        async with self._slots:
-            await self.admitted()
-            sent = [1]
-            token = _REQUESTS.set(sent)
-            try:
-                messages = await once()
-            except Exception:
-                await self.keep(task, key, None, Spending(role, round, Usage(), sent[0]))
-                raise
-            finally:
-                _REQUESTS.reset(token)
-            usage = self.used(messages, model, size)
-            await self.keep(task, key, packed(messages), Spending(role, round, usage, sent[0]))
-        return messages, usage
 
     def used(self, choices: Sequence[AIMessage], model: BaseChatModel, size: int) -> Usage:
         """What a call of so many characters took. Where `tokens` are limited and a server tells none they are
@@ -117,18 +99,46 @@ class Calls:
         """The same for a further one that no pacer asks for."""
         self.admit()
 
-    async def keep(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
-        """Counts what a call took, and keeps its answer where answers are kept."""
-        self.tokens += spending.usage.input_tokens + spending.usage.output_tokens
-        self.cost += spending.usage.cost or 0.0
-        if self.budget.cost and spending.usage.cost is None:
-            self.stop(BudgetSpent(f"max_cost cannot be kept: the {spending.role} model told no tokens, so no cost"))
-        if self.store:
-            await self.store.keep_call(task, key, answer, spending)
+    async def keep(self, task: str, key: str, value: bytes | None, spending: Spending | None = None) -> None:
+        """Counts what a call took, and keeps an act's value where values are kept; None: it has none to keep."""
+        if spending:
+            self.tokens += spending.usage.input_tokens + spending.usage.output_tokens
+            self.cost += spending.usage.cost or 0.0
+            if self.budget.cost and spending.usage.cost is None:
+                self.stop(BudgetSpent(f"max_cost cannot be kept: the {spending.role} model told no tokens, so no cost"))
+        if self.store and (spending or value is not None):
+            await self.store.keep_act(task, key, value, spending)
+
+
+class _ChatCall(Form[list[AIMessage]]):
+    """A model call as an act: it waits for a slot, is admitted by the budget and counted."""
+
+    def __init__(self, calls: Calls, model: BaseChatModel, once: Once, role: str, round: int, size: int) -> None:
+        self.turn = calls.slots
+        self._calls, self._model, self._once = calls, model, once
+        self._role, self._round, self._size = role, round, size
+        self._sent: Sending | None = None
+
+    async def make(self) -> list[AIMessage]:
+        await self._calls.admitted()
+        with sending(self._calls) as self._sent:
+            return await self._once()
+
+    def pack(self, value: list[AIMessage]) -> bytes:
+        return packed(value)
+
+    def unpack(self, kept: bytes) -> list[AIMessage]:
+        return unpacked(kept)
+
+    def spending(self, value: list[AIMessage] | None) -> Spending | None:
+        if value is None and not self._sent:
+            return None
+        usage = Usage() if value is None else self._calls.used(value, self._model, self._size)
+        return Spending(self._role, self._round, usage, self._sent.requests if self._sent else 0)
 
 
 class Account:
-    """One task's dealings with the models while it is played."""
+    """One task's acts while it is played: what is done, each once, and what it took."""
 
     def __init__(self, calls: Calls, task: str, known: Mapping[str, bytes] | None = None) -> None:
         self.calls = calls
@@ -143,14 +153,22 @@ class Account:
         """Keys of answers that do not hold what was asked for."""
         self._flawed: set[str] = set()
         """Keys of answers that are cut off or empty."""
-        self._known = {key: answer for key, answer in (known or {}).items() if answer}
+        self._known = {key: value for key, value in (known or {}).items() if value}
         self._keys: dict[str, tuple[str, int]] = {}
+        """Keys of the calls made, with role and round."""
         self._asked: Counter[str] = Counter()
-        self.sheltered = False
-        """Whether calls outlive the steps they are made for, which LangGraph cancels when one beside them fails."""
         self._over = False
-        self._open: set[asyncio.Future[None]] = set()
-        self._calls: set[asyncio.Future[list[AIMessage]]] = set()
+        self._acts: set[asyncio.Future[Any]] = set()
+        """Those in flight."""
+
+    async def once(self, role: str, key: str, make: Callable[[], Awaitable[T]], form: Form[T] = JSON) -> T:
+        """What this act brought before, else what `make` brings, kept before it is returned. `role` says what kind of
+        act it is, `key` holds all that could change its value; the n-th act under a key has the n-th value kept under it.
+
+        An error is not kept: the act is tried again when the run is resumed. Nor is a value that has no form to keep it
+        in, or that other acts or calls brought, which are kept themselves.
+        """
+        return await self._act(f"{role}:{key}", make, form)
 
     async def answer(
         self,
@@ -160,64 +178,80 @@ class Account:
         kwargs: Mapping[str, Any],
         once: Once,
     ) -> list[AIMessage]:
-        """The recorded answer to this question, else the one `once` brings: a message a choice."""
-        asked = question(model, messages, kwargs)
-        self._asked[asked] += 1
-        round, key = self.round, f"{asked}-{self._asked[asked]}"
-        recorded = self._known.pop(key, None)
-        self._keys[key] = (role, round)
-        _LAST.set(key)
+        """The same for a model call, which is counted: the answer is a message a choice."""
         size = sum(len(message.text) for message in messages) if self.calls.budget.tokens else 0
-        if recorded is None:
-            made = self._made(key, model, once, role, round, size)
-            choices = await (self._sheltered(made) if self.sheltered else made)
-        else:
-            choices = unpacked(recorded)
-            self._count(round, role, self.calls.used(choices, model, size))
+        call = _ChatCall(self.calls, model, once, role, self.round, size)
+        asked = question(model, messages, kwargs)
+        self._keys[self._next(asked)] = (role, self.round)
+        choices = await self._act(asked, call.make, call)
         if not all(map(whole, choices)):
-            self._flawed.add(key)
+            self._flawed.add(last_key())
         return choices
 
-    async def _sheltered(self, call: Coroutine[Any, Any, list[AIMessage]]) -> list[AIMessage]:
-        """A call that goes on when the step it is made for is cancelled by an error beside it: it is paid for."""
-        made = asyncio.ensure_future(call)
-        self._calls.add(made)
-        made.add_done_callback(self._calls.discard)
+    async def _act(self, key: str, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
+        place = self._next(key)
+        self._asked[key] += 1
+        _LAST.set(place)
+        if (within := _WITHIN.get()) is not None:
+            within.append(place)
+        recorded = self._known.pop(place, None)
+        if recorded is None:
+            return await self._sheltered(self._made(place, make, form))
+        value = form.unpack(recorded)
+        self._count(form.spending(value))
+        return value
+
+    def _next(self, key: str) -> str:
+        return f"{key}-{self._asked[key] + 1}"
+
+    async def _sheltered(self, act: Coroutine[Any, Any, T]) -> T:
+        """An act that goes on when the step it is made for is cancelled by an error beside it: it is paid for."""
+        made = asyncio.ensure_future(act)
+        self._acts.add(made)
+        made.add_done_callback(self._back)
         return await asyncio.shield(made)
 
-    async def _made(
-        self, key: str, model: BaseChatModel, once: Once, role: str, round: int, size: int
-    ) -> list[AIMessage]:
+    def _back(self, act: asyncio.Future[Any]) -> None:
+        self._acts.discard(act)
+        if not act.cancelled():
+            act.exception()  # or asyncio logs it where the step was cancelled
+
+    async def _made(self, place: str, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
+        """Runs in a context of its own, which those acts share that it is made of."""
         if self._over:
             raise AnypreferError(f"task {self.task} has failed, nothing is asked for it any more")
-        back = asyncio.get_running_loop().create_future()
-        self._open.add(back)
-        try:
-            choices, usage = await self.calls.make(self.task, key, model, once, role, round, size)
-            self._count(round, role, usage)
-        finally:
-            self._open.discard(back)
-            back.set_result(None)
-        return choices
+        within: list[str] = []
+        _WITHIN.set(within)
+        async with form.turn:
+            try:
+                value = await make()
+            except Exception:
+                await self.calls.keep(self.task, place, None, form.spending(None))
+                raise
+            spending = form.spending(value)
+            await self.calls.keep(self.task, place, None if within else form.pack(value), spending)
+        self._count(spending)
+        return value
 
-    def _count(self, round: int, role: str, usage: Usage) -> None:
-        before = self.used.get((round, role))
-        self.used[round, role] = before + usage if before else usage
+    def _count(self, spending: Spending | None) -> None:
+        if spending:
+            at = spending.round, spending.role
+            self.used[at] = self.used[at] + spending.usage if at in self.used else spending.usage
 
     async def settled(self) -> None:
         """The task has failed: nothing is asked any more, and what is in flight, which is paid for, comes back first."""
         self._over = True
         try:
-            while self._open:
-                await asyncio.wait([*self._open])
+            while self._acts:
+                await asyncio.wait([*self._acts])
         except BaseException:
             self.abandon()
             raise
 
     def abandon(self) -> None:
-        """Cancels the calls in flight."""
-        for call in self._calls:
-            call.cancel()
+        """Cancels the acts in flight."""
+        for act in self._acts:
+            act.cancel()
 
     async def forget(self, unreadable: bool) -> None:
         """Played again, the task asks anew for what was cut off, empty or, by `ask` or in general, `unreadable`."""
@@ -228,8 +262,7 @@ class Account:
 
     def knows(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> bool:
         """Whether the next answer to this question was recorded."""
-        asked = question(model, messages, kwargs)
-        return f"{asked}-{self._asked[asked] + 1}" in self._known
+        return self._next(question(model, messages, kwargs)) in self._known
 
     def usage(self, round: int | None = None) -> dict[str, Usage]:
         """Per role, in alphabetical order; of one round, or of all."""
@@ -241,10 +274,10 @@ class Account:
 
 
 _LAST: ContextVar[str] = ContextVar("anyprefer_last", default="")
-"""The key of the call this context made last."""
+"""The key of the act this context made last."""
+_WITHIN: ContextVar[list[str] | None] = ContextVar("anyprefer_within", default=None)
+"""The keys of the acts made so far within the act that is being made."""
 _ACCOUNT: ContextVar[Account | None] = ContextVar("anyprefer_account", default=None)
-_REQUESTS: ContextVar[list[int] | None] = ContextVar("anyprefer_requests", default=None)
-"""Requests of the call that is being made, as a list of one number."""
 
 
 def current_account() -> Account | None:
@@ -259,25 +292,9 @@ def last_key() -> str:
 
 @contextmanager
 def accounted(account: Account) -> Iterator[None]:
-    """All calls made within go through the account."""
+    """All acts made within go through the account."""
     token = _ACCOUNT.set(account)
     try:
         yield
     finally:
         _ACCOUNT.reset(token)
-
-
-def another_request() -> None:
-    """Counts a further request of the call that is being made: a retry or a hedge. Raises `BudgetSpent`."""
-    account, sent = _ACCOUNT.get(), _REQUESTS.get()
-    if account is not None and sent is not None:
-        account.calls.admit()
-        sent[0] += 1
-
-
-async def further_request() -> None:
-    """`another_request` for one that no pacer has asked for."""
-    account, sent = _ACCOUNT.get(), _REQUESTS.get()
-    if account is not None and sent is not None:
-        await account.calls.admitted_again()
-        sent[0] += 1

@@ -1,17 +1,82 @@
-"""A call as the ledger keeps it: its key and its answer."""
+"""An act as the ledger keeps it: a call's key, and the form of its value."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import asdict
+from typing import Any, Generic, TypeVar, cast
 
 import orjson
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
+from anyprefer.core.records import Finding
 from anyprefer.core.values import stable_hash
-from anyprefer.models.answer import ending
+from anyprefer.models.answer import Answer, ending
+from anyprefer.models.spending import Spending
 from anyprefer.models.traits import traits_of
+
+T = TypeVar("T")
+
+
+class Form(Generic[T]):
+    """How an act is made and its value kept: by default at once, as JSON, and for nothing."""
+
+    turn: AbstractAsyncContextManager[Any] = nullcontext()
+    """Held while the act is made and until its value is kept."""
+
+    def pack(self, value: T) -> bytes | None:
+        """None for a value without a JSON form: it is not kept, and the act is made again."""
+        try:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError):
+            return None
+
+    def unpack(self, kept: bytes) -> T:
+        """The value `pack` made bytes of."""
+        return cast("T", json.loads(kept))
+
+    def spending(self, value: T | None) -> Spending | None:
+        """What counts, where the act is a call; `value` is None when it failed."""
+        return None
+
+
+class _Findings(Form[Finding]):
+    def pack(self, value: Finding) -> bytes | None:
+        return JSON.pack(asdict(value))
+
+    def unpack(self, kept: bytes) -> Finding:
+        return Finding(**JSON.unpack(kept))
+
+
+class _Contents(Form[list[Any]]):
+    def pack(self, value: list[Any]) -> bytes | None:
+        return JSON.pack([content_told(content) for content in value])
+
+    def unpack(self, kept: bytes) -> list[Any]:
+        return [content_of(told) for told in JSON.unpack(kept)]
+
+
+JSON: Form[Any] = Form()
+FINDINGS = _Findings()
+"""What a tool found."""
+CONTENTS = _Contents()
+"""What a target sampled: answers, or any JSON values."""
+
+_ANSWER = "anyprefer.Answer"
+
+
+def content_told(content: Any) -> Any:
+    """A sampled content as JSON; an answer under a key that no other content has."""
+    return {_ANSWER: asdict(content)} if isinstance(content, Answer) else content
+
+
+def content_of(told: Any) -> Any:
+    """The content `content_told` made JSON of."""
+    return Answer(**told[_ANSWER]) if isinstance(told, dict) and told.keys() == {_ANSWER} else told
+
 
 _KEPT = ("content", "tool_calls", "invalid_tool_calls", "usage_metadata", "response_metadata", "additional_kwargs")
 

@@ -11,8 +11,11 @@ from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Candidate
 from anyprefer.core.roles import Target
 from anyprefer.core.settings import Settings
-from anyprefer.core.values import as_text, derive_seed
+from anyprefer.core.task import Task
+from anyprefer.core.values import as_text, derive_seed, stable_hash
 from anyprefer.models.answer import Answer
+from anyprefer.models.calls import current_account
+from anyprefer.models.packing import CONTENTS
 
 
 def _as_json(content: Any, name: str) -> str:
@@ -37,13 +40,27 @@ def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitabl
             if not missing or draw.hopeless:
                 break
             seeds = [derive_seed(settings.seed, task.id, number, draw.drawn + i) for i in range(missing)]
-            contents = await target.sample(task, state["prompts"].asked(task), seeds)
-            if len(contents) != missing:
-                raise ModelError(f"target {target.name} returned {len(contents)} samples for {missing} seeds")
-            draw.take(seeds, contents)
+            draw.take(seeds, await _sampled(target, task, state["prompts"].asked(task), seeds))
         return {"candidates": draw.candidates()}
 
     return run
+
+
+async def _sampled(target: Target, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
+    """One content per seed. What a target sampled itself, without a model call of the run's, is kept like an answer:
+    a resumed run does not sample it again."""
+
+    async def make() -> list[Any]:
+        contents = await target.sample(task, prompt, seeds)
+        if len(contents) != len(seeds):
+            raise ModelError(f"target {target.name} returned {len(contents)} samples for {len(seeds)} seeds")
+        return contents
+
+    account = current_account()
+    if account is None:
+        return await make()
+    key = stable_hash([target.name, task.model_dump(), prompt, list(seeds)])[:40]
+    return await account.once("rollout", key, make, CONTENTS)
 
 
 class _Draw:

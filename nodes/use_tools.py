@@ -1,6 +1,8 @@
 """Runs the chosen tools: q_i = M_i(x), and for tools that look at a candidate q_i = M_i(x, y_c).
 
-A tool that raises or hangs becomes `Knowledge.error`; the round goes on without it.
+A tool that raises or hangs becomes `Knowledge.error`; the round goes on without it. In a run folder a finding is kept as
+a model's answer is, so a resumed run does not use the tool for it again; a failure is not kept, nor what a quick tool
+found, which computes it in less time than keeping takes.
 """
 
 from __future__ import annotations
@@ -8,12 +10,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from anyprefer.core.game_state import GameState
-from anyprefer.core.records import Knowledge, Selection
+from anyprefer.core.records import Finding, Knowledge, Selection
+from anyprefer.core.values import stable_hash
 from anyprefer.models import redact
+from anyprefer.models.calls import current_account
+from anyprefer.models.packing import FINDINGS
 from anyprefer.tools import KnowledgeTool, as_finding, failure_text
+from anyprefer.tools.recording import asked_of
 
 Node = Callable[[GameState], Awaitable[GameState]]
 
@@ -67,21 +74,31 @@ async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any])
     arguments = dict(choice.arguments)
     if "query" in tool.arguments and not arguments.get("query"):
         arguments["query"] = given["task"].text
-    injected = {name: given[name] for name in tool.wants}
-    begun = time.perf_counter()
+    inputs = {**arguments, **{name: given[name] for name in tool.wants}}
     try:
-        finding = as_finding(await tool.ainvoke({**arguments, **injected}))
-        seconds = time.perf_counter() - begun if finding.seconds is None else finding.seconds
-        return Knowledge(
-            **fixed,
-            text=finding.text,
-            verdict=finding.verdict,
-            weight=finding.weight,
-            data=finding.data,
-            seconds=round(seconds, 6),
-        )
+        finding = await (_found(tool, inputs) if tool.at_once(given) else _found_once(tool, inputs))
+        return Knowledge(**fixed, **{name: getattr(finding, name) for name in _TOLD})
     except Exception as error:
         return Knowledge(**fixed, error=redact(failure_text(error)))
+
+
+_TOLD = ("text", "verdict", "weight", "data", "seconds")
+
+
+async def _found_once(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> Finding:
+    """The finding this use had before the run was resumed, else a new one."""
+    account = current_account()
+    if account is None:
+        return await _found(tool, inputs)
+    key = stable_hash(asked_of(tool, {**inputs, **tool.set_options}))[:40]
+    return await account.once("tool", key, lambda: _found(tool, inputs), FINDINGS)
+
+
+async def _found(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> Finding:
+    begun = time.perf_counter()
+    finding = as_finding(await tool.ainvoke(dict(inputs)))
+    seconds = time.perf_counter() - begun if finding.seconds is None else finding.seconds
+    return replace(finding, seconds=round(seconds, 6))
 
 
 def all_knowledge(state: GameState) -> str:

@@ -22,10 +22,10 @@ def recorded_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
         try:
             finding = as_finding(await tool._arun(**inputs))
         except Exception as error:
-            tape.record(_inputs(tool, inputs), {"error": redact(failure_text(error))})
+            tape.record(asked_of(tool, inputs), {"error": redact(failure_text(error))})
             raise
         finding = dataclasses.replace(finding, seconds=round(time.perf_counter() - begun, 6))
-        tape.record(_inputs(tool, inputs), {"finding": dataclasses.asdict(finding)})
+        tape.record(asked_of(tool, inputs), {"finding": dataclasses.asdict(finding)})
         return finding
 
     return tool.model_copy(update={"function": function})
@@ -35,7 +35,7 @@ def replayed_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
     """The same tool, played from the tape; the tool itself is never run."""
 
     async def function(**inputs: Any) -> Finding:
-        value = tape.play(_inputs(tool, inputs))
+        value = tape.play(asked_of(tool, inputs))
         if "error" in value:
             raise ToolFailure(value["error"])
         return Finding(**value["finding"])
@@ -43,7 +43,8 @@ def replayed_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
     return tool.model_copy(update={"function": function})
 
 
-def _inputs(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def asked_of(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies a use: all that the tool's function is given, its options too."""
     return {"tool": tool.name, "inputs": {name: _dumped(value) for name, value in inputs.items()}}
 
 

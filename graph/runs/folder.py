@@ -7,7 +7,7 @@
 | `pairs.jsonl` | accepted pairs as TRL takes them: prompt, chosen, rejected, and scalar columns |
 | `judge_pairs.jsonl` | pairs of judgments in the same form, from a meta judge, of accepted and rejected rows |
 | `failed.jsonl` | failed rows in full; a resumed run plays them again, and a row stays until its task has a new one |
-| `ledger.db` | which tasks are done, answers of those that are not, what was spent (see `ledger.py`) |
+| `ledger.db` | which tasks are done, acts of those that are not, what was spent (see `ledger.py`) |
 | `prompts.jsonl` | versions of prompts shared by all tasks, where `prompt_scope` says so (see `graph/dataset_prompts.py`) |
 | `run.json` | players, versions, seed, counts and cost; written when a run starts and when it ends |
 
@@ -100,7 +100,7 @@ class RunFolder:
             raise
         self.kept = self.ledger.count()
         """Rows that were finished when the folder was opened."""
-        self.resumed = bool(self.kept) or self.ledger.has_answers()
+        self.resumed = bool(self.kept) or self.ledger.has_acts()
         """Whether tasks may have been finished, or begun, before."""
 
     def _check(self) -> None:

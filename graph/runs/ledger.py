@@ -1,7 +1,7 @@
-"""The ledger of a run folder: which tasks are done, every answer of those that are not, what was spent.
+"""The ledger of a run folder: which tasks are done, every act of those that are not, what was spent.
 
 SQLite in WAL mode, written by one thread. What is handed over while a commit is at work goes into the
-next one, so thousands of calls a second cost a few hundred commits; nothing counts as kept before its
+next one, so thousands of acts a second cost a few hundred commits; nothing counts as kept before its
 commit is over. Row files are appended to, and on the disk, before the commit that names their new sizes; what they hold
 beyond these is taken in when a folder is opened (`restore.py`), so files and ledger always tell the same. A ledger that
 is lost or damaged is made anew from the rows.
@@ -10,7 +10,7 @@ is lost or damaged is made anew from the rows.
 |---|---|
 | `meta` | the schema's version, and a sum over `tasks` that shows damage |
 | `tasks` | id, outcome, reason and a digest of every finished task's input row |
-| `calls` | answers by question, until their task is accepted or rejected |
+| `acts` | answers, findings and rollouts by what was asked, until their task is accepted or rejected |
 | `spend` | calls, tokens and cost per round and role |
 | `files` | how long each row file is, and its rows |
 """
@@ -42,14 +42,15 @@ LINGER = 0.004
 
 
 @dataclass(frozen=True)
-class _Call:
+class _Act:
     task: str
     key: str
-    answer: bytes | None
-    spending: Spending
+    value: bytes | None
+    spending: Spending | None
+    """A model call's."""
 
 
-_Item = _Call | FinishedRow
+_Item = _Act | FinishedRow
 
 
 class Ledger:
@@ -120,14 +121,14 @@ class Ledger:
         query = "SELECT id, digest FROM tasks WHERE id >= ? AND outcome <> 'failed' ORDER BY id LIMIT ?"
         return dict(self._db.execute(query, (first, count)))
 
-    def has_answers(self) -> bool:
-        """Whether any unfinished or failed task has answers."""
-        return bool(self._one("SELECT EXISTS (SELECT 1 FROM calls)"))
+    def has_acts(self) -> bool:
+        """Whether anything is kept of an unfinished or failed task."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM acts)"))
 
     def known(self, task: str) -> dict[str, bytes]:
-        """Answers an unfinished task already has, by key."""
-        found = self._db.execute("SELECT key, answer FROM calls WHERE task = ?", (task,))
-        return {key: answer for key, kept in found if (answer := unsealed(kept)) is not None}
+        """What is kept of an unfinished task's acts, by key."""
+        found = self._db.execute("SELECT key, value FROM acts WHERE task = ?", (task,))
+        return {key: value for key, kept in found if (value := unsealed(kept)) is not None}
 
     def spent(self) -> dict[tuple[int, str], Usage]:
         """What was spent, per round and role; answers of unfinished tasks are among it."""
@@ -152,10 +153,10 @@ class Ledger:
 
     # -- writing -------------------------------------------------------------------------------
 
-    async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
-        """Keeps one answer and what it took; returns once they are committed."""
-        kept = None if answer is None else self._scrub(answer.decode()).encode()
-        await self._keep(_Call(task, key, kept, spending))
+    async def keep_act(self, task: str, key: str, value: bytes | None, spending: Spending | None) -> None:
+        """Keeps what an act brought and took; returns once it is committed (`ActStore`)."""
+        kept = None if value is None else self._scrub(value.decode()).encode()
+        await self._keep(_Act(task, key, kept, spending))
 
     async def keep_row(self, row: FinishedRow) -> None:
         """Keeps a finished task; returns once it is committed."""
@@ -219,21 +220,21 @@ class Ledger:
         return [None] * len(batch)
 
     def _commit(self, batch: list[_Item]) -> None:
-        calls = [item for item in batch if isinstance(item, _Call)]
+        acts = [item for item in batch if isinstance(item, _Act)]
         rows = [item for item in batch if isinstance(item, FinishedRow)]
         with self._told():
             self._check_there()
             with self._shards.appending([row.lines for row in rows]), self._transaction():
-                self._write_calls(calls)
+                self._write_acts(acts)
                 self._write_rows(rows)
                 self._note_files(self._shards.changed())
 
-    def _write_calls(self, calls: list[_Call]) -> None:
+    def _write_acts(self, acts: list[_Act]) -> None:
         self._db.executemany(
-            "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)",
-            [(call.task, call.key, sealed(call.answer)) for call in calls if call.answer is not None],
+            "INSERT OR REPLACE INTO acts VALUES (?, ?, ?, ?)",
+            [(act.task, act.key, sealed(act.value), bool(act.spending)) for act in acts if act.value is not None],
         )
-        add_spending(self._db, [call.spending for call in calls])
+        add_spending(self._db, [act.spending for act in acts if act.spending])
 
     def _write_rows(self, rows: list[FinishedRow]) -> None:
         self._tasks.put(rows)

@@ -18,17 +18,21 @@ from anyprefer.core.records import Outcome, Row
 from anyprefer.graph.runs.row_files import digest
 from anyprefer.models.spending import Spending
 
-VERSION = 2
-_BEFORE = 1
-"""The version without sums, which is taken over."""
+VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, outcome TEXT, reason TEXT, digest BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS calls (task TEXT, key TEXT, answer BLOB, PRIMARY KEY (task, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS acts (task TEXT, key TEXT, value BLOB, called INTEGER, PRIMARY KEY (task, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS spend (round INTEGER, role TEXT, requests INTEGER, calls INTEGER, input_tokens INTEGER,
     output_tokens INTEGER, cost REAL, unpriced INTEGER, PRIMARY KEY (round, role)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER, rows INTEGER, closed INTEGER) WITHOUT ROWID;
 """
+_RENEWED = """
+ALTER TABLE calls RENAME TO acts;
+ALTER TABLE acts RENAME COLUMN answer TO value;
+ALTER TABLE acts ADD COLUMN called INTEGER DEFAULT 1;
+"""
+"""What version 2, which kept model calls alone, lacks; version 1 lacks the sum too."""
 _DAMAGE = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
 
 
@@ -49,7 +53,7 @@ class FinishedRow:
     reason: str
     digest: bytes
     forget: bool
-    """Whether the answers it was made from are no longer needed."""
+    """Whether the acts it was made from are no longer needed."""
     lines: dict[str, bytes]
     """A JSON line for each stream of row files: `rows`, `pairs`, `judge_pairs`, `failed`."""
 
@@ -98,20 +102,27 @@ def _check_version(path: Path, db: sqlite3.Connection) -> None:
     [version] = db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone() or [None] if made else [VERSION]
     if made and not isinstance(version, int):
         raise Damaged("it has no version")
-    if version not in (_BEFORE, VERSION):
+    if version not in (1, 2, VERSION):
         raise RunFolderError(
             f"{path} has schema version {version}, this Anyprefer reads version {VERSION}; "
             f"{'update Anyprefer' if version > VERSION else 'use the Anyprefer that made it'} or choose another folder"
         )
     if not made:
         db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('version', {VERSION}); COMMIT;")
-    elif version == _BEFORE:
-        tasks = Tasks(db)
-        tasks.read()
-        db.execute("BEGIN")
+    elif version < VERSION:
+        _renew(db, version)
+
+
+def _renew(db: sqlite3.Connection, version: int) -> None:
+    tasks = Tasks(db)
+    tasks.read()
+    db.execute("BEGIN")
+    if version == 1:
         tasks.note_sum()
-        db.execute("UPDATE meta SET value = ? WHERE name = 'version'", (VERSION,))
-        db.execute("COMMIT")
+    for change in _RENEWED.strip().splitlines():
+        db.execute(change)
+    db.execute("UPDATE meta SET value = ? WHERE name = 'version'", (VERSION,))
+    db.execute("COMMIT")
 
 
 def check_sound(db: sqlite3.Connection) -> None:
@@ -154,7 +165,7 @@ class Tasks:
         self._db.executemany(
             "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?)", [(r.id, r.outcome, r.reason, r.digest) for r in rows]
         )
-        self._db.executemany("DELETE FROM calls WHERE task = ?", [(row.id,) for row in rows if row.forget])
+        self._db.executemany("DELETE FROM acts WHERE task = ?", [(row.id,) for row in rows if row.forget])
         if rows:
             self.note_sum()
 
@@ -163,7 +174,7 @@ class Tasks:
         rows = list(rows)
         for row in rows:
             made = sum(used.calls for used in row.usage.values())
-            query = "SELECT COUNT(*) FROM calls WHERE task = ?"
+            query = "SELECT COUNT(*) FROM acts WHERE task = ? AND called"
             if row.id not in self.paid and self._db.execute(query, (row.id,)).fetchone()[0] < made:
                 add_spending(self._db, _spent_on(row))
         self.put(

@@ -30,6 +30,7 @@ from anyprefer.models.servers.limits import ALONE, Limits
 from anyprefer.models.servers.negotiation import Terms
 from anyprefer.models.servers.response import tokens
 from anyprefer.models.servers.traffic import Call, Request, Traffic
+from anyprefer.models.spending import another_request
 
 _Answer = Coroutine[Any, Any, dict[str, Any]]
 Send = Callable[[Route, bytes], _Answer]
@@ -91,7 +92,7 @@ class Endpoint:
             raise_given_up(call)
             charged = 0.0 if pacer.idle else await pacer.pace(size)
             if call.sent:
-                _another_request()
+                another_request()
             call.sent += 1
             begun = traffic.now()
             answer = await sent(traffic, call)
@@ -207,10 +208,3 @@ def _heard(task: asyncio.Task[Any]) -> None:
     """Takes note of an error nobody waits for any more, or asyncio would log it."""
     if not task.cancelled():
         task.exception()
-
-
-def _another_request() -> None:
-    """Counts a further request against the run's budget."""
-    from anyprefer.models.calls import another_request  # it imports the models
-
-    another_request()

@@ -22,6 +22,7 @@ import orjson
 from anyprefer.core.errors import PartRefused
 from anyprefer.models.servers.failures import HTTPStatusError, TransportError
 from anyprefer.models.servers.request_parts import SYSTEM_ROLES, TOOLS, Part, Payload, parts_of
+from anyprefer.models.spending import further_request
 
 log = logging.getLogger("anyprefer")
 
@@ -112,7 +113,7 @@ class Terms:
         while self._concede(payload, error, held):
             self.agreed.clear()
             shaped = self.shaped(payload)
-            await _further_request()
+            await further_request()
             try:
                 answer = await post(encoded(shaped))
             except HTTPStatusError as further:
@@ -290,10 +291,3 @@ class Deal:
         if self.tries:
             self.tries = False
             self.terms.leave(found_out)
-
-
-async def _further_request() -> None:
-    """Counts a further request against the run's budget."""
-    from anyprefer.models.calls import further_request  # it imports the models
-
-    await further_request()

@@ -10,7 +10,6 @@ answer from the file is no model call and is counted nowhere. Several processes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -21,10 +20,8 @@ from anyprefer.core.secrets import without_secrets
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.core.values import stable_hash
-from anyprefer.models.answer import Answer
+from anyprefer.models.packing import content_of, content_told
 from anyprefer.models.traits import who_and_where
-
-_ANSWER = "anyprefer.Answer"
 
 
 class SharedTarget:
@@ -50,18 +47,11 @@ class SharedTarget:
             made = await self.target.sample(task, prompt, missing)
             contents = {keys[seed]: _packed(content) for seed, content in zip(missing, made, strict=True)}
             known |= await self._kept.keep(contents)
-        return [_unpacked(known[keys[seed]]) for seed in seeds]
+        return [content_of(orjson.loads(known[keys[seed]])) for seed in seeds]
 
     def _who(self) -> list[Any]:
         return [who_and_where(self.model) if self.model is not None else self.name, weights_stamp(self.name)]
 
 
 def _packed(content: Any) -> bytes:
-    """As JSON; an answer under a key that no other content has."""
-    data = orjson.dumps({_ANSWER: asdict(content)} if isinstance(content, Answer) else content)
-    return without_secrets(data.decode()).encode()
-
-
-def _unpacked(data: bytes) -> Any:
-    content = orjson.loads(data)
-    return Answer(**content[_ANSWER]) if isinstance(content, dict) and content.keys() == {_ANSWER} else content
+    return without_secrets(orjson.dumps(content_told(content)).decode()).encode()

@@ -137,7 +137,7 @@ def test_a_commit_that_fails_leaves_the_files_as_they_were(tmp_path, monkeypatch
 async def test_an_item_that_cannot_be_kept_fails_alone(tmp_path):
     ledger = Ledger(tmp_path / "ledger.db", Shards(tmp_path), str)
     spent = [Spending("sample", 1, Usage(calls=1, input_tokens=tokens)) for tokens in (1, 2**63, 3)]
-    kept = [ledger.keep_call("t", str(number), b"x", one) for number, one in enumerate(spent)]
+    kept = [ledger.keep_act("t", str(number), b"x", one) for number, one in enumerate(spent)]
     assert [type(result) for result in await asyncio.gather(*kept, return_exceptions=True)] == [
         type(None), OverflowError, type(None)
     ]  # fmt: skip
@@ -283,7 +283,7 @@ def test_answers_of_finished_tasks_are_not_kept(tmp_path):
 
     run(tmp_path, sound(judge=judge))
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        assert {task for (task,) in db.execute("SELECT task FROM calls")} == {"4"}
+        assert {task for (task,) in db.execute("SELECT task FROM acts")} == {"4"}
         assert db.execute("SELECT COUNT(*) FROM tasks").fetchone() == (6,)
     db.close()
 

@@ -32,7 +32,7 @@ class Kept:
     def __init__(self):
         self.calls: list[tuple[str, bytes | None, Spending]] = []
 
-    async def keep_call(self, task, key, answer, spending):
+    async def keep_act(self, task, key, answer, spending):
         self.calls.append((key, answer, spending))
 
 
@@ -78,7 +78,7 @@ async def test_every_answer_is_with_the_driver_when_the_row_comes_and_is_asked_f
 async def test_answers_kept_meanwhile_are_there_for_the_next_worker():
     with OpenAIServer() as server:
         async with working(Calls(), server.url) as (worker, shared):
-            answers = shared.answers[TASK.id] = {}
+            answers = shared.known[TASK.id] = {}
             await play(worker)
             assert len(answers) == server.calls["sample"]
 

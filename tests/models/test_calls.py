@@ -42,7 +42,7 @@ class Store:
     def __init__(self):
         self.keys, self.answers, self.spent = [], {}, []
 
-    async def keep_call(self, task, key, answer, spending):
+    async def keep_act(self, task, key, answer, spending):
         self.keys.append(key)
         self.answers[key] = answer
         self.spent.append(spending)
@@ -281,3 +281,81 @@ async def test_a_call_whose_step_is_cancelled_prints_no_error(caplog):
     await asyncio.sleep(0)
     gc.collect()
     assert "never retrieved" not in caplog.text
+
+
+async def once(account, key, value, role="tool"):
+    """One act that is counted; what it brought, and whether it was made."""
+    made = []
+
+    async def make():
+        made.append(key)
+        return value
+
+    return await account.once(role, key, make), bool(made)
+
+
+async def test_an_act_is_made_once_and_costs_nothing():
+    store = Store()
+    account = Account(Calls(Budget(calls=1), store=store), "t")
+    found = [await once(account, key, value) for key, value in (("a", [1]), ("a", {"b": 2}), ("c", None))]
+    assert found == [([1], True), ({"b": 2}, True), (None, True)]
+    again = Account(Calls(), "t", store.answers)
+    found = [await once(again, key, "new") for key in ("a", "a", "c", "a")]
+    assert found == [([1], False), ({"b": 2}, False), (None, False), ("new", True)]
+    assert (again.usage(), account.calls.requests, store.spent) == ({}, 0, [None] * 3)
+
+
+async def test_acts_of_two_roles_have_nothing_in_common():
+    store = Store()
+    await once(Account(Calls(store=store), "t"), "a", 1, "tool")
+    assert await once(Account(Calls(), "t", store.answers), "a", 2, "rollout") == (2, True)
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), "\ud800"])
+async def test_what_has_no_json_form_is_not_kept(value):
+    store = Store()
+    found, _ = await once(Account(Calls(store=store), "t"), "a", value)
+    assert found is value
+    assert store.answers == {}
+
+
+async def test_an_act_that_fails_is_not_kept():
+    store = Store()
+
+    async def away():
+        raise RuntimeError("away")
+
+    with pytest.raises(RuntimeError):
+        await Account(Calls(store=store), "t").once("tool", "a", away)
+    assert store.answers == {}
+
+
+async def test_an_act_that_makes_a_call_is_kept_as_that_call():
+    async def played(account, model):
+        return await account.once("rollout", "a", lambda: ask(account, model))
+
+    store = Store()
+    account = Account(Calls(store=store), "t")
+    assert await played(account, Scripted(sample="x")) == "x"
+    again, model = Account(Calls(), "t", store.answers), Scripted()
+    assert await played(again, model) == "x"
+    assert (len(store.answers), model.calls) == (1, [])
+    assert again.usage() == account.usage()
+    assert again.usage()["sample"].calls == 1
+
+
+async def test_an_act_goes_on_when_the_step_it_is_made_for_is_cancelled():
+    store, gate = Store(), asyncio.Event()
+    account = Account(Calls(store=store), "t")
+
+    async def roll():
+        await gate.wait()
+        return "rolled"
+
+    step = asyncio.ensure_future(account.once("rollout", "a", roll))
+    await asyncio.sleep(0)
+    step.cancel()
+    await asyncio.gather(step, return_exceptions=True)
+    gate.set()
+    await account.settled()
+    assert list(store.answers.values()) == [b'"rolled"']

@@ -219,7 +219,7 @@ def test_one_call_that_is_refused_for_ever_fails_alone():
 
 def test_every_further_request_is_counted(monkeypatch):
     counted = []
-    monkeypatch.setattr("anyprefer.models.calls.another_request", lambda: counted.append(1))
+    monkeypatch.setattr("anyprefer.models.servers.endpoint.another_request", lambda: counted.append(1))
     server = Server(lambda body, count: status(500) if count < 4 else None)
     played(server, 2)
     assert len(counted) == len(server.arrived) - 2 >= 6  # probes among them
@@ -229,7 +229,7 @@ def test_a_spent_budget_ends_the_retries(monkeypatch):
     def spent():
         raise BudgetSpent("the budget of 1 call is spent")
 
-    monkeypatch.setattr("anyprefer.models.calls.another_request", spent)
+    monkeypatch.setattr("anyprefer.models.servers.endpoint.another_request", spent)
     [error], endpoint, _ = played(Server(lambda body, count: status(500)))
     assert isinstance(error, BudgetSpent)
     assert traffic_of(endpoint).gate.in_flight == 0
@@ -653,7 +653,7 @@ def test_after_it_was_given_up_a_server_is_asked_anew():
 
 def test_a_slow_call_is_sent_once_more_and_the_first_answer_counts(monkeypatch):
     counted = []
-    monkeypatch.setattr("anyprefer.models.calls.another_request", lambda: counted.append(1))
+    monkeypatch.setattr("anyprefer.models.servers.endpoint.another_request", lambda: counted.append(1))
 
     async def main(hedge):
         server = Server(latency=lambda body, count: 60.0 if int(body) == 30 and count == 1 else 0.2)
@@ -689,7 +689,7 @@ def test_a_hedge_that_the_budget_forbids_is_none(monkeypatch):
     def spent():
         raise BudgetSpent("spent")
 
-    monkeypatch.setattr("anyprefer.models.calls.another_request", spent)
+    monkeypatch.setattr("anyprefer.models.servers.endpoint.another_request", spent)
 
     async def main():
         server = Server(latency=lambda body, count: 10.0 if int(body) == 30 else 0.2)

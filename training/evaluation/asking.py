@@ -64,8 +64,8 @@ class Asking:
             spent += used(unpacked(answer), prices, model)
         return spent
 
-    async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
-        """Keeps one answer (`CallStore`)."""
+    async def keep_act(self, task: str, key: str, answer: bytes | None, spending: Spending | None) -> None:
+        """Keeps one answer (`ActStore`)."""
         if self._kept and answer is not None:
             name = self._weights + _APART.join((task, key))
             await self._kept.keep({name: self._scrub(answer.decode()).encode()})

@@ -97,18 +97,18 @@ class Cluster:
 
         Raises what stops the run, and `InputError` for a task that cannot be sent.
         """
-        answers = self._shared.answers[task.id] = dict(known)
+        kept = self._shared.known[task.id] = dict(known)
         try:
             while True:
                 worker = await self._free()
-                result = await worker.play(task, answers)
+                result = await worker.play(task, kept)
                 if isinstance(result, Exception):
                     raise result
                 if result is not None:
                     self._deaths_since_row = 0
                     return result
         finally:
-            del self._shared.answers[task.id]
+            del self._shared.known[task.id]
 
     async def close(self) -> None:
         """Ends the workers, and Ray if it was started here."""

@@ -1,4 +1,4 @@
-"""What runs in a worker process: the game as in one process, with the driver behind every model call.
+"""What runs in a worker process: the game as in one process, with the driver behind every act.
 
 The driver (`driver.py`) takes a worker's messages by long poll and answers them in batches. A call is
 admitted there against the run's budget before it is sent, waits there for its turn under `rpm` and
@@ -153,9 +153,9 @@ class RemoteStore:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    async def keep_call(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
-        """Returns once the answer is on the driver's disk."""
-        await self._channel.ask("keep", task, key, answer, spending)
+    async def keep_act(self, task: str, key: str, value: bytes | None, spending: Spending | None) -> None:
+        """Returns once the value is on the driver's disk."""
+        await self._channel.ask("keep", task, key, value, spending)
 
 
 class RemotePacer(Pacer):

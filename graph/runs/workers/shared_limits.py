@@ -28,8 +28,8 @@ class Shared:
 
     def __init__(self, calls: Calls, settings: Settings) -> None:
         self.calls = calls
-        self.answers: dict[str, dict[str, bytes]] = {}
-        """Answers kept of every task in flight, by key: what its next worker is given when one dies."""
+        self.known: dict[str, dict[str, bytes]] = {}
+        """What is kept of every task in flight, by key: what its next worker is given when one dies."""
         self._settings = settings
         self._pacers: dict[str, Pacer] = {}
         self._said: dict[str, tuple[str, object]] = {}
@@ -101,10 +101,10 @@ class Service:
         """A request that is on its way already."""
         self._calls.requests += 1
 
-    async def _keep(self, task: str, key: str, answer: bytes | None, spending: Spending) -> None:
-        await self._calls.keep(task, key, answer, spending)
-        if answer is not None and task in self.shared.answers:
-            self.shared.answers[task][key] = answer
+    async def _keep(self, task: str, key: str, value: bytes | None, spending: Spending | None) -> None:
+        await self._calls.keep(task, key, value, spending)
+        if value is not None and task in self.shared.known:
+            self.shared.known[task][key] = value
 
     async def _pace(self, url: str, size: int | None, again: bool) -> float:
         if again and self._calls.stopped:
