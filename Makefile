@@ -56,7 +56,8 @@ results: $(VENV)/.ready
 		--model smollm2 --model hf:$(AFTER)
 	$(BIN)/anyprefer evaluate gsm8k --limit $(GSM8K) --max-tokens 256 --batch-size 48 --answers $(RESULTS)/answers \
 		--model smollm2 --model hf:$(AFTER)
-	$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge evidence --tools calculator --out $(RESULTS)/judges
+	for tools in calculator agreement calculator,agreement; do \
+		$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge evidence --tools $$tools --out $(RESULTS)/judges || exit; done
 	$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge smollm2 --judge-form expected --tools "" --limit $(JUDGED) \
 		--concurrency 8 --out $(RESULTS)/judges
 	$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge smollm2 --judge-form expected --tools calculator \

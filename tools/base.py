@@ -36,7 +36,7 @@ from anyprefer.core.records import Finding as Finding
 from anyprefer.core.values import as_text
 
 QUICK_TEXT = 20_000
-"""Characters of task and answer together up to which a quick tool is run in the event loop."""
+"""Characters of all that a quick tool is given up to which it is run in the event loop."""
 _INJECTED = ("task", "candidate", "candidates")
 
 
@@ -154,7 +154,9 @@ class KnowledgeTool(BaseTool):
         """Whether a use with these inputs is quick enough for the event loop."""
         if not self.quick:
             return False
-        return sum([len(given[name].text) for name in ("task", "candidate") if name in given]) <= QUICK_TEXT
+        texts = [given[name] for name in ("task", "candidate") if name in given]
+        texts += given.get("candidates", ()) if "candidates" in self.wants else ()
+        return sum([len(one.text) for one in texts]) <= QUICK_TEXT
 
 
 async def in_daemon_thread(call: Callable[[], Any], name: str) -> Any:

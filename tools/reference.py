@@ -64,13 +64,13 @@ def _verdict(answer: str, gold: str, question: str) -> bool | None:
     stated = stated_text(answer, question) if answer.strip() else ""
     if stated is None:
         return None
-    said, right = _tokens(stated), _tokens(gold)
+    said, right = tokens(stated), tokens(gold)
     if said == right:
         return True
-    return None if _may_mean(said, right) else False
+    return None if may_mean(said, right) else False
 
 
-def _may_mean(said: Sequence[str], right: Sequence[str]) -> bool:
+def may_mean(said: Sequence[str], right: Sequence[str]) -> bool:
     """Could two different texts mean the same: one holds the other, abbreviates it, or has another unit or date form?"""
     if not said or not right:
         return False
@@ -100,7 +100,7 @@ def agrees(answer: str, gold: str) -> bool:
     gold = gold.rpartition("####")[2]
     exact = _exact(gold)
     if exact is None:
-        return _tokens(answer) == _tokens(gold)
+        return tokens(answer) == tokens(gold)
     words = number_in_words(answer[:200].strip(" .!"))
     return exact == words if words is not None else says(final_number(_percent(answer)), exact)
 
@@ -125,7 +125,7 @@ def _percent(answer: str) -> str:
 _PERCENT = re.compile(r"(?<![\w.,])([0-9]{1,12}(?:\.[0-9]{1,12})?) ?%(?!\w)")
 
 
-def _tokens(text: str) -> Sequence[str]:
+def tokens(text: str) -> Sequence[str]:
     """A text's words and signs, for comparing: no case, accents or articles, unless there is nothing else."""
     plainly = without_accents(cleaned(text)).casefold().replace("'", "")
     words = [word for token in plainly.split() if (word := _SIGNS.sub(" ", token).strip())]

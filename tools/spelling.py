@@ -71,6 +71,8 @@ def number_in_words(text: str) -> int | None:
     words = text.casefold().replace("-", " ").split()
     if not 0 < len(words) <= 12 or not (set(words) <= NUMBER_WORDS.keys() | SCALES.keys() | {"and"}):
         return None
+    if set(words) == {"and"}:
+        return None
     total = part = 0
     for word in words:
         if word == "hundred":

@@ -171,9 +171,9 @@ def _leading(tokens: list[str], bare: bool) -> str | None:
     for length in (3, 2, 1):
         number = _number_of(tokens[:length]) if len(tokens) >= length else None
         if number is not None:
-            rest = [token for token in tokens[length:] if _bare_word(token) not in ".,;:"]
-            ended = not rest or (not bare and not any(_DIGIT.search(token) for token in rest))
-            return number if ended else None
+            more = (token for token in tokens[length:] if _bare_word(token) not in ".,;:")
+            goes_on = any(bare or _DIGIT.search(token) for token in more)
+            return None if goes_on else number
     return None
 
 

@@ -7,6 +7,7 @@ import pytest
 from anyprefer.core.records import Candidate
 from anyprefer.core.task import Task
 from anyprefer.tools import load_tools
+from anyprefer.tools.agreement import final_answers
 from anyprefer.tools.answer_form import answer_form
 from anyprefer.tools.calculator import calculator
 from anyprefer.tools.fact_check import fact_check
@@ -66,6 +67,10 @@ def _uses() -> dict[str, object]:
         task = Task(id="t", prompt=prompt, reference=gold)
         tool.function(task=task, candidate=Candidate(index=0, content=answer, seed=0))  # type: ignore[attr-defined]
 
+    def agreeing(prompt: str, text: str) -> None:
+        texts = (text, text[:20_000], text[:19_000], "7")
+        final_answers(prompt, [Candidate(index=n, content=one, seed=n) for n, one in enumerate(texts)])
+
     sums, facts = "What is 3 + 4? Answer with the number only.", "What is the capital of Peru?"
     choices, fact = "Which?\n- copper\n- wood", FAMILIES["facts"].is_correct
     return {
@@ -81,6 +86,7 @@ def _uses() -> dict[str, object]:
             agrees(text, text),
         ),
         "stated": lambda text: (stated_number(text[:20_000], bare=False), stated_text(text[:20_000])),
+        "agreement": lambda text: (agreeing(facts, text), agreeing(choices, text), agreeing(text, "7")),
         "question": question_of,
         "families": lambda text: (
             fact(Task(id="t", prompt="", reference="Lima"), f"Lima{text}"),
