@@ -262,7 +262,7 @@ class Account:
 
     def knows(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> bool:
         """Whether the next answer to this question was recorded."""
-        return self._next(question(model, messages, kwargs)) in self._known
+        return bool(self._known) and self._next(question(model, messages, kwargs)) in self._known
 
     def usage(self, round: int | None = None) -> dict[str, Usage]:
         """Per role, in alphabetical order; of one round, or of all."""

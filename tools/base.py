@@ -37,6 +37,7 @@ from anyprefer.core.values import as_text
 
 QUICK_TEXT = 20_000
 """Characters of all that a quick tool is given up to which it is run in the event loop."""
+_ENCODER = json.JSONEncoder(allow_nan=False)
 _INJECTED = ("task", "candidate", "candidates")
 
 
@@ -128,7 +129,7 @@ class KnowledgeTool(BaseTool):
 
     def with_instruction(self, instruction: str) -> KnowledgeTool:
         """The same tool as the judge sees it after its instruction was rewritten."""
-        return self.model_copy(update={"description": instruction})
+        return self if instruction == self.description else self.model_copy(update={"description": instruction})
 
     def _to_args_and_kwargs(self, tool_input: Any, tool_call_id: str | None) -> tuple[tuple[()], dict[str, Any]]:
         """Validates the judge's arguments; injected values pass through as they are."""
@@ -256,7 +257,7 @@ def as_finding(result: Any) -> Finding:
     if data is None:
         return finding
     # a finding that has no JSON form is the tool's error, found here
-    return replace(finding, data=json.loads(json.dumps(data, allow_nan=False)))
+    return replace(finding, data=json.loads(_ENCODER.encode(data)))
 
 
 def failure_text(error: Exception) -> str:
