@@ -11,10 +11,10 @@ from tomlkit.items import Item
 from anyprefer.cli.apps import App, chosen_app
 from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.synth import Config
-from anyprefer.core.settings import Origin, Settings
+from anyprefer.core.settings import Origin, RunSettings
 
 
-@flags(Settings, into="values", panels=PANELS)
+@flags(RunSettings, into="values", panels=PANELS)
 def config(config: Config = None, app: App = None, *, values: Values) -> None:
     """Print all settings in force, as TOML that --config takes.
 
@@ -26,16 +26,16 @@ def config(config: Config = None, app: App = None, *, values: Values) -> None:
     typer.echo(as_toml(*settings_from(config, values, chosen_app(app).values)), nl=False)
 
 
-def as_toml(settings: Settings, origins: dict[str, Origin]) -> str:
+def as_toml(settings: RunSettings, origins: dict[str, Origin]) -> str:
     """The settings as a TOML document, each value with its origin and meaning as a comment."""
-    document = tomlkit.document()
+    document, shown = tomlkit.document(), settings.model_dump()
     for panel, names in PANELS.items():
         if document:
             document.add(tomlkit.nl())
         document.add(tomlkit.comment(panel))
         for name in names:
-            field = Settings.model_fields[name]
-            item = _item(field.default if field.exclude else getattr(settings, name))  # a key is never shown
+            field = RunSettings.model_fields[name]
+            item = _item(shown.get(name, field.get_default(call_default_factory=True)))  # a key is never shown
             item.comment(f"{origins[name]}; {field.description}")
             document.add(name, item)
     return tomlkit.dumps(document)

@@ -1,6 +1,6 @@
 """Command-line flags generated from a settings class: its fields' names, types, ranges, defaults and descriptions.
 
-    @flags(Settings, into="values", panels=PANELS)
+    @flags(RunSettings, into="values", panels=PANELS)
     def synth(source: ..., *, values: Values) -> None: ...
 
 The command has one flag a field in place of `values`, and is called with those that were given as
@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 from anyprefer.core.errors import SettingsError
-from anyprefer.core.settings import Origin, Settings, load_settings
+from anyprefer.core.settings import Origin, RunSettings, load_settings
 
 Values = dict[str, Any]
 Function = Callable[..., None]
@@ -58,10 +58,15 @@ PANELS: dict[str, tuple[str, ...]] = {
         "retries",
         "patience",
         "hedge",
+        "headers",
+        "extra_body",
+        "servers",
     ),
     "Budget": ("max_calls", "max_tokens", "max_cost", "prices"),
 }
-"""The fields of `Settings` as help and `anyprefer config` group them."""
+"""The fields of `RunSettings` as help and `anyprefer config` group them."""
+NO_FLAG = ("headers", "extra_body", "servers")
+"""Tables of a file: they may hold keys, which other users of the machine see in flags."""
 
 
 COMMON = {
@@ -104,7 +109,7 @@ def flags(
     Two of them can be stacked; the fields in `leave_out` get no flag. Fields that are not in `common`, where it is
     given, show in `--help-all` alone.
     """
-    homes = [(name, panel) for panel, names in panels.items() for name in names if name not in leave_out]
+    homes = [(name, panel) for panel, names in panels.items() for name in names if name not in (*NO_FLAG, *leave_out)]
     fields = {name: model.model_fields[name] for name, _ in homes}
     shown = fields if common is None else common
     new = [_parameter(name, fields[name], panel, hidden=name not in shown) for name, panel in homes]
@@ -133,7 +138,7 @@ def flags(
 
 def settings_from(
     config: Path | None, values: Values, app: Mapping[str, Any] | None = None
-) -> tuple[Settings, dict[str, Origin]]:
+) -> tuple[RunSettings, dict[str, Origin]]:
     """`load_settings` with an application, a file and flags; single tool options given as flags join theirs."""
     if (config or app) and "tool_options" in values:
         merged = {tool: dict(options) for tool, options in load_settings(config, app=app)[0].tool_options.items()}

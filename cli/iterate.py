@@ -21,7 +21,7 @@ from anyprefer.cli.synth import Column, Config, Input, Limit, columns_of, defaul
 from anyprefer.cli.train import PANELS as TRAIN_PANELS
 from anyprefer.cli.train import Preset, default_preset
 from anyprefer.core.errors import InputError
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.training.trainers.settings import (
     IterateSettings,
     TrainSettings,
@@ -40,7 +40,7 @@ LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
 """The fields of `IterateSettings` as help shows them."""
 
 
-@flags(Settings, into="values", panels=PANELS, leave_out=("record", "trace"), common=COMMON)
+@flags(RunSettings, into="values", panels=PANELS, leave_out=("record", "trace"), common=COMMON)
 @flags(
     TrainSettings,
     into="training",
@@ -122,7 +122,7 @@ def _training(preset: str | None, chosen: Chosen, base: str, changes: Values) ->
     return train_settings(preset or default_preset(base.removeprefix("hf:")), **changes)
 
 
-def _of_app(chosen: Chosen, settings: Settings, count: int, limit: int | None) -> list[list[Task | BadRow]]:
+def _of_app(chosen: Chosen, settings: RunSettings, count: int, limit: int | None) -> list[list[Task | BadRow]]:
     """The application's tasks of each iteration."""
     if chosen.app is None:
         return []
@@ -220,7 +220,7 @@ def _shares(source: str, columns: dict[str, str], limit: int | None, count: int)
     return [tasks[number::count] for number in range(count)]
 
 
-def _marked(heldout: Iterable[str], columns: dict[str, str], settings: Settings) -> Evaluate:
+def _marked(heldout: Iterable[str], columns: dict[str, str], settings: RunSettings) -> Evaluate:
     """Task sets are marked as `anyprefer evaluate` marks them; benchmarks ask by themselves."""
     from anyprefer.training.loop.heldout import on_heldout
 

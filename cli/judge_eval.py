@@ -14,7 +14,7 @@ from anyprefer.cli.console import DONE, STOPPED, at_work, out, said_warnings, ta
 from anyprefer.cli.flags import PANELS, Values, flags
 from anyprefer.cli.progress import progress
 from anyprefer.cli.synth import Config, Limit, default_folder
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 
 if TYPE_CHECKING:
     from anyprefer.training.evaluation.gold import Gold
@@ -25,7 +25,7 @@ _UNUSED = ("target", "judge", "candidates", "resamples", "server_n", "max_new_to
 """Settings that mean nothing where the answers are given."""
 
 
-@flags(Settings, into="values", panels=PANELS, leave_out=_UNUSED)
+@flags(RunSettings, into="values", panels=PANELS, leave_out=_UNUSED)
 def judge_eval(
     source: Annotated[
         str,
@@ -83,7 +83,7 @@ def judge_eval(
     raise typer.Exit(DONE if all(result.n for result in results) else STOPPED)
 
 
-def _measured(gold: list[Gold], settings: Settings, home: Path, both_orders: bool) -> JudgeAccuracy:
+def _measured(gold: list[Gold], settings: RunSettings, home: Path, both_orders: bool) -> JudgeAccuracy:
     from anyprefer.training.evaluation.judge_accuracy import judge_accuracy
 
     with progress(out(), None) as on_row:

@@ -20,7 +20,7 @@ from anyprefer.cli.forecast import Timer, forecast
 from anyprefer.cli.progress import progress
 from anyprefer.cli.summary import Reasons, add_tool_errors, summarise
 from anyprefer.core.errors import INTERRUPT, Enough, InputError, RunFolderError
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.graph.runs.identity import holds_run
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ Column = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Play the first N rows only.")]
 
 
-@flags(Settings, into="values", panels=PANELS, common=COMMON)
+@flags(RunSettings, into="values", panels=PANELS, common=COMMON)
 def synth(
     source: Input = None,
     to: Annotated[
@@ -126,7 +126,7 @@ def synth(
     raise typer.Exit(_exit_code(run, counts))
 
 
-def _say_what_evidence_judges(settings: Settings) -> None:
+def _say_what_evidence_judges(settings: RunSettings) -> None:
     """Before the run, since on open questions every row would fail."""
     if settings.judge == "evidence":
         to_stderr(
@@ -162,7 +162,7 @@ class AppTasks:
 Played = str | AppTasks
 
 
-def source_of(source: str | None, chosen: Chosen, settings: Settings) -> Played:
+def source_of(source: str | None, chosen: Chosen, settings: RunSettings) -> Played:
     """The input given, else the application's tasks. Raises `InputError` when there is neither."""
     if source is not None:
         return source
@@ -171,7 +171,9 @@ def source_of(source: str | None, chosen: Chosen, settings: Settings) -> Played:
     return AppTasks(chosen, chosen.app.tasks(chosen.scale, 1, settings.seed))
 
 
-def _is_finished(played: Played, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None) -> bool:
+def _is_finished(
+    played: Played, settings: RunSettings, folder: Path, columns: dict[str, str], limit: int | None
+) -> bool:
     """Whether there is nothing left to play, so that no model need be loaded."""
     from anyprefer.core.input_files import STDIN
     from anyprefer.core.inputs import read_tasks
@@ -187,7 +189,7 @@ def _is_finished(played: Played, settings: Settings, folder: Path, columns: dict
 
 
 def _prepare(
-    played: Played, settings: Settings, folder: Path, columns: dict[str, str], limit: int | None, repair: bool
+    played: Played, settings: RunSettings, folder: Path, columns: dict[str, str], limit: int | None, repair: bool
 ) -> tuple[Synthesis, Iterable[Task | BadRow]]:
     """The run and its tasks. What is wrong with input, models or tools shows here, before a folder is made."""
     from anyprefer.core.inputs import read_tasks

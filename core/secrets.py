@@ -3,7 +3,7 @@
 | a secret is | where from |
 |---|---|
 | the value of a variable named as one (`…_KEY`, `…_TOKEN`, `…_SECRET`, `…_PASSWORD`) | environment |
-| a key given to us | `api_key`, `api_key_file`, a chat model object, its headers |
+| a key given to us | `api_key`, `api_key_file`, a chat model object, its headers and further fields of its requests |
 | userinfo, keys in the query, and parts of the path that look like a key | models' URLs, proxies |
 | anything shaped like a key (`sk-…`, `hf_…`, `Bearer …`) | error messages alone: an answer may speak of such |
 
@@ -18,7 +18,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
@@ -54,9 +54,20 @@ def keep_url_secrets(text: str, name: str = "url") -> None:
         _given[value] = name
 
 
-def names_secret(name: str) -> bool:
-    """Whether a header or a query's field is named as one that holds a secret."""
-    return bool(_SECRET_FIELD.search(name))
+def keep_secrets_in(given: Any, name: str = "") -> None:
+    """From now on the texts in headers, or in a request's further fields, that are named as secrets or look like keys
+    are secrets. Other texts are words such as a service's tier, which answers may hold too."""
+    if isinstance(given, Mapping):
+        for field, value in given.items():
+            keep_secrets_in(value, field if _SECRET_FIELD.search(field) or not name else name)
+    elif isinstance(given, list | tuple):
+        for value in given:
+            keep_secrets_in(value, name)
+    elif isinstance(given, str):
+        text = given.removeprefix("Bearer ")
+        if _SECRET_FIELD.search(name) or _like_a_key(text):
+            keep_secret(text, name or "header")
+        keep_url_secrets(text, name)
 
 
 def _long_enough(value: str) -> bool:
@@ -83,9 +94,13 @@ def _path_keys(path: str) -> Iterator[str]:
     for segment in path.split("/"):
         if segment in _MODELS:
             return
-        letters = any(letter.isalpha() for letter in segment) and any(letter.isdigit() for letter in segment)
-        if (len(segment) >= LONGEST_WORD and letters and "." not in segment) or _KEY.search(segment):
+        if _like_a_key(segment):
             yield segment
+
+
+def _like_a_key(text: str) -> bool:
+    mixed = any(letter.isalpha() for letter in text) and any(letter.isdigit() for letter in text)
+    return (len(text) >= LONGEST_WORD and mixed and not re.search(r"[./\s]", text)) or bool(_KEY.search(text))
 
 
 def public_url(url: str) -> str:

@@ -1,4 +1,4 @@
-"""All settings of a synthesis run in one frozen object.
+"""The settings, in three types: what decides a row, how a run is carried out, and a server's.
 
 An application, a TOML file, keyword arguments and command-line flags fill the same fields, later ones
 winning in that order. The paper fixes C = 5 and leaves τ, the round cap, temperature and the TextGrad engine
@@ -7,26 +7,25 @@ open; those defaults are ours.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
-from anyprefer.core.errors import SettingsError
+from anyprefer.core.errors import SettingsError, near
+from anyprefer.core.secrets import public_urls
+from anyprefer.core.server_settings import ServerSettings, below
 from anyprefer.core.values import stable_hash
 
 Origin = Literal["default", "app", "file", "flag"]
 Player = Literal["target", "judge", "tools"]
-_Listed = BeforeValidator(lambda given: tuple(given.split(",")) if isinstance(given, str) else given)
-Part = Literal["temperature", "top_p", "seed", "max_tokens", "n", "tools", "response_format", "logprobs", "system"]
 
 
 class Settings(BaseModel):
-    """Every knob of `build_graph` and `synth`, with its range and source."""
+    """What decides a row: players, prompts, sampling, rounds. A run that is gone on with has the same."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -46,7 +45,6 @@ class Settings(BaseModel):
         "",
         description="Model that rewrites prompts (TextGrad); `evidence` is rules over tool findings, no model; `none` rewrites nothing; empty: the judge's, and none with an evidence or expected judge.",
     )
-
     task_field: str = Field(
         "question answering", min_length=1, description="The field the judge is an expert in (Appendix D)."
     )
@@ -54,7 +52,6 @@ class Settings(BaseModel):
     examples: str = Field(
         "", description="Scored examples shown to judge and reward (the {examples} slot of Appendix D)."
     )
-
     candidates: int = Field(5, ge=2, le=64, description="C, unique candidates a round (paper: 5).")
     temperature: float = Field(1.0, ge=0, le=5, description="Sampling temperature of the target.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling of the target.")
@@ -62,16 +59,9 @@ class Settings(BaseModel):
     resamples: int = Field(
         2, ge=0, le=20, description="How often duplicates are sampled again before fewer than C are accepted."
     )
-
     server_n: bool = Field(
         True, description="Ask a server for a task's candidates in one request (n), where it knows that."
     )
-
-    image_roots: tuple[str, ...] = Field(
-        (),
-        description="Further folders that images of a file's rows may come from, beside its own and the working directory.",
-    )
-
     tools: tuple[str, ...] = Field(
         ("calculator", "knowledge_search", "fact_check", "answer_form"),
         description="Tools the judge may choose from; see `anyprefer list tools`.",
@@ -80,7 +70,6 @@ class Settings(BaseModel):
     tool_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Options per tool, such as knowledge_search.corpus."
     )
-
     judge_form: str = Field(
         "listwise",
         description="How a judge model scores: listwise, all answers in one text; pointwise, one text an answer; expected, the expected digit of its next token without writing; meta, several texts an answer of which it chooses the better one itself. More: `anyprefer list judges`.",
@@ -102,7 +91,6 @@ class Settings(BaseModel):
     min_margin: float = Field(
         0.0, ge=0, description="A pair needs a score margin above this; equal scores never form one."
     )
-
     threshold: float = Field(8.0, ge=1, le=10, description="τ: pairs with R ≥ τ are accepted.")
     max_rounds: int = Field(3, ge=1, le=100, description="Rounds a task may take before it is rejected.")
     feedback: tuple[Player, ...] = Field(
@@ -113,7 +101,6 @@ class Settings(BaseModel):
         "joint",
         description="Rewrite players one after another, each seeing the other's new prompt, or all at once (Table 9).",
     )
-
     prompt_scope: Literal["task", "dataset"] = Field(
         "task",
         description="Rewritten prompts live for one task, or are versions shared by all tasks of the run.",
@@ -122,12 +109,31 @@ class Settings(BaseModel):
     prompt_holdout: int = Field(
         8, ge=1, description="First tasks of the run, on which a new shared version must raise the mean reward."
     )
-
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and of every random order.")
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings of this type alone, whichever else a run has."""
+        return self.model_dump(include=set(Settings.model_fields))
+
+    def digest(self) -> str:
+        """Hash of the settings that decide what a row says."""
+        return stable_hash(self.deciding())[:12]
+
+
+class RunSettings(Settings, ServerSettings):
+    """All of a run: what decides its rows, how it is carried out, and what holds for every server but for those in
+    `servers`. All but the first may change when it is gone on with."""
+
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
     accept: int = Field(0, ge=0, description="Stop at exactly so many accepted pairs; 0: play all tasks.")
     failures_in_a_row: int = Field(
         100, ge=0, description="Stop when so many tasks failed one after another, for whatever reason; 0: never."
+    )
+    workers: int = Field(1, ge=1, description="Processes that play tasks; more than one needs anyprefer[ray].")
+    ray: str = Field("", description="Address of a Ray cluster to play on; empty: this machine alone.")
+    image_roots: tuple[str, ...] = Field(
+        (),
+        description="Further folders that images of a file's rows may come from, beside its own and the working directory.",
     )
     samples: str = Field(
         "", description="File of the target's answers that several runs share, so that equal ones are sampled once."
@@ -138,76 +144,74 @@ class Settings(BaseModel):
     format: Literal["jsonl", "parquet"] = Field(
         "jsonl", description="Output files; parquet ones appear as shards fill."
     )
-    workers: int = Field(1, ge=1, description="Processes that play tasks; more than one needs anyprefer[ray].")
-    ray: str = Field("", description="Address of a Ray cluster to play on; empty: this machine alone.")
-
-    api_key: str = Field(
-        "",
-        exclude=True,
-        repr=False,
-        description="Key of the models' one server; other users of the machine see flags, so rather use api_key_file or key_env.",
-    )
-    api_key_file: str = Field("", description="File with the key of the models' one server.")
-    key_env: Annotated[tuple[str, ...], _Listed] = Field(
-        (),
-        description="Environment variables with servers' keys: NAME for one server, URL=NAME for each of several; OPENAI_API_KEY goes to OpenAI alone.",
-    )
-    leave_out: Annotated[tuple[Part, ...], _Listed] = Field(
-        (),
-        description="Parts of requests that servers are never sent; what a server refuses is found out without this.",
-    )
-    connections: int = Field(256, ge=1, description="Model calls in flight at once, over all tasks.")
-    rpm: int = Field(0, ge=0, description="Requests per minute to one server; 0: no limit.")
-    tpm: int = Field(0, ge=0, description="Tokens per minute to one server; 0: no limit.")
-    connect_timeout: float = Field(10.0, gt=0, description="Seconds to connect to a server.")
-    read_timeout: float = Field(600.0, gt=0, description="Seconds without a byte after which a request is sent again.")
-    total_timeout: float = Field(1800.0, gt=0, description="Seconds one request may take in all.")
-    retries: int = Field(
-        8, ge=0, le=100, description="Further requests after a passing error (408, 409, 425, 5xx, connection lost)."
-    )
-    patience: float = Field(
-        600.0,
-        ge=0,
-        description="Seconds to wait for a server that answers nobody before the run stops, and for one call before it fails.",
-    )
-    hedge: float = Field(
-        0.0, ge=0, description="Send a second request when one takes this many times the p95 latency; 0: off."
-    )
-
     max_calls: int = Field(0, ge=0, description="Stop after so many requests, retries counted; 0: no limit.")
     max_tokens: int = Field(0, ge=0, description="Stop after so many tokens, read and written; 0: no limit.")
     max_cost: float = Field(0.0, ge=0, description="Stop after so many US dollars; 0: no limit.")
     prices: str = Field(
         "", description="TOML file of dollars per million tokens, name = [input, output], over the built-in table."
     )
+    servers: dict[str, ServerSettings] = Field(
+        default_factory=dict, description="By URL, what differs at one server and what lies below its path."
+    )
 
-    def deciding(self) -> dict[str, Any]:
-        """The settings that decide what a row says."""
-        return self.model_dump(exclude=set(MANNER))
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_by_url(cls, given: Any) -> Any:
+        """`key_env` with URL=NAME, alone or among others, is the `key_env` of that server's table."""
+        if not isinstance(given, dict) or not isinstance(given.get("key_env", ""), str | list | tuple):
+            return given
+        listed = given.get("key_env", "")
+        parts = [part.strip() for part in (listed.split(",") if isinstance(listed, str) else listed)]
+        by_url = dict(part.rpartition("=")[::2] for part in parts if "=" in part)
+        if not by_url:
+            return {**given, "key_env": ",".join(parts)} if parts != [""] else given
+        servers = dict(given.get("servers") or {})
+        for url, name in by_url.items():
+            table = servers.get(url, {})
+            servers[url] = {
+                **(table if isinstance(table, dict) else table.model_dump(exclude_unset=True)),
+                "key_env": name,
+            }
+        return {**given, "key_env": ",".join(part for part in parts if "=" not in part), "servers": servers}
 
-    def digest(self) -> str:
-        """Hash of the settings that decide what a row says."""
-        return stable_hash(self.deciding())[:12]
+    @field_serializer("servers")
+    def _said(self, servers: dict[str, ServerSettings]) -> dict[str, Any]:
+        return {url: server.model_dump(exclude_unset=True) for url, server in servers.items()}
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Model calls in flight at most, over all servers."""
+        own = (table.connections for table in self.servers.values() if "connections" in table.model_fields_set)
+        return self.connections + sum(own)
+
+    def table(self, url: str) -> ServerSettings:
+        """What `servers` says of a URL and of what it lies below; the longest wins."""
+        return ServerSettings(**self._of_tables(url))
+
+    def server(self, url: str) -> ServerSettings:
+        """The settings of the server at a URL."""
+        return ServerSettings(
+            **{name: getattr(self, name) for name in ServerSettings.model_fields} | self._of_tables(url)
+        )
+
+    def _of_tables(self, url: str) -> dict[str, Any]:
+        tables = [self.servers[one] for one in sorted(self.servers, key=len) if below(url, one)]
+        return {name: getattr(table, name) for table in tables for name in table.model_fields_set}
 
 
-MANNER = (
-    "image_roots", "concurrency", "accept", "failures_in_a_row", "samples", "record", "trace", "shard_rows", "format",
-    "workers", "ray", "api_key", "api_key_file", "key_env", "leave_out", "connections", "rpm", "tpm", "connect_timeout",
-    "read_timeout", "total_timeout", "retries", "patience",
-    "hedge", "max_calls", "max_tokens", "max_cost", "prices",
-)  # fmt: skip
-"""Settings of how a run is carried out; they may change when it is gone on with."""
+SECRET = {name for name, field in ServerSettings.model_fields.items() if field.exclude}
+"""Settings that may hold secrets: they are written nowhere."""
 
 
 def load_settings(
     file: str | Path | None = None, *, app: Mapping[str, Any] | None = None, **values: Any
-) -> tuple[Settings, dict[str, Origin]]:
+) -> tuple[RunSettings, dict[str, Origin]]:
     """Settings from defaults, then an application's values, a TOML file, and keyword values that are not None.
 
     Returns the settings and, for every field, where its value came from. Raises `SettingsError`
     naming the key, what was wrong with it, and the near name of an unknown one.
     """
-    origins: dict[str, Origin] = dict.fromkeys(Settings.model_fields, "default")
+    origins: dict[str, Origin] = dict.fromkeys(RunSettings.model_fields, "default")
     merged: dict[str, Any] = dict(app or {})
     origins.update(dict.fromkeys(merged, "app"))
     if file is not None:
@@ -236,7 +240,7 @@ def shows_settings(function: _Taker) -> _Taker:
             default=field.get_default(call_default_factory=True),
             annotation=field.annotation,
         )
-        for name, field in Settings.model_fields.items()
+        for name, field in RunSettings.model_fields.items()
         if name not in taken
     ]
     function.__signature__ = signature.replace(parameters=[*kept, *new])  # type: ignore[attr-defined]
@@ -254,19 +258,23 @@ def _read_toml(path: Path) -> Mapping[str, Any]:
         raise SettingsError(f"settings file {path} is nested too deeply to be settings") from None
 
 
-def _validate(values: Mapping[str, Any], where: str) -> Settings:
+def _validate(values: Mapping[str, Any], where: str) -> RunSettings:
     for key in values:
-        if key not in Settings.model_fields:
-            near = difflib.get_close_matches(key, Settings.model_fields, n=1)
-            mend = f"; did you mean {near[0]!r}?" if near else "; `anyprefer config` lists all settings"
-            raise SettingsError(f"unknown setting {key!r}{where}{mend}")
+        if key not in RunSettings.model_fields:
+            raise SettingsError(f"unknown setting {key!r}{where}; {near(key, RunSettings.model_fields)}")
     try:
-        return Settings(**values)
+        return RunSettings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        got = "" if name == "api_key" else f" (got {_brief(first['input'])})"
-        raise SettingsError(f"setting {name!r}{where}: {first['msg']}{got}") from None
+        raise SettingsError(_flaw(error.errors()[0], where)) from None
+
+
+def _flaw(first: Any, where: str) -> str:
+    """What is wrong with a setting; a value that may hold a secret is not repeated."""
+    name = public_urls(".".join(str(part) for part in first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}{where}; {near(str(first['loc'][-1]), ServerSettings.model_fields)}"
+    silent = SECRET.intersection(first["loc"]) or isinstance(first["input"], dict)
+    return f"setting {name!r}{where}: {first['msg']}" + ("" if silent else f" (got {_brief(first['input'])})")
 
 
 def _brief(value: Any) -> str:

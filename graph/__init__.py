@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from anyprefer.core.inputs import read_tasks
     from anyprefer.core.records import Candidate, Judgment, Knowledge, PreferencePair, Reward, Round, Row
     from anyprefer.core.roles import Engine, Judge, RewardModel, Target
-    from anyprefer.core.settings import Settings, load_settings
+    from anyprefer.core.server_settings import ServerSettings
+    from anyprefer.core.settings import RunSettings, Settings, load_settings
     from anyprefer.core.task import Task
     from anyprefer.graph.build import build_graph
     from anyprefer.graph.runs.row_files import read_rows
@@ -23,7 +24,8 @@ _HOMES = {
     "core.inputs": ["read_tasks"],
     "core.records": ["Candidate", "Judgment", "Knowledge", "PreferencePair", "Reward", "Round", "Row"],
     "core.roles": ["Engine", "Judge", "RewardModel", "Target"],
-    "core.settings": ["Settings", "load_settings"],
+    "core.server_settings": ["ServerSettings"],
+    "core.settings": ["RunSettings", "Settings", "load_settings"],
     "core.task": ["Task"],
     "graph.build": ["build_graph"],
     "graph.runs.row_files": ["read_rows"],
@@ -44,6 +46,8 @@ __all__ = [
     "RewardModel",
     "Round",
     "Row",
+    "RunSettings",
+    "ServerSettings",
     "Settings",
     "Synthesis",
     "Target",

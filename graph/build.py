@@ -62,7 +62,7 @@ def build_graph(
     """The game as a compiled graph. `await graph.ainvoke({"task": Task(id="1", prompt="…")})`.
 
     Roles are model strings (see `graph.models.load`), LangChain chat models, or objects of
-    `graph.roles`; tools are names or objects. `values` are further `Settings` fields.
+    `graph.roles`; tools are names or objects. `values` are further settings.
     Raises `SettingsError`, `ModelSetupError` or `ToolError` before anything runs.
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}

@@ -28,7 +28,7 @@ from anyprefer.core.disk import unwritable
 from anyprefer.core.errors import RunFolderError, SettingsError
 from anyprefer.core.records import Prompts, Round, Update
 from anyprefer.core.secrets import scrubber
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings, Settings
 from anyprefer.core.task import Task
 from anyprefer.graph.build import wire
 from anyprefer.graph.play_task import Game
@@ -201,7 +201,7 @@ def _decisions(file: Path) -> Iterator[Decision]:
             raise RunFolderError(f"{file}, line {number} is no prompt version: {error}") from error
 
 
-def check_scope(players: Players, settings: Settings) -> None:
+def check_scope(players: Players, settings: RunSettings) -> None:
     """Raises `SettingsError` for what cannot be played with shared prompts."""
     if isinstance(players.engine, NoEngine | EvidenceEngine):
         raise SettingsError(

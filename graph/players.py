@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -16,12 +16,10 @@ from anyprefer.core.errors import SettingsError, near
 from anyprefer.core.naming import stable_name
 from anyprefer.core.own_code import is_own_code, load_own
 from anyprefer.core.roles import Builder, Engine, Judge, RewardModel, Target
-from anyprefer.core.secrets import keep_secret, keep_url_secrets, names_secret
-from anyprefer.core.settings import Settings, load_settings
+from anyprefer.core.secrets import keep_secret, keep_secrets_in, keep_url_secrets
+from anyprefer.core.settings import RunSettings, Settings, load_settings
 from anyprefer.models import load_model
-from anyprefer.models.servers.endpoint import Endpoints
-from anyprefer.models.servers.keys import Keys
-from anyprefer.models.servers.limits import Limits
+from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.openai_chat import terms_of
 from anyprefer.models.tape import RecordingChat, Tape
 from anyprefer.nodes.engines.evidence import EvidenceEngine
@@ -47,7 +45,6 @@ FORMS: dict[str, type[ModelJudge]] = {
 }  # fmt: skip
 """How a chat model judges, by `judge_form`."""
 ROLES = ("target", "judge", "reward", "engine")
-_LIMITS = [limit.name for limit in fields(Limits)]
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Players:
         if self.tape:
             self.tape.begin(resumes)
 
-    def recorded(self, settings: Settings) -> Settings:
+    def recorded(self, settings: RunSettings) -> RunSettings:
         """The settings as a run folder keeps them: with the names of tools and pair builder that were given as objects."""
         tools, build = self.given.get("tools"), self.given.get("build_pair")
         given = list(tools) if isinstance(tools, list | tuple) else [tools]
@@ -93,7 +90,7 @@ class Players:
 
 
 def assemble(
-    settings: Settings,
+    settings: RunSettings,
     target: Target | BaseChatModel | None = None,
     judge: Judge | BaseChatModel | None = None,
     reward: RewardModel | BaseChatModel | None = None,
@@ -140,7 +137,7 @@ def _builder(settings: Settings) -> Builder:
 
 def settle(
     settings: Settings | None, roles: dict[str, Any], values: dict[str, Any], tools: Any = None, build_pair: Any = None
-) -> tuple[Settings, Players]:
+) -> tuple[RunSettings, Players]:
     """Settings and players from what a caller gave: roles and tools that are strings are settings, the others play."""
     chosen, objects = parted(settings, roles, values, tools, build_pair)
     return chosen, assemble(chosen, **objects)
@@ -148,7 +145,7 @@ def settle(
 
 def parted(
     settings: Settings | None, roles: dict[str, Any], values: dict[str, Any], tools: Any = None, build_pair: Any = None
-) -> tuple[Settings, dict[str, Any]]:
+) -> tuple[RunSettings, dict[str, Any]]:
     """The settings a caller gave, and what plays beside them, as `assemble` takes it: empty where all were strings."""
     given = {**roles, "tools": tools, "build_pair": build_pair}
     named: dict[str, Any] = {role: one for role, one in roles.items() if isinstance(one, str)}
@@ -161,18 +158,17 @@ def parted(
 class _Loader:
     """Loads each string once, so that roles share one model, and puts the tape around models and tools."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RunSettings) -> None:
         self.settings = settings
         self.tape = Tape.new(settings.record) if settings.record else None
         self.loaded: dict[str, BaseChatModel] = {}
-        self.endpoints = Endpoints(Limits(**{name: getattr(settings, name) for name in _LIMITS}))
-        self.keys = Keys(settings.api_key, settings.key_env, settings.api_key_file)
+        self.servers = Servers(settings)
 
     def chat(self, given: str | BaseChatModel, role: str) -> BaseChatModel:
         if isinstance(given, str):
             key = f"{role}:{given}" if given.startswith("replay:") else given
             if key not in self.loaded:
-                self.loaded[key] = load_model(given, role, self.endpoints, keys=self.keys)
+                self.loaded[key] = load_model(given, role, self.servers)
             given = self.loaded[key]
         _keep_secrets_of(given)
         return RecordingChat.around(given, self.tape, role) if self.tape else given
@@ -245,9 +241,8 @@ def _keep_secrets_of(model: BaseChatModel) -> None:
     if isinstance(secret := getattr(model, "openai_api_key", None), SecretStr):
         keep_secret(secret.get_secret_value())
     keep_url_secrets(str(getattr(model, "openai_api_base", None) or ""))
-    for name, value in (getattr(model, "default_headers", None) or {}).items():
-        if names_secret(name):
-            keep_secret(str(value).removeprefix("Bearer "), name)
+    for given in ("default_headers", "extra_body"):
+        keep_secrets_in(getattr(model, given, None) or {})
 
 
 def _able(given: Any, role: str, *methods: str) -> Any:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
@@ -24,9 +25,9 @@ from pydantic import SecretStr
 
 from anyprefer.core.errors import ModelSetupError
 from anyprefer.core.secrets import keep_url_secrets, public_urls
-from anyprefer.models.servers.endpoint import Endpoints
+from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.keys import NO_KEY, OPENAI, Keys
-from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat, PostedChat
+from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
 from anyprefer.models.tape import ReplayChat
 
 FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE, FILE.py:NAME"
@@ -34,12 +35,9 @@ OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "acc
 """What a role may be beside a model, for the message about an unknown one."""
 
 
-def load_model(
-    spec: str, role: str = "target", endpoints: Endpoints | None = None, api_key: str = "", keys: Keys | None = None
-) -> BaseChatModel:
-    """The chat model a string describes; `role` picks whose recorded traits a replay takes on, `endpoints`
-    are the servers as a run shares them, `keys` those servers' keys, `api_key` the key of this model's. Nothing is
-    contacted and no weights are loaded before the first call.
+def load_model(spec: str, role: str = "target", servers: Servers | None = None) -> BaseChatModel:
+    """The chat model a string describes; `role` picks whose recorded traits a replay takes on, `servers` are those of
+    a run, with their keys. Nothing is contacted and no weights are loaded before the first call.
 
     Raises `ModelSetupError` naming the mend: unknown form, missing key, missing file.
     """
@@ -51,7 +49,7 @@ def load_model(
     if kind == "replay" and rest:
         return ReplayChat.from_file(rest, role)
     if kind == "openai" and rest:
-        return _openai(rest, endpoints, keys or Keys(api_key))
+        return _openai(rest, servers)
     raise ModelSetupError(_unknown(spec, role))
 
 
@@ -91,21 +89,19 @@ def _host(url: str) -> str | None:
     return None if odd else parts.hostname
 
 
-def _openai(rest: str, endpoints: Endpoints | None, keys: Keys) -> BaseChatModel:
+def _openai(rest: str, servers: Servers | None) -> BaseChatModel:
     name, url = split_server(rest)
     url = url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or OPENAI
-    key = keys.of(url)
+    keys = servers.keys if servers else Keys()
+    key, endpoint = keys.of(url), servers.at(url) if servers else None
+    shown: dict[str, Any] = {
+        "default_headers": keys.headers(url) or None,
+        "extra_body": (endpoint and endpoint.limits.extra_body) or None,
+    }
     if rest != name or url != OPENAI:
-        return _shared(CompatibleChat(model=name, base_url=url, api_key=SecretStr(key or NO_KEY)), endpoints)
+        return CompatibleChat(model=name, base_url=url, api_key=SecretStr(key or NO_KEY), endpoint=endpoint, **shown)
     if not key:
         raise ModelSetupError(
             f"model 'openai:{rest}' needs a key: set OPENAI_API_KEY, or name your own server with openai:{rest}@URL"
         )
-    return _shared(OpenAIChat(model=name, api_key=SecretStr(key)), endpoints)
-
-
-def _shared(model: PostedChat, endpoints: Endpoints | None) -> BaseChatModel:
-    """The model at the endpoint of its URL, which other models may share."""
-    if endpoints:
-        model.endpoint = endpoints.at(model.base_url)
-    return model
+    return OpenAIChat(model=name, api_key=SecretStr(key), endpoint=endpoint, **shown)

@@ -30,7 +30,7 @@ from anyprefer.core.errors import RunFolderError
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Row, Usage
 from anyprefer.core.secrets import scrubber
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.core.versions import versions
 from anyprefer.graph.runs.identity import RUN, SETTINGS, now, read_before, write_card
@@ -58,7 +58,7 @@ class RunFolder:
     def __init__(
         self,
         path: str | Path,
-        settings: Settings,
+        settings: RunSettings,
         models: Mapping[str, str],
         source: str = "",
         repair: bool = False,

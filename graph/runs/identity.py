@@ -13,7 +13,7 @@ from typing import Any
 from anyprefer.core.disk import check_no_link, replacing, say
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.secrets import cleaned
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings, Settings
 
 SETTINGS, RUN, CARD = "settings.json", "run.json", "README.md"
 _MARK = "# written by anyprefer; remove this line to keep your own text"
@@ -84,9 +84,9 @@ def read_before(folder: Path, repair: bool = False) -> Before | None:
     return Before(settings, models, run.get("source"), str(run.get("started", "")), float(run.get("seconds", 0.0)))
 
 
-def _settings(file: Path) -> Settings | None:
+def _settings(file: Path) -> RunSettings | None:
     check_no_link(file)
-    return Settings.model_validate_json(file.read_bytes()) if file.exists() else None
+    return RunSettings.model_validate_json(file.read_bytes()) if file.exists() else None
 
 
 def _run(file: Path) -> dict[str, Any]:

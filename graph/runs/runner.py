@@ -20,7 +20,7 @@ from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.errors import INTERRUPT, BudgetSpent, Enough, InputError, RunStopped, SettingsError
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Outcome, Row, Usage
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.graph.build import wire
 from anyprefer.graph.dataset_prompts import SharedPrompts, check_scope
@@ -59,7 +59,7 @@ class Synthesis:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         folder: str | Path | None = None,
         players: Players | None = None,
         source: str = "",
@@ -274,7 +274,7 @@ class Synthesis:
         budget = Budget(settings.max_calls, settings.max_tokens, settings.max_cost)
         ledger = self.folder.ledger if self.folder else None
         spent = ledger.total() if ledger else Usage()
-        return Calls(budget, prices, settings.connections, ledger, spent)
+        return Calls(budget, prices, settings.calls_in_flight, ledger, spent)
 
     def _check_prices(self, prices: Prices) -> None:
         """A limit on cost needs every price: an unknown one is not zero."""

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from anyprefer.core.errors import EndpointError
+from anyprefer.core.server_settings import ServerSettings
 from anyprefer.models.servers.failures import BadAnswer, Failure, HTTPStatusError
-from anyprefer.models.servers.limits import Limits
 from anyprefer.models.servers.traffic import Call, Traffic
 
 FIRST_WAIT = 0.5
@@ -35,7 +35,7 @@ Probe = Callable[[Traffic, Call, bool], Awaitable[Failure | None]]
 class Verdict:
     """What ends a call, or the run, at one server."""
 
-    def __init__(self, limits: Limits, probe: Probe) -> None:
+    def __init__(self, limits: ServerSettings, probe: Probe) -> None:
         self._limits = limits
         self._probe = probe
 

@@ -21,12 +21,14 @@ from functools import partial
 from typing import Any
 
 from anyprefer.core.errors import RunStopped
-from anyprefer.core.secrets import public_url
+from anyprefer.core.secrets import keep_secrets_in, public_url
+from anyprefer.core.server_settings import ALONE, ServerSettings
+from anyprefer.core.settings import RunSettings
 from anyprefer.models.servers.blame import FIRST_WAIT, Verdict, raise_given_up
 from anyprefer.models.servers.failures import Failure, HTTPStatusError, TransportError
 from anyprefer.models.servers.health import probe_body
 from anyprefer.models.servers.http import Route, send
-from anyprefer.models.servers.limits import ALONE, Limits
+from anyprefer.models.servers.keys import Keys
 from anyprefer.models.servers.negotiation import Terms
 from anyprefer.models.servers.response import tokens
 from anyprefer.models.servers.traffic import Call, Request, Traffic
@@ -47,7 +49,7 @@ Sent = Callable[[Traffic, Call], _Answer]
 class Endpoint:
     """A base URL with its limits."""
 
-    def __init__(self, url: str, limits: Limits = ALONE, send: Send = send) -> None:
+    def __init__(self, url: str, limits: ServerSettings = ALONE, send: Send = send) -> None:
         self.url = public_url(url)
         self.limits = limits
         self._send = send
@@ -191,17 +193,23 @@ class Endpoint:
         return max(own, random.uniform(1.0, 1.2) * min(error.retry_after or 0.0, self.limits.patience))
 
 
-class Endpoints:
-    """The endpoints of one run, by base URL."""
+class Servers:
+    """The servers of one run: their keys, and an endpoint for each base URL."""
 
-    def __init__(self, limits: Limits = ALONE) -> None:
-        self.limits = limits
+    def __init__(self, settings: RunSettings) -> None:
+        """Raises `ModelSetupError` as `Keys` does."""
+        self.keys = Keys(settings)
+        for server in (settings, *settings.servers.values()):
+            keep_secrets_in({**server.headers, **server.extra_body})
+        self._settings = settings
         self._by_url: dict[str, Endpoint] = {}
 
     def at(self, url: str) -> Endpoint:
         """The endpoint of a base URL, the same one for every model there."""
         key = url.rstrip("/")
-        return self._by_url.setdefault(key, Endpoint(key, self.limits))
+        if key not in self._by_url:
+            self._by_url[key] = Endpoint(key, self._settings.server(key))
+        return self._by_url[key]
 
 
 def _heard(task: asyncio.Task[Any]) -> None:

@@ -1,64 +1,82 @@
-"""Which server gets which key. A key belongs to one server and is sent to no other.
+"""Which server gets which key. A key belongs to one server and is sent to no other; further headers likewise.
 
 | key | sent to |
 |---|---|
 | OPENAI_API_KEY | https://api.openai.com alone |
+| `api_key`, `api_key_file` or `key_env` of `[servers."URL"]` | the server of that URL, and what lies below its path |
+| `key_env = "URL=NAME,URL=NAME"` | the same, for a command line |
 | `api_key`, or the file `api_key_file` names | the one server the models are at |
-| `key_env = ["NAME"]`: the environment variable's | the one server that is not OpenAI |
-| `key_env = ["URL=NAME", …]`: each variable's | the server of that URL, and what lies below its path |
+| `key_env = "NAME"`: the environment variable's | the one server that is not OpenAI |
 | nothing of these | none |
 
-Where a command has no such settings, the variable ANYPREFER_KEY_ENV says the same as `key_env`, with commas.
+Where a command has no such settings, the variable ANYPREFER_KEY_ENV says the same as `key_env`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 from anyprefer.core.errors import ModelSetupError
 from anyprefer.core.secrets import keep_secret, public_url
+from anyprefer.core.server_settings import ServerSettings, origin
+from anyprefer.core.settings import RunSettings
 
 OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"
 """What stands for a key that there is not."""
+_Given = TypeVar("_Given", str, dict[str, str])
 
 
 class Keys:
-    """The keys of one run."""
+    """The keys and headers of one run's servers."""
 
-    def __init__(self, api_key: str = "", key_env: Sequence[str] = (), api_key_file: str = "") -> None:
+    def __init__(self, settings: RunSettings | None = None) -> None:
         """Raises `ModelSetupError` for a file that cannot be read or is empty."""
-        self._given = api_key.strip() or (_from_file(api_key_file) if api_key_file else "")
-        keep_secret(self._given)
-        named = key_env or [part.strip() for part in os.environ.get("ANYPREFER_KEY_ENV", "").split(",") if part.strip()]
-        self._by_url = {url: name for url, equals, name in (part.rpartition("=") for part in named) if equals}
-        self._any = next((part for part in named if "=" not in part), "")
+        self._settings = settings or RunSettings()
+        if not self._settings.key_env and not any(table.key_env for table in self._settings.servers.values()):
+            named = os.environ.get("ANYPREFER_KEY_ENV", "")
+            self._settings = RunSettings(**{**dict(self._settings), "key_env": named})
+        self._given = _given(self._settings)
         self._only: dict[str, str] = {}
-        """What a key without a URL was given for, and to which server."""
+        """What was given without a URL, and to which server it went."""
 
     def of(self, url: str) -> str:
         """The key for a base URL, empty where it has none. Raises `ModelSetupError` for a variable that is not set and
         for one key that two servers would get."""
-        for named, variable in self._by_url.items():
-            if _below(url, named):
-                return _from_environment(variable, url)
+        table, variable = self._settings.table(url), self._settings.key_env
+        if own := _given(table):
+            return own
+        if table.key_env:
+            return _from_environment(table.key_env, url)
         if self._given:
             return self._alone("api_key", url, self._given)
-        if _origin(url) == _origin(OPENAI):
+        if origin(url) == origin(OPENAI):
             return os.environ.get("OPENAI_API_KEY", "").strip()
-        return self._alone("key_env", url, _from_environment(self._any, url)) if self._any else ""
+        return self._alone("key_env", url, _from_environment(variable, url)) if variable else ""
 
-    def _alone(self, setting: str, url: str, key: str) -> str:
+    def headers(self, url: str) -> dict[str, str]:
+        """The further headers for a base URL; they may hold keys, so they are one server's too."""
+        if own := self._settings.table(url).headers:
+            return own
+        return self._alone("headers", url, self._settings.headers) if self._settings.headers else {}
+
+    def _alone(self, setting: str, url: str, given: _Given) -> _Given:
         first = self._only.setdefault(setting, url)
-        if _origin(first) != _origin(url):
+        if origin(first) != origin(url):
             raise ModelSetupError(
-                f"{setting} is one server's key, but models are at {public_url(first)} and {public_url(url)}; "
-                "give each server's own: key_env = URL=NAME, with NAME an environment variable"
+                f"{setting} is one server's, but models are at {public_url(first)} and {public_url(url)}; "
+                f'give each server\'s own: [servers."URL"] with {setting}, or key_env = URL=NAME, with NAME an environment variable'
             )
-        return key
+        return given
+
+
+def _given(server: ServerSettings) -> str:
+    """The key that is there without the environment, or empty."""
+    key = server.api_key.strip() or (_from_file(server.api_key_file) if server.api_key_file else "")
+    keep_secret(key)
+    return key
 
 
 def _from_environment(variable: str, url: str) -> str:
@@ -77,14 +95,3 @@ def _from_file(path: str) -> str:
     if not key or len(key.split()) > 1:
         raise ModelSetupError(f"api_key_file {path} must hold one key and nothing else")
     return key
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(scheme)
-
-
-def _below(url: str, named: str) -> bool:
-    path, above = urlsplit(url).path.rstrip("/"), urlsplit(named).path.rstrip("/")
-    return _origin(url) == _origin(named) and (path == above or path.startswith(f"{above}/"))

@@ -27,9 +27,9 @@ from yarl import URL
 from anyprefer.core.background_loop import on_background_loop, run_blocking
 from anyprefer.core.errors import AnswerError, ModelError, PartRefused
 from anyprefer.core.listening import unheard
+from anyprefer.core.server_settings import ServerSettings
 from anyprefer.models.servers.endpoint import Endpoint
 from anyprefer.models.servers.http import Route, proxy_for
-from anyprefer.models.servers.limits import Limits
 from anyprefer.models.servers.negotiation import Deal, Terms, encoded
 from anyprefer.models.servers.openai_wire import SPOKEN, as_dicts, chat_message, chat_messages, chat_result, common
 from anyprefer.models.servers.streaming import StreamedChat
@@ -273,7 +273,7 @@ def _route(model: PostedChat) -> Route | None:
     return Route(url, headers, timeout, URL(proxy) if proxy else None, secrets)
 
 
-def _timeout(given: Any, limits: Limits) -> aiohttp.ClientTimeout | None:
+def _timeout(given: Any, limits: ServerSettings) -> aiohttp.ClientTimeout | None:
     """The limits' timeouts, or the model's own: seconds, or (connect, read) as httpx takes them; else None."""
     connect: float | None = limits.connect_timeout
     read: float | None = limits.read_timeout

@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from anyprefer.core.server_settings import ServerSettings
 from anyprefer.models.servers.congestion import Gate
 from anyprefer.models.servers.health import Standing
 from anyprefer.models.servers.http import Route
-from anyprefer.models.servers.limits import Limits
 from anyprefer.models.servers.negotiation import Deal
 from anyprefer.models.servers.pacing import Pacer
 
@@ -54,7 +54,7 @@ class Call:
 class Traffic:
     """An endpoint's state on one event loop; all calls of a run are made on one."""
 
-    def __init__(self, url: str, limits: Limits) -> None:
+    def __init__(self, url: str, limits: ServerSettings) -> None:
         self.now = asyncio.get_running_loop().time
         self.gate = Gate(limits.connections)
         self.pacer = Pacer(limits.rpm, limits.tpm)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from anyprefer.cli import app, console, flags
 from anyprefer.cli.evaluate import task_set
 from anyprefer.cli.train import PANELS as TRAIN_PANELS
-from anyprefer.graph import Settings, load_settings
+from anyprefer.graph import RunSettings, load_settings
 from anyprefer.training.trainers.settings import TrainSettings
 
 OTHER = {
@@ -58,7 +58,7 @@ OTHER = {
     "workers": 2,
     "ray": "auto",
     "api_key_file": "key.txt",
-    "key_env": ("http://gpu:8000/v1=GPU_KEY", "GROQ_API_KEY"),
+    "key_env": "GROQ_API_KEY",
     "leave_out": ("seed", "n"),
     "connections": 8,
     "rpm": 600,
@@ -106,10 +106,10 @@ def loaded(text, folder):
 
 
 def test_every_field_has_a_flag_that_fills_it(tmp_path):
-    assert {*OTHER, "api_key"} == set(Settings.model_fields)
+    assert {*OTHER, "api_key", *flags.NO_FLAG} == set(RunSettings.model_fields)
     for name, value in OTHER.items():
-        assert value != getattr(Settings(), name), f"{name} is at its default"
-    assert loaded(printed(*as_flags(OTHER)), tmp_path) == Settings(**OTHER)
+        assert value != getattr(RunSettings(), name), f"{name} is at its default"
+    assert loaded(printed(*as_flags(OTHER)), tmp_path) == RunSettings(**OTHER)
 
 
 def test_a_key_is_taken_from_flag_file_and_keyword_and_never_shown(tmp_path):
@@ -120,7 +120,7 @@ def test_a_key_is_taken_from_flag_file_and_keyword_and_never_shown(tmp_path):
         assert re.search(r'^api_key = "" # (flag|file);', printed(*given), re.MULTILINE)
         assert key not in printed(*given)
     settings = load_settings(file)[0]
-    assert settings.api_key == Settings(api_key=key).api_key == key
+    assert settings.api_key == RunSettings(api_key=key).api_key == key
     assert key not in repr(settings) + settings.model_dump_json()
     file.write_text("api_key = 123456789\n")
     assert "123456789" not in run("config", "--config", str(file)).stderr
@@ -147,8 +147,8 @@ def test_the_printed_settings_load_again_and_name_their_origin(tmp_path):
     assert re.search(r"^seed = 3 # flag; ", text, re.MULTILINE)
     assert re.search(r"^trace = false # flag; ", text, re.MULTILINE)
     assert re.search(r"^top_p = 1\.0 # default; ", text, re.MULTILINE)
-    assert loaded(text, tmp_path) == Settings(threshold=6, seed=3, system=odd)
-    assert loaded(printed(), tmp_path) == Settings()
+    assert loaded(text, tmp_path) == RunSettings(threshold=6, seed=3, system=odd)
+    assert loaded(printed(), tmp_path) == RunSettings()
 
 
 def test_lists_are_repeated_or_parted_by_commas_and_may_be_empty(tmp_path):
@@ -213,7 +213,7 @@ def test_an_unknown_setting_in_a_file_names_the_near_one(tmp_path):
 
 
 def test_the_panels_name_every_field_once():
-    for panels, model in ((flags.PANELS, Settings), (TRAIN_PANELS, TrainSettings)):
+    for panels, model in ((flags.PANELS, RunSettings), (TRAIN_PANELS, TrainSettings)):
         names = [name for panel in panels.values() for name in panel]
         assert sorted(names) == sorted(model.model_fields)
 
@@ -227,7 +227,9 @@ def test_help_teaches(monkeypatch):
         assert f"anyprefer {command}" in text, "no example"
         assert "Undefined" not in text
     text = " ".join(run("synth", "--help-all").stdout.split())
-    for name, field in Settings.model_fields.items():
+    for name, field in RunSettings.model_fields.items():
+        if name in flags.NO_FLAG:
+            continue
         assert flags._flag(name, flags._kind(field)) in text
     assert "N 2..64" in text
     assert "X >0..1" in text
@@ -247,7 +249,7 @@ def test_short_help_leaves_the_rarer_settings_to_help_all(command):
 def test_two_classes_of_settings_can_share_a_command():
     seen = {}
 
-    @flags.flags(Settings, into="values", panels={"Players": ("target", "seed")})
+    @flags.flags(RunSettings, into="values", panels={"Players": ("target", "seed")})
     @flags.flags(TrainSettings, into="training", panels={"Training": ("epochs", "seed")}, leave_out=("seed",))
     def both(*, values, training):
         seen.update(values=values, training=training)

@@ -150,6 +150,45 @@ def test_a_key_that_server_and_models_repeat_is_in_no_file(tmp_path, monkeypatch
     assert not found("pa55w0rd-in-the-path", tmp_path, caplog.text, str(error.value))
 
 
+def told(server):
+    """Repeats what a header and a further field said."""
+
+    def answer(asked, count):
+        said = f"{server[0].headers[-1]['X-Odd']} and {asked['extra']['password']}"
+        if count % 7 == 6:
+            return refusal(400, f"Not today: {said}")
+        return completion(*[f"Answer {number}: 7/10 with {said} {count}" for number in range(1, 1 + asked.get("n", 1))])
+
+    return answer
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_headers_and_further_fields_that_are_secrets_are_in_no_file(tmp_path, caplog, trace):
+    holder = []
+    with Loopback(lambda asked, count: told(holder)(asked, count)) as server:
+        holder.append(server)
+        shown = {
+            "headers": {"X-Odd": "va1ue-of-a-header"},
+            "extra_body": {"extra": {"password": "0penSesame"}, "tier": "flex"},
+        }
+        spec = f"openai:any@{server.url}"
+        given = {
+            "target": spec,
+            "judge": spec,
+            "tools": ["calculator"],
+            "candidates": 2,
+            "max_rounds": 1,
+            "trace": trace,
+        }
+        rows = list(
+            synth([f"{n} + 1" for n in range(6)], folder=tmp_path / "run", servers={server.url: shown}, **given)
+        )
+    assert len(rows) == 6
+    assert "flex" in str(server.bodies)
+    for secret in ("va1ue-of-a-header", "0penSesame"):
+        assert not found(secret, tmp_path, caplog.text)
+
+
 def test_a_trace_holds_no_key(tmp_path, monkeypatch):
     code = """
         import sys

@@ -1,7 +1,7 @@
 import pytest
 
 from anyprefer.core.errors import SettingsError
-from anyprefer.graph import Settings, load_settings
+from anyprefer.graph import RunSettings, ServerSettings, Settings, load_settings
 
 
 def write(tmp_path, text):
@@ -19,12 +19,10 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
     assert origins["threshold"] == origins["tools"] == "file"
     assert origins["candidates"] == "flag"
     assert origins["seed"] == "default"
-    assert set(origins) == set(Settings.model_fields)
+    assert set(origins) == set(RunSettings.model_fields)
 
 
-@pytest.mark.parametrize(
-    ("key", "words"), [("treshold", "did you mean 'threshold'"), ("zzz", "`anyprefer config` lists all settings")]
-)
+@pytest.mark.parametrize(("key", "words"), [("treshold", "did you mean 'threshold'"), ("zzz", "there are: accept, ")])
 def test_an_unknown_setting_is_named_with_the_near_one(tmp_path, key, words):
     path = write(tmp_path, f"{key} = 1")
     with pytest.raises(SettingsError, match=f"unknown setting '{key}' in .*settings.toml; {words}"):
@@ -82,20 +80,84 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path):
 
 
 def test_every_setting_says_what_it_is():
-    assert all(field.description for field in Settings.model_fields.values())
+    assert all(field.description for field in RunSettings.model_fields.values())
 
 
 def test_the_digest_changes_with_what_decides_a_row_and_with_nothing_else():
-    first = Settings()
-    assert first.digest() == Settings().digest()
-    assert Settings(concurrency=3, record="tape", trace=True).digest() == first.digest()
-    assert Settings(threshold=7).digest() != first.digest()
-    assert Settings(tool_options={"look": {"depth": 1}}).digest() != first.digest()
+    first = RunSettings()
+    assert first.digest() == RunSettings().digest()
+    assert RunSettings(concurrency=3, record="tape", trace=True).digest() == first.digest()
+    assert RunSettings(threshold=7).digest() != first.digest()
+    assert RunSettings(tool_options={"look": {"depth": 1}}).digest() != first.digest()
+
+
+def test_only_what_decides_a_row_is_digested_and_held_against_a_folder():
+    assert set(Settings().deciding()) == set(RunSettings().deciding()) == set(Settings.model_fields)
+    manner = set(RunSettings.model_fields) - set(Settings.model_fields)
+    assert {"concurrency", "accept", "workers", "trace", "servers"} | set(ServerSettings.model_fields) <= manner
+
+
+SERVERS = {"http://gpu:8000": {"rpm": 5, "patience": 1}, "http://gpu:8000/v1": {"patience": 2}}
+
+
+@pytest.mark.parametrize(
+    ("url", "rpm", "patience"),
+    [
+        ("http://gpu:8000/v1", 5, 2),
+        ("http://gpu:8000/v1beta", 5, 1),
+        ("http://gpu:80", 7, 600),
+        ("http://me:pw@GPU:8000/v1/", 5, 2),
+    ],
+)
+def test_a_server_has_its_tables_settings_over_those_of_all(tmp_path, url, rpm, patience):
+    path = write(
+        tmp_path,
+        'rpm = 7\n[servers."http://gpu:8000"]\nrpm = 5\npatience = 1\n[servers."http://gpu:8000/v1"]\npatience = 2\n',
+    )
+    settings = load_settings(path)[0]
+    assert settings == load_settings(rpm=7, servers=SERVERS)[0]
+    assert settings == RunSettings.model_validate_json(settings.model_dump_json())
+    assert (settings.server(url).rpm, settings.server(url).patience) == (rpm, patience)
+
+
+def test_a_servers_key_may_be_named_in_its_table_or_in_one_line():
+    in_one_line = load_settings(key_env="http://a/v1=A_KEY, B_KEY", servers={"http://a/v1": {"rpm": 3}})[0]
+    tables = {"http://a/v1": {"rpm": 3, "key_env": "A_KEY"}}
+    assert in_one_line == load_settings(key_env="B_KEY", servers=tables)[0]
+    assert (
+        in_one_line
+        == load_settings(key_env=["http://a/v1=A_KEY", "B_KEY"], servers={"http://a/v1": ServerSettings(rpm=3)})[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("servers", "words"),
+    [
+        ({"http://me:pa55word@a": {"rmp": 3}}, r"unknown setting 'servers\.http://a\.rmp'; did you mean 'rpm'"),
+        ({"http://a": {"rpm": -3}}, r"'servers\.http://a\.rpm': .* \(got -3\)$"),
+        ({"http://a": {"headers": {"X-Key": 12345678}}}, r"'servers\.http://a\.headers\.X-Key': .* string$"),
+        ({"http://a": {"api_key": 12345678}}, r"'servers\.http://a\.api_key': .* string$"),
+    ],
+)
+def test_a_wrong_value_in_a_servers_table_is_named_and_no_secret_repeated(servers, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        load_settings(servers=servers)
+    assert "12345678" not in str(caught.value)
+
+
+def test_headers_and_further_fields_are_in_no_dump():
+    settings = RunSettings(
+        headers={"X-A": "value-one"}, servers={"http://a": {"extra_body": {"k": "value-two"}, "rpm": 3}}
+    )
+    said = settings.model_dump_json() + repr(settings)
+    assert "value-one" not in said
+    assert "value-two" not in said
+    assert settings.model_dump()["servers"] == {"http://a": {"rpm": 3}}
 
 
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
-        Settings().seed = 3
+        RunSettings().seed = 3
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import RunStopped, SettingsError
 from anyprefer.core.records import Usage
-from anyprefer.graph import Settings, Synthesis, Task, asynth, play_task
+from anyprefer.graph import RunSettings, Synthesis, Task, asynth, play_task
 from anyprefer.graph.players import assemble
 from anyprefer.models.traits import Traits
 from tests.folder import check, in_all, note
@@ -44,7 +44,7 @@ COST = (10 * 2.5 + 2 * 10) / 1e6
 async def play(path, model, tasks=TASKS, **values):
     """The run and its rows."""
     given = {"tools": (), "candidates": 2, "max_rounds": 1, "concurrency": 8, **values}
-    settings = Settings(**given)
+    settings = RunSettings(**given)
     run = Synthesis(settings, path, assemble(settings, target=model, judge=model))
     return run, [row async for row in run.stream(tasks)]
 
@@ -135,7 +135,7 @@ async def test_a_cost_is_the_same_in_row_round_and_note_and_never_zero_where_it_
 
 
 async def test_one_unknown_price_makes_the_sum_unknown(tmp_path):
-    settings = Settings(tools=(), candidates=2, max_rounds=1)
+    settings = RunSettings(tools=(), candidates=2, max_rounds=1)
     players = assemble(settings, target=Priced(), judge=Scripted())
     [row] = [row async for row in Synthesis(settings, tmp_path, players).stream(TASKS[:1])]
     assert row.usage["sample"].cost == pytest.approx(2 * COST)

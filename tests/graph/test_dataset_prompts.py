@@ -3,7 +3,7 @@ import json
 import pytest
 
 from anyprefer.core.errors import RunFolderError, SettingsError
-from anyprefer.graph import Settings, build_graph
+from anyprefer.graph import RunSettings, build_graph
 from anyprefer.graph.dataset_prompts import SharedPrompts, last_kept
 from anyprefer.graph.players import assemble
 from anyprefer.graph.runs.row_files import read_rows
@@ -149,7 +149,7 @@ def test_a_graph_of_its_own_has_no_data_set():
 
 def test_a_damaged_file_of_versions_is_named(tmp_path):
     (tmp_path / "prompts.jsonl").write_text("{}\n")
-    settings = Settings(tools=())
+    settings = RunSettings(tools=())
     with pytest.raises(RunFolderError, match=r"prompts\.jsonl, line 1 is no prompt version"):
         SharedPrompts(assemble(settings, target=Scripted(), judge=Scripted()), settings, tmp_path)
 
@@ -166,8 +166,8 @@ async def test_a_line_separator_in_a_prompt_is_text(tmp_path):
 
 
 def test_a_run_starts_from_another_ones_version_until_it_has_decided_itself(tmp_path):
-    shared = SharedPrompts(assemble(Settings(**SHARED), **dict.fromkeys(("target", "judge", "engine"), players())),
-                           Settings(**SHARED))  # fmt: skip
+    shared = SharedPrompts(assemble(RunSettings(**SHARED), **dict.fromkeys(("target", "judge", "engine"), players())),
+                           RunSettings(**SHARED))  # fmt: skip
     own = shared.current
     shared.start_from(None)
     assert shared.current == own

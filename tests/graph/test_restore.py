@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from anyprefer.core.errors import RunFolderError
-from anyprefer.graph import Settings, Task, read_rows
+from anyprefer.graph import RunSettings, Task, read_rows
 from anyprefer.graph.runs.finished import finished_ids
 from anyprefer.training.pair_data.read import load_pairs
 from tests.folder import IDS, TASKS, always_broken, check, lines, mixed, note, run
@@ -99,7 +99,7 @@ def test_a_damaged_ledger_is_made_anew_from_the_rows(tmp_path, finished, form, v
 
 
 def test_a_damaged_ledger_of_a_finished_run_is_not_taken_for_whole(tmp_path, finished):
-    settings, source = Settings(**json.loads((finished / "lines" / "settings.json").read_text())), ""
+    settings, source = RunSettings(**json.loads((finished / "lines" / "settings.json").read_text())), ""
     assert finished_ids(finished / "lines", settings, source, MANY) == {task.id for task in MANY}
     for name in ("deleted", "empty", "another file", "half of it", "an id", "text", "no tables"):
         path = tmp_path / name

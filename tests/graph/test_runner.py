@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from anyprefer.core.errors import InputError, ModelSetupError, RunFolderError
-from anyprefer.graph import Settings, Synthesis, Task, asynth, synth
+from anyprefer.graph import RunSettings, Synthesis, Task, asynth, synth
 from anyprefer.graph.players import assemble
 from anyprefer.tools import Finding, tool
 from tests.scripted import Scripted, a_task, play, scores
@@ -165,7 +165,7 @@ async def test_a_row_without_a_json_form_is_failed_and_the_run_goes_on(tmp_path,
 
 
 async def test_a_synthesis_counts_its_rows():
-    settings = Settings(candidates=2, tools=(), max_rounds=1)
+    settings = RunSettings(candidates=2, tools=(), max_rounds=1)
     model = mixed()
     run = Synthesis(settings, players=assemble(settings, target=model, judge=model))
     rows = [row async for row in run.stream(TASKS)]
@@ -208,4 +208,4 @@ def test_a_tool_is_prepared_with_its_options_before_any_task(tmp_path):
     corpus.write_text('{"text": "fine"}\nnot json\n')
     options = {"knowledge_search": {"corpus": str(corpus)}}
     with pytest.raises(InputError, match=r"corpus\.jsonl.*line 2.*not JSON"):
-        assemble(Settings(tools=("knowledge_search",), tool_options=options))
+        assemble(RunSettings(tools=("knowledge_search",), tool_options=options))

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from anyprefer.core.errors import EndpointError
-from anyprefer.graph import Candidate, Settings, Task, asynth, build_graph, synth
+from anyprefer.graph import Candidate, RunSettings, Task, asynth, build_graph, synth
 from anyprefer.tools import Finding, tool
 from tests.folder import check
 from tests.server import OpenAIServer
@@ -189,7 +189,7 @@ async def test_samples_asked_one_by_one_before_a_kill_are_not_asked_again(tmp_pa
 
 async def test_a_key_in_settings_is_used_and_kept_out_of_the_folder(tmp_path):
     with OpenAIServer() as server:
-        settings = Settings(target=f"openai:any@{server.url}", tools=("calculator",), api_key="sk-of-the-settings")
+        settings = RunSettings(target=f"openai:any@{server.url}", tools=("calculator",), api_key="sk-of-the-settings")
         rows = [row async for row in asynth(["What is 1 + 1?"], settings, folder=tmp_path)]
         assert len(rows) == 1
         assert {call["key"] for call in server.requests} == {"sk-of-the-settings"}

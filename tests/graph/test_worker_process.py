@@ -40,7 +40,7 @@ class Kept:
 async def working(calls, url, tools=(), **values):
     settings = load_settings(target=f"openai:any@{url}", candidates=2, tools=tools, max_rounds=1, **values)[0]
     worker = Worker()
-    assert await worker.begin(pack(Setup(settings, {}, Prices())), {"api_key": "a-key-of-the-tests"}) is None
+    assert await worker.begin(pack(Setup(settings, {}, Prices())), {}, {"api_key": "a-key-of-the-tests"}) is None
     shared = Shared(calls, settings)
     service = Service(shared, lambda answers: asyncio.ensure_future(worker.answer(answers)))
 
@@ -125,7 +125,7 @@ async def test_requests_pass_the_drivers_pacer(monkeypatch):
 async def test_what_cannot_play_is_told_and_not_raised():
     settings = load_settings(target="openai:gpt-4o", tools=())[0]
     setup = pack(Setup(settings.model_copy(update={"target": "nonsense"}), {}, Prices()))
-    assert isinstance(await Worker().begin(setup, {"api_key": ""}), ModelSetupError)
+    assert isinstance(await Worker().begin(setup, {}, {}), ModelSetupError)
 
 
 async def test_two_workers_that_say_the_same_are_logged_once(caplog):

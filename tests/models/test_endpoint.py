@@ -11,11 +11,12 @@ import pytest
 from yarl import URL
 
 from anyprefer.core.errors import BudgetSpent, EndpointError
-from anyprefer.models.servers.endpoint import Endpoint, Endpoints
+from anyprefer.core.server_settings import ServerSettings
+from anyprefer.core.settings import RunSettings
+from anyprefer.models.servers.endpoint import Endpoint, Servers
 from anyprefer.models.servers.failures import BadAnswer, HTTPStatusError, TransportError
 from anyprefer.models.servers.health import probe_body
 from anyprefer.models.servers.http import Route
-from anyprefer.models.servers.limits import Limits
 from anyprefer.models.servers.traffic import Request
 from tests.virtual_time import virtual
 
@@ -77,7 +78,7 @@ def played(server, count=1, url="http://server/v1", **limits):
     """What each of `count` calls gave, an answer or an error, with the endpoint that was asked."""
 
     async def main():
-        endpoint = Endpoint(url, Limits(**limits), server)
+        endpoint = Endpoint(url, ServerSettings(**limits), server)
         calls = [endpoint.ask(request(number)) for number in range(count)]
         results = await asyncio.gather(*calls, return_exceptions=True)
         return results, endpoint, now()
@@ -129,7 +130,7 @@ def test_refusals_of_everything_stop_the_run(code, mend):
 
 def test_403_after_an_answer_is_the_calls_own():
     async def main():
-        endpoint = Endpoint("u", Limits(), server)
+        endpoint = Endpoint("u", ServerSettings(), server)
         await endpoint.ask(request(1))
         with pytest.raises(HTTPStatusError):
             await endpoint.ask(request(7))
@@ -148,7 +149,7 @@ def test_a_call_fails_after_its_retries_while_others_are_answered():
     """Number 0 always fails, the others never; without them it would be the server that fails."""
 
     async def main():
-        endpoint = Endpoint("u", Limits(retries=3), server)
+        endpoint = Endpoint("u", ServerSettings(retries=3), server)
 
         async def others():
             for number in range(1, 200):
@@ -169,7 +170,7 @@ def test_waiting_between_tries_grows_and_is_random():
     assert len({round(wait, 3) for wait in waits}) > 100
 
     async def main():
-        endpoint = Endpoint("u", Limits())
+        endpoint = Endpoint("u", ServerSettings())
         return [max(endpoint._backoff(status(500), times) for _ in range(200)) for times in (1, 2, 3, 7, 20)]
 
     assert virtual(main()) == pytest.approx([0.5, 1, 2, 8, 8], rel=0.1)
@@ -177,7 +178,7 @@ def test_waiting_between_tries_grows_and_is_random():
 
 def test_a_models_own_max_retries_counts_whatever_happens():
     async def main():
-        await Endpoint("u", Limits(), server).ask(request(retries=2))
+        await Endpoint("u", ServerSettings(), server).ask(request(retries=2))
 
     server = Server(lambda body, count: status(500))
     with pytest.raises(HTTPStatusError):
@@ -203,7 +204,7 @@ def test_one_call_that_is_refused_for_ever_fails_alone():
     """A request over the account's size is answered 429 whenever it comes."""
 
     async def main():
-        endpoint = Endpoint("u", Limits(patience=30), server)
+        endpoint = Endpoint("u", ServerSettings(patience=30), server)
 
         async def others():
             for number in range(1, 400):
@@ -242,7 +243,7 @@ def asked(server, *numbers, **limits):
     """What calls give that are made one after another, with nothing else in flight; the endpoint and the time."""
 
     async def main():
-        endpoint = Endpoint("http://server/v1", Limits(**limits), server)
+        endpoint = Endpoint("http://server/v1", ServerSettings(**limits), server)
         results = []
         for number in numbers:
             [result] = await asyncio.gather(endpoint.ask(request(number)), return_exceptions=True)
@@ -291,7 +292,7 @@ def test_a_server_that_comes_back_when_all_have_used_up_their_tries_fails_no_cal
     server = Server(lambda body, count: failure if 0.1 < now() < 100 else None)
 
     async def main():
-        endpoint = Endpoint("u", Limits(retries=2), server)
+        endpoint = Endpoint("u", ServerSettings(retries=2), server)
         await endpoint.ask(request(999))
         return await asyncio.gather(*(endpoint.ask(request(n)) for n in range(count)), return_exceptions=True)
 
@@ -321,7 +322,7 @@ def test_a_key_that_is_refused_from_now_on_stops_the_run_soon(code, count):
     server = Server(lambda body, count: status(code, words="revoked") if now() > 1 else None)
 
     async def main():
-        endpoint = Endpoint("http://server/v1", Limits(), server)
+        endpoint = Endpoint("http://server/v1", ServerSettings(), server)
         await endpoint.ask(request(0))
         await asyncio.sleep(1)
         calls = (endpoint.ask(request(number)) for number in range(1, count + 1))
@@ -341,7 +342,7 @@ def test_an_unknown_model_beside_a_known_one_stops_the_run():
         return answer()
 
     async def main():
-        endpoint = Endpoint("http://server/v1", Limits(), server)
+        endpoint = Endpoint("http://server/v1", ServerSettings(), server)
 
         async def known():
             for number in range(1000):
@@ -365,7 +366,7 @@ def test_a_model_that_is_away_beside_one_that_answers_is_waited_for():
         return answer()
 
     async def main():
-        endpoint = Endpoint("u", Limits(retries=2), server)
+        endpoint = Endpoint("u", ServerSettings(retries=2), server)
 
         async def known():
             for number in range(2000):
@@ -419,7 +420,7 @@ def test_a_server_that_asks_for_no_wait_is_not_asked_in_a_hot_loop(asked_for):
 @pytest.mark.parametrize("code", [500, 503])
 def test_a_wait_that_is_asked_for_lengthens_ours(code):
     async def main():
-        endpoint = Endpoint("u", Limits())
+        endpoint = Endpoint("u", ServerSettings())
         return [endpoint._backoff(status(code, retry_after=asked), 5) for asked in (0.0, 20.0) for _ in range(99)]
 
     waits = virtual(main())
@@ -450,7 +451,7 @@ def test_calls_are_answered_in_the_order_they_came():
     order = []
 
     async def main():
-        endpoint = Endpoint("u", Limits(connections=2), server)
+        endpoint = Endpoint("u", ServerSettings(connections=2), server)
 
         async def one(number):
             await endpoint.ask(request(number))
@@ -464,7 +465,7 @@ def test_calls_are_answered_in_the_order_they_came():
 
 def test_a_cancelled_call_gives_its_place_back():
     async def main():
-        endpoint = Endpoint("u", Limits(connections=1), Server(latency=5.0))
+        endpoint = Endpoint("u", ServerSettings(connections=1), Server(latency=5.0))
         calls = [asyncio.create_task(endpoint.ask(request(number))) for number in range(3)]
         await asyncio.sleep(1)
         calls[1].cancel()
@@ -585,7 +586,7 @@ def test_tokens_a_minute_hold_in_every_window(tpm):
         return answer(read, written)
 
     async def main():
-        endpoint = Endpoint("u", Limits(tpm=tpm), server)
+        endpoint = Endpoint("u", ServerSettings(tpm=tpm), server)
         calls = [endpoint.ask(request(n, size=random.Random(n).randint(100, 200))) for n in range(tpm * 4 // 150)]
         await asyncio.gather(*calls)
         return times[-1]
@@ -639,7 +640,7 @@ def test_patience_ends(failure, count):
 def test_after_it_was_given_up_a_server_is_asked_anew():
     async def main():
         server = Server(lambda body, count: TransportError("gone") if now() < 60 else None)
-        endpoint = Endpoint("u", Limits(patience=20), server)
+        endpoint = Endpoint("u", ServerSettings(patience=20), server)
         with pytest.raises(EndpointError):
             await endpoint.ask(request(0))
         await asyncio.sleep(60)
@@ -657,7 +658,7 @@ def test_a_slow_call_is_sent_once_more_and_the_first_answer_counts(monkeypatch):
 
     async def main(hedge):
         server = Server(latency=lambda body, count: 60.0 if int(body) == 30 and count == 1 else 0.2)
-        endpoint = Endpoint("u", Limits(hedge=hedge), server)
+        endpoint = Endpoint("u", ServerSettings(hedge=hedge), server)
         for number in range(31):
             await endpoint.ask(request(number))
         return now(), server
@@ -693,7 +694,7 @@ def test_a_hedge_that_the_budget_forbids_is_none(monkeypatch):
 
     async def main():
         server = Server(latency=lambda body, count: 10.0 if int(body) == 30 else 0.2)
-        endpoint = Endpoint("u", Limits(hedge=2.0), server)
+        endpoint = Endpoint("u", ServerSettings(hedge=2.0), server)
         for number in range(31):
             await endpoint.ask(request(number))
         return now()
@@ -705,14 +706,14 @@ def test_a_hedge_that_the_budget_forbids_is_none(monkeypatch):
 
 
 def test_one_endpoint_per_url():
-    endpoints = Endpoints(Limits(connections=3))
-    assert endpoints.at("http://a/v1") is endpoints.at("http://a/v1/")
-    assert endpoints.at("http://a/v1") is not endpoints.at("http://b/v1")
-    assert endpoints.at("http://a/v1").limits.connections == 3
+    servers = Servers(RunSettings(connections=3, servers={"http://b": {"connections": 5}}))
+    assert servers.at("http://a/v1") is servers.at("http://a/v1/")
+    assert servers.at("http://a/v1") is not servers.at("http://b/v1")
+    assert [servers.at(f"http://{host}/v1").limits.connections for host in "ab"] == [3, 5]
 
 
 def test_every_loop_counts_for_itself():
-    endpoint = Endpoint("u", Limits(connections=1), Server())
+    endpoint = Endpoint("u", ServerSettings(connections=1), Server())
     for _ in range(3):
         virtual(endpoint.ask(request()))
     assert len(endpoint._traffic) == 1

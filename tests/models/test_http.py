@@ -15,11 +15,12 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from anyprefer.core.errors import EndpointError, ModelSetupError
+from anyprefer.core.server_settings import ServerSettings
+from anyprefer.core.settings import RunSettings
 from anyprefer.models import load_model
-from anyprefer.models.servers.endpoint import Endpoint, Endpoints
+from anyprefer.models.servers.endpoint import Endpoint, Servers
 from anyprefer.models.servers.failures import HTTPStatusError, TransportError, retry_after, server_words
 from anyprefer.models.servers.http import LARGEST, proxy_for, tls
-from anyprefer.models.servers.limits import Limits
 from anyprefer.models.servers.openai_chat import CompatibleChat
 from tests.loopback import Loopback, completion, refusal
 
@@ -28,7 +29,10 @@ SECRET = "a-key-in-no-environment"
 
 def at(server, **limits):
     return CompatibleChat(
-        model="any", base_url=server.url, api_key=SecretStr(SECRET), endpoint=Endpoint(server.url, Limits(**limits))
+        model="any",
+        base_url=server.url,
+        api_key=SecretStr(SECRET),
+        endpoint=Endpoint(server.url, ServerSettings(**limits)),
     )
 
 
@@ -136,8 +140,8 @@ async def test_a_large_body_arrives_whole():
 
 
 def test_roles_at_one_url_share_an_endpoint():
-    endpoints = Endpoints(Limits(rpm=7))
-    one, other = (load_model(f"openai:{name}@http://localhost:1/v1", endpoints=endpoints) for name in "ab")
+    servers = Servers(RunSettings(rpm=7))
+    one, other = (load_model(f"openai:{name}@http://localhost:1/v1", servers=servers) for name in "ab")
     assert one.endpoint is other.endpoint
     assert one.endpoint.limits.rpm == 7
     assert load_model("openai:a@http://localhost:1/v1").endpoint is None

@@ -9,9 +9,9 @@ from aiohttp import web
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from anyprefer.core.errors import EndpointError, PartRefused
+from anyprefer.core.server_settings import ServerSettings
 from anyprefer.models.servers.endpoint import Endpoint
 from anyprefer.models.servers.failures import HTTPStatusError
-from anyprefer.models.servers.limits import Limits
 from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
 from anyprefer.models.servers.request_parts import merged_system
 from tests.loopback import Loopback, completion
@@ -28,7 +28,10 @@ FORMS = (SAMPLE, JUDGE, WEIGH)
 
 def at(server, **limits):
     return CompatibleChat(
-        model="any", base_url=server.url, api_key="none", endpoint=Endpoint(server.url, Limits(patience=1, **limits))
+        model="any",
+        base_url=server.url,
+        api_key="none",
+        endpoint=Endpoint(server.url, ServerSettings(patience=1, **limits)),
     )
 
 

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from anyprefer.core.errors import BudgetSpent, EndpointError, TrainingError
 from anyprefer.core.task import Task
-from anyprefer.graph import Settings
+from anyprefer.graph import RunSettings
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.training.evaluation.evaluate import EvalResult, evaluate, wilson
 from tests.scripted import Scripted
@@ -166,9 +166,9 @@ async def test_a_budget_holds_over_resumed_evaluations(tmp_path):
     model, file = Scripted(sample="yes"), tmp_path / "set.jsonl"
     for _ in range(2):
         with pytest.raises(BudgetSpent, match="3 calls"):
-            await evaluate(model, TASKS, is_correct, answers=file, settings=Settings(max_calls=3), concurrency=1)
+            await evaluate(model, TASKS, is_correct, answers=file, settings=RunSettings(max_calls=3), concurrency=1)
     assert len(model.calls) == 3
-    assert (await evaluate(model, TASKS, is_correct, answers=file, settings=Settings(max_calls=4))).n == 4
+    assert (await evaluate(model, TASKS, is_correct, answers=file, settings=RunSettings(max_calls=4))).n == 4
 
 
 async def test_thoughts_are_no_answer_and_an_answer_that_never_came_is_unscored():

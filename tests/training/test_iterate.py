@@ -8,7 +8,7 @@ import torch
 
 from anyprefer.core.errors import BudgetSpent, RunFolderError, RunStopped, SettingsError, TrainingError
 from anyprefer.core.input_rows import BadRow
-from anyprefer.graph import Settings, Synthesis, Task
+from anyprefer.graph import RunSettings, Synthesis, Task
 from anyprefer.graph.dataset_prompts import Decision
 from anyprefer.models.local.weights import load_weights
 from anyprefer.tools import Finding, tool
@@ -35,7 +35,7 @@ def result(correct, n=100):
 
 def plan(tiny_player, loop=None, **values):
     given = {"judge": "evidence", "candidates": 3, "max_new_tokens": 6, "threshold": 1.0, "max_rounds": 1, **values}
-    settings = Settings(target=f"hf:{tiny_player}", tools=("answer_length",), **given)
+    settings = RunSettings(target=f"hf:{tiny_player}", tools=("answer_length",), **given)
     loop = iterate_settings(**loop or {})
     return Plan(settings, TRAINING, iterations=2, tasks=lambda number: TASKS[(number - 1) * 3 : number * 3], loop=loop)
 
@@ -216,7 +216,7 @@ def test_an_outage_is_no_evaluation_and_the_same_command_asks_again(tmp_path, mo
     model = Scripted(sample=answer)
     monkeypatch.setattr("anyprefer.training.loop.iterate.within_limits", lambda spec, settings: model)
     held = [Task(id=str(n), prompt=f"q{n}", reference="yes") for n in range(5)]
-    evaluate = on_heldout({"held": (held, lambda task, text: text == "yes")}, [], Settings())
+    evaluate = on_heldout({"held": (held, lambda task, text: text == "yes")}, [], RunSettings())
     one = replace(plan(tiny_player, {"gate": False}), iterations=1)
     with pytest.raises(RunStopped, match=r"4 of 5 tasks of held have no answer.*connection refused.*same command"):
         iterate(one, tmp_path, evaluate)
@@ -303,7 +303,7 @@ def test_a_folder_of_another_plan_is_refused(tiny_player, tmp_path, answer_lengt
 
 
 def test_a_target_that_cannot_be_trained_is_refused(tmp_path):
-    hosted = Plan(Settings(target="openai:gpt-4o"), TRAINING, 1, lambda number: TASKS)
+    hosted = Plan(RunSettings(target="openai:gpt-4o"), TRAINING, 1, lambda number: TASKS)
     with pytest.raises(SettingsError, match="cannot be trained here"):
         iterate(hosted, tmp_path, lambda model, number, home: {})
 
@@ -336,15 +336,15 @@ def test_a_refused_iteration_is_shown_and_not_counted():
     assert row[2].startswith("20.0%")
     assert change([result(50), result(90)]) == row[-1]
     assert table(done[:2])[1][-1] == "+0.0 points, within the interval"
-    assert "- iteration 1: 3 accepted; not adopted: accuracy fell" in markdown(done, Settings())
+    assert "- iteration 1: 3 accepted; not adopted: accuracy fell" in markdown(done, RunSettings())
 
 
 def test_the_report_shows_every_family_with_n_and_interval():
     done = [Iteration(n, "m", {"accepted": n} if n else {}, {"sums": result(10 + 40 * n)}) for n in (0, 1)]
     assert table(done)[1][0] == "sums (n = 100)"
-    text = markdown(done, Settings(judge="openai:gpt-4o", seed=3))
+    text = markdown(done, RunSettings(judge="openai:gpt-4o", seed=3))
     assert "Judge of the pairs: openai:gpt-4o." in text
-    assert "no model" in markdown(done, Settings())
+    assert "no model" in markdown(done, RunSettings())
     assert "10.0% [5.5%, 17.4%]" in text
     assert "seed 3" in text
     assert "iteration 1: 1 accepted" in text

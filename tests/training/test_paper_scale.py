@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import GenerationConfig
 
 from anyprefer.core.records import Row
-from anyprefer.graph import Settings, Task
+from anyprefer.graph import RunSettings, Task
 from anyprefer.training.loop.iterate import Plan, Steps, iterate
 from anyprefer.training.trainers.settings import iterate_settings, train_settings
 from anyprefer.training.trainers.text_dpo import TrainReport
@@ -67,7 +67,7 @@ def played(tmp_path_factory):
         patch.setattr("ddgs.DDGS", lambda: search)
         patch.setattr(fake_server, "play", rated_again(fake_server.play))
         hosted = f"openai:gpt-4o@{server.url}"
-        settings = Settings(
+        settings = RunSettings(
             target=f"hf:{target}",
             judge=hosted,
             reward=hosted,

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from anyprefer.core.errors import SettingsError, TrainingError
-from anyprefer.graph import Settings, Task
+from anyprefer.graph import RunSettings, Task
 from anyprefer.tools import Finding, registry, tool
 from anyprefer.training.evaluation.evaluate import EvalResult
 from anyprefer.training.loop.iterate import Plan, iterate
@@ -112,7 +112,7 @@ def test_no_server_and_no_adapter_are_named(adapter, tmp_path):
 
 def plan(target, base):
     tasks = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
-    settings = Settings(
+    settings = RunSettings(
         target=target, judge="evidence", tools=("answer_length",), candidates=3, threshold=1.0, max_rounds=1
     )
     return Plan(settings, TRAINING, 2, lambda number: tasks[(number - 1) * 3 : number * 3], base=base)

@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.errors import InputError
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.models import model_name
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.diversity import SAMPLES, TOP, Spread, View, compare
@@ -59,7 +59,7 @@ def analyse(
     seed: int = 0,
     encoder: str | Encoder = "minilm",
     judge: BaseChatModel | None = None,
-    settings: Settings | None = None,
+    settings: RunSettings | None = None,
 ) -> Path:
     """Reads all data sets, measures them and writes the report; returns the path of its REPORT.md.
 
@@ -77,7 +77,7 @@ def analyse(
     report.add(*_diversity(spreads, encoder if isinstance(encoder, str) else "given", view, seed))
     report.add(*_levels({name: _marked(some, seed) for name, some in data.items()}, "references", "marks", seed))
     if judge is not None:
-        rated, scored = run_blocking(_judged(data, judge, settings or Settings(), seed, out / RATINGS))
+        rated, scored = run_blocking(_judged(data, judge, settings or RunSettings(), seed, out / RATINGS))
         report.add(*_levels(rated, model_name(judge), "judged", seed), *_scores(scored, model_name(judge), seed))
     for number, loop in enumerate(loops, 1):
         report.add(*round_parts(read_rounds(loop), f"rounds-{number}"))
@@ -101,7 +101,7 @@ def _marked(samples: Sequence[Sample], seed: int) -> list[Rating]:
 
 
 async def _judged(
-    data: Data, judge: BaseChatModel, settings: Settings, seed: int, file: Path
+    data: Data, judge: BaseChatModel, settings: RunSettings, seed: int, file: Path
 ) -> tuple[dict[str, list[Rating]], dict[str, list[Rating]]]:
     drawn = {name: draw(some, SCORED, seed) for name, some in data.items()}
     asking = Asking(judge, file, settings)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from anyprefer.core.errors import InputError, SettingsError, ToolError, TrainingError, near
 from anyprefer.core.input_rows import BadRow
-from anyprefer.core.settings import Settings, load_settings
+from anyprefer.core.settings import RunSettings, load_settings
 from anyprefer.core.task import Task
 from anyprefer.nodes.pair_builders.by_name import pair_builder
 from anyprefer.tools import load_tools
@@ -128,7 +128,7 @@ class Application(_Data):
         players = {role: getattr(chosen, role) for role in ("target", "judge", "reward", "engine")}
         return {**ours, **players, **chosen.settings}
 
-    def settings(self, scale: str = "", **changes: Any) -> Settings:
+    def settings(self, scale: str = "", **changes: Any) -> RunSettings:
         """The settings to play a scale with; changes win."""
         return load_settings(**{**self.values(scale), **changes})[0]
 

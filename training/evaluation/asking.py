@@ -8,7 +8,6 @@ back; the same asking with the same file then asks only what is missing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,15 +17,14 @@ from anyprefer.core.errors import RunStopped
 from anyprefer.core.kept import Kept, weights_stamp
 from anyprefer.core.records import Usage
 from anyprefer.core.secrets import scrubber
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.models import load_model
 from anyprefer.models.ask import all_done
 from anyprefer.models.calls import Account, Calls, accounted
 from anyprefer.models.packing import unpacked
 from anyprefer.models.prices import Prices, used
-from anyprefer.models.servers.endpoint import Endpoints
+from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.keys import Keys
-from anyprefer.models.servers.limits import Limits
 from anyprefer.models.spending import Budget, Spending
 from anyprefer.models.traits import model_name
 
@@ -38,7 +36,7 @@ class Asking:
     """The calls of one evaluation. `close` it."""
 
     def __init__(
-        self, model: BaseChatModel, file: Path | None = None, settings: Settings | None = None, slots: int = 0
+        self, model: BaseChatModel, file: Path | None = None, settings: RunSettings | None = None, slots: int = 0
     ) -> None:
         """`file` keeps the answers; None: nowhere. Of `settings` the budget, the prices and `connections` are read;
         earlier answers of the file count against the budget. `slots`: calls in flight; 0: `connections`.
@@ -52,7 +50,7 @@ class Asking:
         prices = Prices(settings.prices or None) if settings else Prices()
         spent = self._take_up(model, prices)
         budget = Budget(settings.max_calls, settings.max_tokens, settings.max_cost) if settings else Budget()
-        slots = slots or (settings.connections if settings else Limits().connections)
+        slots = slots or (settings or RunSettings()).calls_in_flight
         self.calls = Calls(budget, prices, slots, self, spent)
 
     def _take_up(self, model: BaseChatModel, prices: Prices) -> Usage:
@@ -91,12 +89,11 @@ class Asking:
             self._kept.close()
 
 
-def keys_of(settings: Settings) -> Keys:
+def keys_of(settings: RunSettings) -> Keys:
     """The servers' keys that settings name."""
-    return Keys(settings.api_key, settings.key_env, settings.api_key_file)
+    return Keys(settings)
 
 
-def within_limits(spec: str, settings: Settings) -> BaseChatModel:
+def within_limits(spec: str, settings: RunSettings) -> BaseChatModel:
     """The model a string describes, asked with a run's limits and keys."""
-    limits = Limits(**{limit.name: getattr(settings, limit.name) for limit in fields(Limits)})
-    return load_model(spec, endpoints=Endpoints(limits), keys=keys_of(settings))
+    return load_model(spec, servers=Servers(settings))

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from anyprefer.core.errors import AnswerError, ModelSetupError, RunFolderError, RunStopped, TrainingError
 from anyprefer.core.images import load, loaded
 from anyprefer.core.secrets import redact
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.core.versions import versions
 from anyprefer.models.answer import read_answer
@@ -108,7 +108,7 @@ async def evaluate(
     seed: int = 0,
     concurrency: int = 256,
     answers: Path | None = None,
-    settings: Settings | None = None,
+    settings: RunSettings | None = None,
 ) -> EvalResult:
     """Ask every task once, greedily by default, and mark the answers.
 

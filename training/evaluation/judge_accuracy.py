@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.records import Round, Row
-from anyprefer.core.settings import Settings, load_settings
+from anyprefer.core.settings import RunSettings, load_settings
 from anyprefer.core.task import Task
 from anyprefer.graph.players import assemble
 from anyprefer.graph.runs.row_files import read_rows
@@ -92,7 +92,7 @@ class GivenAnswers:
         return [*given, *[""] * (len(seeds) - len(given))]
 
 
-def eval_settings(config: str | Path | None = None, **values: Any) -> Settings:
+def eval_settings(config: str | Path | None = None, **values: Any) -> RunSettings:
     """`load_settings` with an evaluation's defaults (`EVAL`)."""
     origins = load_settings(config, **values)[1]
     unsaid = {name: value for name, value in EVAL.items() if origins[name] == "default"}
@@ -101,7 +101,7 @@ def eval_settings(config: str | Path | None = None, **values: Any) -> Settings:
 
 def judge_accuracy(
     gold: Sequence[Gold],
-    settings: Settings,
+    settings: RunSettings,
     folder: str | Path,
     *,
     both_orders: bool = True,
@@ -140,7 +140,7 @@ def judge_accuracy(
 
 def _played(
     gold: Sequence[Gold],
-    settings: Settings,
+    settings: RunSettings,
     folder: Path,
     objects: dict[str, Any],
     reverse: bool,

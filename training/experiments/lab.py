@@ -29,7 +29,7 @@ from langchain_core.language_models import BaseChatModel
 from anyprefer.core.disk import write_json
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.input_rows import BadRow
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.training.applications.application import Application
@@ -138,7 +138,7 @@ class Lab:
             IterateSettings(gate=False),
         )
 
-    def settings(self, arm: Arm, seed: int) -> Settings:
+    def settings(self, arm: Arm, seed: int) -> RunSettings:
         """The application's settings with the arm's changes, and the scale's for that arm.
 
         An arm without tools may need another judge, which then rates no pairs; options are of tools that are there.

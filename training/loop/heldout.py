@@ -11,7 +11,7 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 
 from anyprefer.core.background_loop import run_blocking
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.models import model_string
 from anyprefer.models.traits import unload
@@ -23,7 +23,9 @@ TaskSet = tuple[Sequence[Task], IsCorrect]
 """Tasks and the rule that marks them."""
 
 
-def on_heldout(sets: Mapping[str, TaskSet], benchmarks: Sequence[str], settings: Settings, limit: int = 0) -> Evaluate:
+def on_heldout(
+    sets: Mapping[str, TaskSet], benchmarks: Sequence[str], settings: RunSettings, limit: int = 0
+) -> Evaluate:
     """Greedy answers to the task sets, with the system message and length of the run, then each benchmark.
 
     The answers are kept beside the evaluation, one JSONL file a set, and asked for only once; the budget of `settings` is

@@ -37,7 +37,7 @@ from anyprefer.core.disk import write_json
 from anyprefer.core.errors import RunFolderError, SettingsError
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Row
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.core.values import stable_hash
 from anyprefer.graph.dataset_prompts import last_kept
@@ -69,7 +69,7 @@ PLAN = "plan.json"
 class Plan:
     """What is played and how it is trained."""
 
-    settings: Settings
+    settings: RunSettings
     """Its target is where the first iteration starts: `smollm2`, `hf:…`, or `openai:NAME@URL` with a `base`."""
     training: TrainSettings
     iterations: int
@@ -254,7 +254,7 @@ def _evaluated(
     target: str,
     number: int,
     evaluate: Evaluate,
-    settings: Settings | None = None,
+    settings: RunSettings | None = None,
     settled: bool = False,
 ) -> dict[str, EvalResult]:
     """The kept evaluation, where it is whole, or `settled` because later steps rest on it; else what is asked now. One

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 from anyprefer.core.errors import RunStopped, SettingsError
 from anyprefer.core.records import Row
-from anyprefer.core.settings import Settings
+from anyprefer.core.server_settings import ServerSettings
+from anyprefer.core.settings import SECRET, RunSettings
 from anyprefer.core.task import Task
 from anyprefer.graph.players import Players
 from anyprefer.graph.runs.workers.remote import RemoteWorker
@@ -64,16 +65,18 @@ QUIET = {
 class Cluster:
     """The workers of one run: `start`, then `play` many tasks at once, then `close`."""
 
-    def __init__(self, settings: Settings, players: Players, prices: Prices) -> None:
+    def __init__(self, settings: RunSettings, players: Players, prices: Prices) -> None:
         """Starts nothing yet. Raises `SettingsError` for what cannot be played by several processes."""
         self._ray = _load_ray(alone=not settings.ray)
         for name in ("record", "trace"):
             if getattr(settings, name):
                 raise SettingsError(f"{name} needs a run in one process; leave out workers and ray")
         self._settings = settings
-        self._count = min(settings.workers, settings.concurrency, settings.connections)
+        servers = (settings, *settings.servers.values())
+        self._count = min(settings.workers, settings.concurrency, *(server.connections for server in servers))
         self._places = ceil(settings.concurrency / self._count)
         self._setup = _packed_setup(settings, players, prices, self._count)
+        self._held = {name: getattr(settings, name) for name in SECRET} | {"servers": _shared(settings, self._count)}
         self._local_model = any(model._llm_type == "anyprefer-local" for model in players.chats().values())
         self._workers: list[RemoteWorker] = []
         self._deaths: list[float] = []
@@ -126,9 +129,9 @@ class Cluster:
 
     async def begin(self, actor: Any) -> Exception | None:
         """Tells a new actor what to play with. Returns why it cannot."""
-        named = (*SENT, *(part.rpartition("=")[2] for part in self._settings.key_env))
-        keys = {"api_key": self._settings.api_key, **{name: os.environ[name] for name in named if name in os.environ}}
-        error: Exception | None = await actor.begin.remote(self._setup, keys)
+        named = (*SENT, self._settings.key_env, *(table.key_env for table in self._settings.servers.values()))
+        keys = {name: os.environ[name] for name in named if name in os.environ}
+        error: Exception | None = await actor.begin.remote(self._setup, keys, self._held)
         return error
 
     def changed(self) -> None:
@@ -205,7 +208,7 @@ def _load_ray(alone: bool) -> Any:
         raise SettingsError("workers and ray need Ray: pip install 'anyprefer[ray]'") from None
 
 
-def _packed_setup(settings: Settings, players: Players, prices: Prices, count: int) -> bytes:
+def _packed_setup(settings: RunSettings, players: Players, prices: Prices, count: int) -> bytes:
     from anyprefer.graph.runs.workers.process import Setup, pack
 
     for name, given in players.given.items():
@@ -216,5 +219,18 @@ def _packed_setup(settings: Settings, players: Players, prices: Prices, count: i
                 f"{name} cannot be sent to other processes ({type(error).__name__}: {redact(str(error))}); "
                 "give it as a string, make it picklable, or leave out workers and ray"
             ) from error
-    share = {"connections": settings.connections // count, "workers": 1, "ray": "", "api_key": ""}
-    return pack(Setup(settings.model_copy(update=share), players.given, prices))
+    share = {"connections": settings.connections // count, "workers": 1, "ray": ""}
+    held = {
+        name: RunSettings.model_fields[name].get_default(call_default_factory=True) for name in (*SECRET, "servers")
+    }
+    return pack(Setup(settings.model_copy(update=share | held), players.given, prices))
+
+
+def _shared(settings: RunSettings, count: int) -> dict[str, ServerSettings]:
+    """Each worker's share of what `servers` allows."""
+    return {
+        url: table.model_copy(update={"connections": table.connections // count})
+        if "connections" in table.model_fields_set
+        else table
+        for url, table in settings.servers.items()
+    }

@@ -19,7 +19,7 @@ from typing import Any
 from ray import cloudpickle
 
 from anyprefer.core.errors import AnypreferError, SettingsError
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.graph.build import wire
 from anyprefer.graph.play_task import STOPS_THE_RUN, Game
@@ -46,7 +46,7 @@ Answer = tuple[int, Any]
 class Setup:
     """What a worker is made from, without keys."""
 
-    settings: Settings
+    settings: RunSettings
     given: Mapping[str, Any]
     """Players and tools that were given as objects."""
     prices: Prices
@@ -204,26 +204,26 @@ class Relay(logging.Handler):
 class Worker:
     """One worker process; a Ray actor whose methods are called by the driver alone."""
 
-    async def begin(self, setup: bytes, keys: Mapping[str, str]) -> Exception | None:
-        """Makes players and game from a packed `Setup`; `keys` are the setting `api_key` and environment
-        variables, the driver's before the node's. Returns what makes that impossible."""
+    async def begin(self, setup: bytes, keys: Mapping[str, str], held: Mapping[str, Any]) -> Exception | None:
+        """Makes players and game from a packed `Setup`; `keys` are environment variables, the driver's before the
+        node's, and `held` the settings that may hold keys. Returns what makes that impossible."""
         self._channel = Channel()
         logger = logging.getLogger("anyprefer")
         logger.addHandler(Relay(self._channel))
         logger.propagate = False
         try:
-            self._prepare(_loaded(setup), dict(keys))
+            self._prepare(_loaded(setup), keys, held)
         except AnypreferError as error:
             return error
         return None
 
-    def _prepare(self, setup: Setup, keys: dict[str, str]) -> None:
-        settings = setup.settings.model_copy(update={"api_key": keys.pop("api_key")})
+    def _prepare(self, setup: Setup, keys: Mapping[str, str], held: Mapping[str, Any]) -> None:
+        settings = setup.settings.model_copy(update=held)
         os.environ.update(keys)
         players = assemble(settings, **setup.given)
         for endpoint in _endpoints(players):
             endpoint._new_traffic().pacer = RemotePacer(self._channel, endpoint)
-        self._calls = RemoteCalls(self._channel, setup.prices, settings.connections, settings.max_tokens)
+        self._calls = RemoteCalls(self._channel, setup.prices, settings.calls_in_flight, settings.max_tokens)
         self._game = Game(wire(players, settings), settings, players.names())
 
     async def play(self, packed_task: bytes) -> bytes:

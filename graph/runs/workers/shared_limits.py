@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.models.calls import Calls
 from anyprefer.models.servers.pacing import Pacer
 from anyprefer.models.spending import Spending
@@ -26,7 +26,7 @@ class Shared:
     60 seconds within 2%.
     """
 
-    def __init__(self, calls: Calls, settings: Settings) -> None:
+    def __init__(self, calls: Calls, settings: RunSettings) -> None:
         self.calls = calls
         self.known: dict[str, dict[str, bytes]] = {}
         """What is kept of every task in flight, by key: what its next worker is given when one dies."""
@@ -37,7 +37,8 @@ class Shared:
     def pacer(self, url: str) -> Pacer:
         """The pacer of a server."""
         if url not in self._pacers:
-            self._pacers[url] = Pacer(self._settings.rpm, self._settings.tpm)
+            server = self._settings.server(url)
+            self._pacers[url] = Pacer(server.rpm, server.tpm)
         return self._pacers[url]
 
     def said(self, worker: object, level: int, template: str, subject: str, text: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anyprefer.core.errors import BudgetSpent, EndpointError, InputError
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.values import derive_seed
 from anyprefer.training.analysis.analyse import analyse, named
 from tests.command_line import refused, run
@@ -66,7 +66,13 @@ async def test_a_judge_rates_and_scores_every_data_set(tmp_path):
     model = Scripted(sample=judged, reward=lambda call: "Good. 9/10" if "ours" in call.user else "Fair. 6/10")
     ours, theirs = pairs(tmp_path / "ours.jsonl", 8), pairs(tmp_path / "theirs.jsonl", 8)
     report = analyse(
-        [ours], [theirs], out=tmp_path / "out", components=3, encoder=encode, judge=model, settings=Settings(reasks=0)
+        [ours],
+        [theirs],
+        out=tmp_path / "out",
+        components=3,
+        encoder=encode,
+        judge=model,
+        settings=RunSettings(reasks=0),
     )
     rows = cells(report.parent, "judged-difficulty")
     assert [(row["data set"], row["easy"], row["easy n"]) for row in rows] == [("ours", "1", "8"), ("theirs", "1", "7")]
@@ -88,14 +94,14 @@ async def test_a_judge_that_goes_away_stops_and_only_missing_ratings_are_asked_f
     ours = pairs(tmp_path / "ours.jsonl", 8)
     given = {"out": tmp_path / "out", "components": 3, "encoder": encode, "judge": model}
     with pytest.raises(EndpointError, match="refuses every call"):
-        analyse([ours], settings=Settings(reasks=0), **given)
+        analyse([ours], settings=RunSettings(reasks=0), **given)
     assert not (tmp_path / "out" / "REPORT.md").exists()
     asked, gone[0] = len(model.asked("sample")), False
-    report = analyse([ours], settings=Settings(reasks=0), **given)
+    report = analyse([ours], settings=RunSettings(reasks=0), **given)
     assert cells(report.parent, "judged-difficulty")[0]["easy n"] == "8"
     assert len(model.asked("sample")) == asked + 2
     with pytest.raises(BudgetSpent, match="17 calls"):
-        analyse([ours, pairs(tmp_path / "more.jsonl", 8)], settings=Settings(reasks=0, max_calls=17), **given)
+        analyse([ours, pairs(tmp_path / "more.jsonl", 8)], settings=RunSettings(reasks=0, max_calls=17), **given)
 
 
 def test_the_same_analysis_is_the_same_bytes(tmp_path):
