@@ -17,7 +17,7 @@ import orjson
 from anyprefer.core.kept import Kept, weights_stamp
 from anyprefer.core.roles import Target
 from anyprefer.core.secrets import without_secrets
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.core.values import stable_hash
 from anyprefer.models.packing import content_of, content_told
@@ -27,7 +27,7 @@ from anyprefer.models.traits import who_and_where
 class SharedTarget:
     """A target whose answers are looked up in `settings.samples` before they are asked for."""
 
-    def __init__(self, target: Target, settings: Settings) -> None:
+    def __init__(self, target: Target, settings: RunSettings) -> None:
         """Raises `RunFolderError` when the file cannot be opened."""
         self.target = target
         self.name = target.name

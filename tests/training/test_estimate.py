@@ -5,7 +5,7 @@ import torch
 from transformers import AutoConfig
 
 from anyprefer.core.errors import ModelSetupError, TrainingError
-from anyprefer.graph import Settings
+from anyprefer.graph import RunSettings
 from anyprefer.training.trainers.answers_only import AnswersTrainer
 from anyprefer.training.trainers.estimate import (
     GIB,
@@ -83,7 +83,7 @@ def test_sampling_holds_keys_and_values(llama_2):
     assert tight.seconds > found.seconds
     assert not estimate_sampling(llama_2, 6000, 512, Gpu(gpu_gb=12)).fits
     assert estimate_sampling(llama_2, 2, 512).sequences == 10
-    assert estimate_sampling(llama_2, 6000, 512, settings=Settings(max_new_tokens=256)).seconds < found.seconds / 2
+    assert estimate_sampling(llama_2, 6000, 512, settings=RunSettings(max_new_tokens=256)).seconds < found.seconds / 2
 
 
 def test_a_continued_adapter_holds_its_reference(tiny, tmp_path):

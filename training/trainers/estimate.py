@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from anyprefer.core.errors import ModelSetupError
-from anyprefer.core.settings import Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.models.local.adapters import adapter_base
 from anyprefer.models.local.model_files import model_source
 from anyprefer.training.pair_data.read import characters
@@ -196,7 +196,7 @@ def _step_flops(shape: Shape, length: float, checkpointing: bool) -> float:
 
 
 def estimate_sampling(
-    shape: Shape, tasks: int, prompt: float, gpu: Gpu | None = None, settings: Settings | None = None
+    shape: Shape, tasks: int, prompt: float, gpu: Gpu | None = None, settings: RunSettings | None = None
 ) -> SamplingCost:
     """One round's C candidates for `tasks` prompts of `prompt` tokens, in bfloat16, each as long as it may be.
 
@@ -204,7 +204,7 @@ def estimate_sampling(
     its operations or as reading the weights and the keys and values kept, whichever is longer (Pope et al. 2022,
     arXiv 2211.05102).
     """
-    gpu, settings = gpu or Gpu(), settings or Settings()
+    gpu, settings = gpu or Gpu(), settings or RunSettings()
     config, new = shape.config, settings.max_new_tokens
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
