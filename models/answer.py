@@ -106,14 +106,15 @@ def ending(message: BaseMessage) -> Ending:
 
 def split_thoughts(text: str) -> tuple[str, str]:
     """(answer, thoughts), both stripped. A closing mark without an opening one ends thoughts that began before the
-    text; an opening one that is never closed leaves no answer. Linear in the text's length."""
+    text. An opening one that is never closed begins thoughts that were cut off, unless an answer stands before it:
+    that one speaks of the mark. Linear in the text's length."""
     if "<|channel|>" in text:
         return _channels(text)
     if not _ANY.search(text):
         return text.strip(), ""
     answer: list[str] = []
     thoughts: list[str] = []
-    opened, at = "", 0
+    opened, start, at = "", 0, 0
     for mark in _ANY.finditer(text):
         said, name = text[at : mark.start()], mark[0].lower()
         if opened:
@@ -123,13 +124,16 @@ def split_thoughts(text: str) -> tuple[str, str]:
             opened = ""
         elif name in _CLOSING:
             answer.append(said)
-            opened = name
+            opened, start = name, mark.start()
         elif not thoughts:  # the template opened the thoughts, so the text begins within them
             thoughts, answer = [*answer, said], []
         else:
             answer.append(said)
         at = mark.end()
-    (thoughts if opened else answer).append(text[at:])
+    if opened and "".join(answer).strip():
+        answer.append(text[start:])
+    else:
+        (thoughts if opened else answer).append(text[at:])
     return "".join(answer).strip(), "\n\n".join(part.strip() for part in thoughts if part.strip())
 
 

@@ -90,7 +90,8 @@ class _Draw:
                 self.flaws[flaw] += 1
             told = {"ended": answer.ended, "refusal": answer.refusal, "thoughts": answer.thoughts} if answer else {}
             value = answer.text if answer else content
-            if value in ("", None, []) or flaw == _BROKEN:
+            empty = value is None or (isinstance(value, str | list) and not value)
+            if empty or flaw == _BROKEN:
                 continue
             key = _as_json(value, self.target)
             if key not in self.kept or (not flaw and self.kept[key]["flawed"]):

@@ -182,9 +182,9 @@ def mentions(text: str) -> list[Mention]:
 
 def _numbers(text: str) -> Iterator[re.Match[str]]:
     """Numbers out of ten, and bare ones behind a colon or its like, in order."""
-    scaled = [*_OUT_OF_TEN.finditer(text)]
+    scaled = [*islice(_OUT_OF_TEN.finditer(text), 2 * MOST)]  # of two that overlap one counts
     if not text.isascii():
-        scaled = sorted([*scaled, *_FULL_MARKS.finditer(text)], key=lambda match: match.start())
+        scaled = sorted([*scaled, *islice(_FULL_MARKS.finditer(text), 2 * MOST)], key=lambda match: match.start())
     ends = 0
     rest = _BARE.finditer(text)
     bare = next(rest, None)

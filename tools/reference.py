@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -24,7 +25,7 @@ SHORT = 12
 _ARTICLES = frozenset(("a", "an", "the"))
 _SIGNS = re.compile(r"[^\w\s+#*/=<>%&@^~.:-]|(?<!\d)[.:](?!\w)|(?<=\w)[.:](?!\w)|(?<=[^\W\d])[-.:](?=[^\W\d])|:")
 """What says nothing: punctuation, and dots and hyphens inside words. "C++", ".NET", "10-20" keep their signs."""
-_NUMERIC = re.compile(r"([$€£]?)([-+]?[0-9][0-9.,]{0,60}|[-+]?\.[0-9]{1,60})(/[0-9]{1,40})?([%.]?)")
+_NUMERIC = re.compile(r"([$€£]?)([-+]?[0-9][0-9.,]{0,60}|[-+]?\.[0-9]{1,60})(/[0-9]{1,40})?(?: ?(%)|\.)?")
 
 
 @tool
@@ -119,7 +120,7 @@ def _exact(gold: str) -> Fraction | None:
 def _percent(answer: str) -> str:
     """An answer's per cents as decimals, so that "50%" is 0.5."""
     text = cleaned(answer[-LONGEST:])
-    return _PERCENT.sub(lambda found: str(float(Fraction(found[1]) / 100)), text)
+    return _PERCENT.sub(lambda found: format(Decimal(found[1]) / 100, "f"), text)
 
 
 _PERCENT = re.compile(r"(?<![\w.,])([0-9]{1,12}(?:\.[0-9]{1,12})?) ?%(?!\w)")

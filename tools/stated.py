@@ -15,6 +15,8 @@ from anyprefer.tools.spelling import FRACTION, SCALES, cleaned, hedged, negated,
 LONGEST = 20_000
 """Characters of an answer that are looked at; a longer one states no one answer."""
 
+_LONGEST_SENTENCE = 400
+"""Words of a sentence that may state a number: the time is quadratic in them."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _CITED = re.compile(r"(?<=\S)\s*\[(?:[0-9]{1,2}|[A-Za-z][^\[\]\n]{0,40})\]|<<[^<>]*>>")
 _MINUS = re.compile(r"\b(?:minus|negative) (?=[0-9])", re.IGNORECASE)
@@ -113,7 +115,7 @@ def _plainly(sentence: str, bare: bool) -> str | None:
 
 
 def _stated_in(sentence: str, bare: bool) -> str | None:
-    if hedged(sentence):
+    if hedged(sentence) or len(sentence.split()) > _LONGEST_SENTENCE:
         return None
     if why := _WHY.search(sentence):
         return _explained(sentence[: why.start()], sentence[why.end() :], bare)

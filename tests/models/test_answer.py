@@ -19,6 +19,8 @@ from anyprefer.models.answer import Answer, read_answer, split_thoughts
             "91",
             "hm",
         ),
+        ("Write `<think>` first. 91", "Write `<think>` first. 91", ""),
+        ("<think>a</think>Write <think> first", "Write <think> first", "a"),
         ("a < b and <b>bold</b>", "a < b and <b>bold</b>", ""),
     ],
 )

@@ -1,5 +1,6 @@
 import math
 
+import numpy
 import pytest
 from langchain_core.messages import AIMessage
 
@@ -93,7 +94,7 @@ async def test_a_target_that_returns_too_few_samples_fails_the_task():
     assert "fixed returned 2 samples for 3 seeds" in row.reason
 
 
-@pytest.mark.parametrize("content", [math.nan, {1, 2}, object()])
+@pytest.mark.parametrize("content", [math.nan, {1, 2}, object(), numpy.array([1, 2])])
 async def test_content_without_a_json_form_fails_the_task(content):
     row = await play(Scripted(), target=FixedTarget(["a", "b", content]))
     assert row.outcome == "failed"

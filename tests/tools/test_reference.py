@@ -26,6 +26,8 @@ Ask = Callable[..., Awaitable[Finding]]
         ("yes", "Yes", 1.0),
         ("1" * 100_000, "1" * 100_000, 1.0),
         ([1, 2], [1, 2], 1.0),
+        ("0.0001 %", "0.0001%", 1.0),
+        ("0.0001 %", "0.0002%", 0.0),
     ],
 )
 async def test_gold_answers(ask: Ask, gold: Any, answer: Any, verdict: float) -> None:

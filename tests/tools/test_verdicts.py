@@ -58,7 +58,7 @@ def test_the_calculator_and_the_familys_rule_never_disagree() -> None:
 PIECES = (
     "\n", " ", ".", "1", "1,", ",111", "(", "=", "1+1=2 ", "and answer ", ",give only", ",give number ", "- x\n", "A) a\n", "**", "what is ", "a", "The ",
     "not ", "<<", "[", "\\boxed{", "#### ", "-a", "_", "1 to ", "9**9=", ". ", ".!? ", "\u00bd", "\u00b2", "\u200b", "x\u0301", "1e5 ", "1/2 ", "seven ", "because ",
-    "and is ", "%", "1%", ";:", "\t", "\r\n", "1-", "1.1.", "answer is ", "<think>", "{\"a\":",
+    "and is ", "%", "1%", ";:", "\t", "\r\n", "1-", "1.1.", "answer is ", "is ", "Answer 1 Answer 2 ", "<think>", "{\"a\":",
 )  # fmt: skip
 
 
