@@ -7,7 +7,6 @@ from anyprefer.core.errors import InputError
 from anyprefer.training.evaluation.evaluate import wilson
 from anyprefer.training.evaluation.statistics import (
     at_least,
-    clustered,
     correlate,
     exp_of_ratio,
     holm,
@@ -116,14 +115,19 @@ def test_seeds_that_differ_widen_the_interval_of_an_accuracy():
 
 @pytest.mark.parametrize("n", [1, 5, 20])
 def test_tasks_that_all_came_to_the_same_leave_room_for_others(n):
-    assert clustered([1] * n, [1] * n) == pytest.approx(wilson(n, n))
-    assert clustered([0] * n, [3] * n) == pytest.approx(wilson(0, n))
-    low, high = clustered([1] * n, [2] * n)
-    assert low < 0.5 < high
+    all_right, none_right, half_right = share([1] * n, [1] * n), share([0] * n, [3] * n), share([1] * n, [2] * n)
+    assert (all_right.low, all_right.high) == pytest.approx(wilson(n, n))
+    assert (none_right.low, none_right.high) == pytest.approx(wilson(0, n))
+    assert half_right.low < 0.5 < half_right.high
     same = paired_difference([[True] * n], [[True] * n])
     assert (same.mean, same.p) == (0, 1)
     assert (same.low, same.high) == pytest.approx((-wilson(0, n)[1], wilson(0, n)[1]))
-    assert clustered([], []) == (0, 1)
+
+
+def test_a_seed_without_any_pair_counts_for_nothing():
+    assert share([1, 0, 0], [2, 1, 0], ["a", "b", "c"]) == share([1, 0], [2, 1], ["a", "b"])
+    with pytest.raises(InputError, match="no pairs"):
+        share([0], [0])
 
 
 def test_a_share_is_over_tasks_and_over_the_seeds_they_were_played_under():

@@ -121,22 +121,13 @@ def share(won: Sequence[float], of: Sequence[float], seeds: Sequence[object] = (
     """
     if not sum(of):
         raise InputError("no pairs to take a share of")
-    named = seeds or [0] * len(of)
-    rows = {name: row for row, name in enumerate(dict.fromkeys(named))}
-    above, below = np.zeros((2, len(rows), len(of)))  # (seeds, tasks) each
-    for task, name in enumerate(named):
-        above[rows[name], task], below[rows[name], task] = won[task], of[task]
-    asked = below.any(axis=0)
-    low, high, _ = _interval(above[:, asked], below[:, asked], seed, (0.0, 1.0))
-    return Estimate(float(above.sum() / below.sum()), low, high, int(asked.sum()))
-
-
-def clustered(won: Sequence[float], of: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """The 95% interval of `share`; (0, 1) without any task."""
-    if not sum(of):
-        return 0.0, 1.0
-    found = share(won, of, seed=seed)
-    return found.low, found.high
+    told = [one for one in zip(seeds or [0] * len(of), won, of, strict=True) if one[2]]
+    rows = {name: row for row, name in enumerate(dict.fromkeys(name for name, _, _ in told))}
+    above, below = np.zeros((2, len(rows), len(told)))  # (seeds, tasks) each
+    for task, (name, right, pairs) in enumerate(told):
+        above[rows[name], task], below[rows[name], task] = right, pairs
+    low, high, _ = _interval(above, below, seed, (0.0, 1.0))
+    return Estimate(float(above.sum() / below.sum()), low, high, len(told))
 
 
 def exp_of_ratio(numerators: Sequence[Sequence[float]], denominators: Sequence[float], seed: int = 0) -> Estimate:

@@ -8,6 +8,7 @@ A file's rows are in any form of `training/pair_data/preference_rows.py`.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,11 +76,16 @@ def _of_row(row: Row) -> Sample:
 
 def _of_file(where: str, row: Any) -> Sample:
     pair = read_preference(where, row)
-    best, worst = row.get("chosen_score"), row.get("rejected_score")
+    best, worst, reward = (_number(row.get(name)) for name in ("chosen_score", "rejected_score", "reward"))
     return Sample(
         task=task_of(where, str(row.get("id") or where), pair.prompt, reference=row.get("reference")),
         chosen=pair.chosen.strip(),
         rejected=pair.rejected.strip(),
-        margin=best - worst if isinstance(best, int | float) and isinstance(worst, int | float) else None,
-        reward=row.get("reward"),
+        margin=None if best is None or worst is None else best - worst,
+        reward=reward,
     )
+
+
+def _number(value: Any) -> float | None:
+    """A number of our own files; others' columns of these names may hold anything."""
+    return value if type(value) in (int, float) and math.isfinite(value) else None

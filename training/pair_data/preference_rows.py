@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from anyprefer.core.conversation import Message, turns
 from anyprefer.core.errors import InputError
-from anyprefer.core.input_files import EmptyLine, Located, Source, located_rows
+from anyprefer.core.input_files import EmptyLine, Located, Source, kind_of, located_rows
 from anyprefer.core.task import Task
 
 _Read = TypeVar("_Read")
@@ -73,7 +73,7 @@ def readable(rows: Iterable[Located], read: Callable[[str, Any], _Read]) -> Iter
 
 def preference_file(source: Source) -> Iterator[Located]:
     """The rows of a source, empty lines left out; text columns that hold messages as JSON are opened."""
-    flat = isinstance(source, str | Path) and Path(source).suffix in (".parquet", ".csv", ".tsv")
+    flat = isinstance(source, str | Path) and kind_of(Path(source)).removesuffix(".gz") in (".parquet", ".csv", ".tsv")
     for where, row in located_rows(source):
         if isinstance(row, Mapping) and flat:
             yield where, {key: _opened(value) for key, value in row.items()}

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -21,6 +22,22 @@ def test_scores_and_references_of_a_file_are_kept(tmp_path):
     row = {"id": "a", "prompt": "q", "chosen": "4", "rejected": "5", "reference": "4", "reward": 9}
     [sample] = read_samples(write(tmp_path / "p.jsonl", {**row, "chosen_score": 8, "rejected_score": 2.5}))
     assert (sample.task.id, sample.task.reference, sample.margin, sample.reward) == ("a", "4", 5.5, 9)
+
+
+@pytest.mark.parametrize("odd", ["high", True, float("nan"), [1]])
+def test_what_is_no_number_is_no_score_of_a_file(tmp_path, odd):
+    row = {"prompt": "q", "chosen": "4", "rejected": "5", "reward": odd, "chosen_score": odd, "rejected_score": 2}
+    [sample] = read_samples(write(tmp_path / "p.jsonl", row))
+    assert (sample.margin, sample.reward) == (None, None)
+
+
+def test_messages_in_a_compressed_table_are_opened_as_in_a_plain_one(tmp_path):
+    turns = [[{"role": "user", "content": "q"}, {"role": "assistant", "content": answer}] for answer in "45"]
+    text = "\t".join(["chosen", "rejected"]) + "\n" + "\t".join(map(json.dumps, turns)) + "\n"
+    file = tmp_path / "p.tsv.gz"
+    file.write_bytes(gzip.compress(text.encode()))
+    [sample] = read_samples(file)
+    assert (sample.task.prompt, sample.chosen, sample.rejected) == ("q", "4", "5")
 
 
 @pytest.mark.parametrize(
