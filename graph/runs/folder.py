@@ -34,17 +34,10 @@ from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.core.versions import versions
 from anyprefer.graph.runs.identity import RUN, SETTINGS, now, read_before, write_card
-from anyprefer.graph.runs.ledger import FILE, Ledger
+from anyprefer.graph.runs.ledger import Ledger
 from anyprefer.graph.runs.ledger_tables import FinishedRow
 from anyprefer.graph.runs.restore import DERIVED
-from anyprefer.graph.runs.row_files import (
-    derived,
-    digest,
-    is_of,
-    named,
-    row_files,
-    rows_of,
-)
+from anyprefer.graph.runs.row_files import LEDGER, derived, digest, is_of, named, row_files, rows_of
 from anyprefer.graph.runs.shards import Shards
 from anyprefer.graph.runs.tool_use import ToolUse
 
@@ -89,7 +82,7 @@ class RunFolder:
             raise unwritable(self.path, error) from error
         parquet = settings.format == "parquet"
         shards = Shards(self.path, settings.shard_rows or (PARQUET_ROWS if parquet else 0), parquet)
-        self.ledger = Ledger(self.path / FILE, shards, self._scrub)
+        self.ledger = Ledger(self.path / LEDGER, shards, self._scrub)
         try:
             self._take_up(repair)
         except OSError as error:
@@ -109,7 +102,7 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is a link to nothing; remove it, or make the folder it names")
         if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return
-        if not self.path.is_dir() or not any((self.path / name).is_file() for name in (SETTINGS, FILE)):
+        if not self.path.is_dir() or not any((self.path / name).is_file() for name in (SETTINGS, LEDGER)):
             raise RunFolderError(f"{self.path} exists and is no run folder; choose another with --out")
 
     def _take_up(self, repair: bool) -> None:

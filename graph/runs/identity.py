@@ -80,8 +80,7 @@ def read_before(folder: Path, repair: bool = False) -> Before | None:
         return None
     if settings is None:
         return None
-    models = run.get("models")
-    return Before(settings, models, run.get("source"), str(run.get("started", "")), float(run.get("seconds", 0.0)))
+    return Before(settings, run.get("models"), run.get("source"), run.get("started", ""), run.get("seconds", 0.0))
 
 
 def _settings(file: Path) -> RunSettings | None:
@@ -96,6 +95,8 @@ def _run(file: Path) -> dict[str, Any]:
     run = json.loads(file.read_bytes())
     if not isinstance(run, dict) or not isinstance(run.get("models"), dict) or "source" not in run:
         raise ValueError(f"{file.name} does not say who played, on which input")
+    if not isinstance(run.get("started", ""), str) or not isinstance(run.get("seconds", 0.0), int | float):
+        raise ValueError(f"{file.name} does not say when the run started and how long it took")
     return run
 
 

@@ -4,7 +4,7 @@ SQLite in WAL mode, written by one thread. What is handed over while a commit is
 next one, so thousands of acts a second cost a few hundred commits; nothing counts as kept before its
 commit is over. Row files are appended to, and on the disk, before the commit that names their new sizes; what they hold
 beyond these is taken in when a folder is opened (`restore.py`), so files and ledger always tell the same. A ledger that
-is lost or damaged is made anew from the rows.
+is lost or damaged is rebuilt from the rows.
 
 | table | holds |
 |---|---|
@@ -36,7 +36,6 @@ from anyprefer.graph.runs.row_files import LEDGER, Noted, holds
 from anyprefer.graph.runs.shards import Shards
 from anyprefer.models.spending import Spending
 
-FILE = LEDGER
 LINGER = 0.004
 """Seconds a commit waits for company: short beside any model's answer."""
 
@@ -286,5 +285,5 @@ class Ledger:
 
 def reasons(folder: Path) -> Iterator[tuple[str, str]]:
     """(outcome, reason) of every task of a closed run folder that was not accepted."""
-    with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+    with closing(sqlite3.connect(f"{(folder / LEDGER).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         yield from db.execute("SELECT outcome, reason FROM tasks WHERE outcome <> 'accepted'")

@@ -23,7 +23,7 @@ def to_parquet(lines: Path) -> None:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    nested = () if "pairs" in lines.name else _NESTED
+    nested = _nested(lines)
     rows = [_flat(orjson.loads(line), nested) for line in lines.read_bytes().split(b"\n") if line]
     names = dict.fromkeys(name for row in rows for name in row)
     table = arrow.table({name: _column(name, [row.get(name) for row in rows]) for name in names})
@@ -57,12 +57,18 @@ def parquet_rows(file: Path) -> Iterator[dict[str, Any]]:
     """The rows as they were in lines."""
     import pyarrow.parquet as parquet
 
+    nested = _nested(file)
     for batch in parquet.ParquetFile(file).iter_batches(1000):
         for row in batch.to_pylist():
             yield {
-                name: orjson.loads(value) if name in _NESTED and isinstance(value, str) else value
+                name: orjson.loads(value) if name in nested and isinstance(value, str) else value
                 for name, value in row.items()
             }
+
+
+def _nested(file: Path) -> tuple[str, ...]:
+    """A pair's columns of these names are the user's own."""
+    return () if "pairs" in file.name else _NESTED
 
 
 def _flat(row: dict[str, Any], nested: tuple[str, ...]) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import orjson
 from pydantic import ValidationError
 
 from anyprefer.core.disk import move_aside, open_file, replacing, say, unused
 from anyprefer.core.records import Row
+from anyprefer.graph.runs.ledger_tables import Tasks
 from anyprefer.graph.runs.parquet import parquet_rows
 from anyprefer.graph.runs.row_files import Noted, derived, holds, in_batches, named
 from anyprefer.graph.runs.shards import Shards
@@ -25,22 +25,6 @@ from anyprefer.graph.runs.shards import Shards
 DERIVED = ("pairs", "judge_pairs")
 _OURS = b'{"id":"'
 """How every line of a run begins."""
-
-
-class Tasks(Protocol):
-    """The ledger's tasks."""
-
-    def is_finished(self, task: str) -> bool:
-        """Whether it is accepted or rejected."""
-        ...
-
-    def is_failed(self, task: str) -> bool:
-        """Whether it failed."""
-        ...
-
-    def take(self, rows: Iterable[Row]) -> None:
-        """Notes finished tasks by their rows."""
-        ...
 
 
 @dataclass

@@ -25,7 +25,6 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import ValidationError
 
-from anyprefer.core.conversation import Message
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Row
@@ -197,7 +196,7 @@ def pair_row(row: Row) -> dict[str, Any]:
         raise RunFolderError(f"row {row.id} is accepted without a task or a pair")
     ours = {
         "id": row.id,
-        "prompt": row_messages(task),
+        "prompt": task.messages(),  # x itself, whatever p_t became (§2.5)
         "chosen": [{"role": "assistant", "content": pair.chosen}],
         "rejected": [{"role": "assistant", "content": pair.rejected}],
         **({"images": list(task.images)} if task.images else {}),
@@ -235,8 +234,3 @@ def derived(stream: str, row: Row) -> dict[str, Any] | None:
     if stream == "pairs":
         return pair_row(row) if row.outcome == "accepted" else None
     return judge_pair_row(row) if row.outcome != "failed" else None
-
-
-def row_messages(task: Task) -> list[Message]:
-    """The task as the `prompt` column of a training row: x itself, whatever p_t became (§2.5)."""
-    return task.messages()

@@ -9,7 +9,7 @@ from anyprefer.core.inputs import read_tasks
 from anyprefer.core.records import Prompts, Row
 from anyprefer.core.task import Task
 from anyprefer.graph import synth
-from anyprefer.graph.runs.row_files import digest, row_messages
+from anyprefer.graph.runs.row_files import digest
 from anyprefer.models.messages import task_messages
 from tests.scripted import Scripted, play
 
@@ -37,7 +37,6 @@ def test_system_turns_and_text_of_a_conversation():
     assert (task.system, task.question) == ("Be brief.", "What is my name?")
     assert task.text == "User: My name is Ada.\n\nAssistant: Hello Ada.\n\nUser: What is my name?"
     assert task.messages() == HISTORY
-    assert row_messages(task) == HISTORY
 
 
 def test_a_conversation_survives_json():

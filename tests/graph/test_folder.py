@@ -135,7 +135,14 @@ def test_settings_that_decide_nothing_may_change(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("settings.json", "{"), ("settings.json", '{"old": 1}'), ("run.json", "{}")]
+    ("name", "text"),
+    [
+        ("settings.json", "{"),
+        ("settings.json", '{"old": 1}'),
+        ("run.json", "{}"),
+        ("run.json", '{"models": {}, "source": "", "seconds": null}'),
+        ("run.json", '{"models": {}, "source": "", "started": 3}'),
+    ],
 )
 def test_a_folder_of_another_version_is_refused(tmp_path, name, text):
     run(tmp_path)

@@ -80,6 +80,16 @@ def finished(tmp_path_factory):
     return folder
 
 
+def test_pairs_with_columns_named_as_rows_have_them_are_taken_in_again(tmp_path):
+    tasks = [task.model_copy(update={"meta": {"models": "own", "usage": "[1]"}}) for task in TASKS]
+    values = {"format": "parquet", "shard_rows": 2}
+    run(tmp_path, whole(), tasks, **values)
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("pairs*")}
+    (tmp_path / "ledger.db").unlink()
+    assert run(tmp_path, whole(), tasks, **values) == []
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("pairs*")} == before
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize(
     ("form", "values"),
