@@ -2,17 +2,19 @@
 
     python -m benchmarks.kill --runs 100
 
-Each run has a folder of its own and is killed (SIGKILL) up to --kills times. Afterwards it must hold every
-task exactly once, with the same rows as a run that was never killed (`seconds` fields aside), and the server
-must not have been asked again for more than the calls that were in flight at the kills. For the client a call
-is in flight until its answer is in the ledger, and it has at most --connections of them; the server has answered
-some of these already. So calls asked again are held against kills times --connections, run by run.
+Each run has a folder of its own and is killed (SIGKILL) up to --kills times; in every second one the target is no
+model but rolls out (`kill_players.py`), and two slow tools look at task and answers. Afterwards it must hold every
+task exactly once, with the same rows as a run that was never killed (`seconds` fields aside), and no more acts may
+have been made again than were in flight at the kills. For the run an act is in flight until its value is in the
+ledger: at most --connections calls; of a task, its rollouts and a tool use, or a tool use a candidate. The server, or
+the tool, has answered some of these already. So acts made again are held against kills times that, run by run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -25,11 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engines.measure import question
+from benchmarks.kill_players import ACTS
 from benchmarks.process import ServerProcess
 from benchmarks.report import FOLDER, save
 
 SYNTH = (sys.executable, "-c", "from anyprefer.cli import main; main()", "synth")
 ROWS = ("rows*.jsonl", "failed.jsonl")
+PLAYERS = Path(__file__).with_name("kill_players.py")
+CANDIDATES = 5
 
 
 @dataclass
@@ -118,17 +123,53 @@ def compare(wanted: list[dict[str, Any]], got: list[dict[str, Any]]) -> dict[str
     return {"lost": lost, "doubled": there.total() - len(there), "different": different}
 
 
-def trial(
-    command: Command, server: ServerProcess, folder: Path, kills: Sequence[Moment], wanted: Any
-) -> dict[str, Any]:
-    server.reset()
-    met = run(command, folder, kills, server)
-    asked = server.stats()
+@dataclass
+class Game:
+    """A command, and what a run of it that is never killed does."""
+
+    target: str
+    command: Command
+    acts: Counter[str] = field(default_factory=Counter)
+    """How often each tool use and rollout begins."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    """From start to end."""
+    work: float = 0.0
+    """From the first call to the last."""
+
+    def play(self, server: ServerProcess, folder: Path, kills: Sequence[Moment]) -> tuple[int, dict[str, Any]]:
+        """How many of `kills` met the run alive, and what the server saw."""
+        server.reset()
+        os.environ[ACTS] = str(folder.with_suffix(".acts"))
+        return run(self.command, folder, kills, server), server.stats()
+
+    def measure(self, server: ServerProcess, folder: Path) -> None:
+        """Plays it once, unkilled."""
+        begun = time.perf_counter()
+        self.work = self.play(server, folder, [])[1]["seconds"]
+        self.seconds = time.perf_counter() - begun
+        self.acts, self.rows = begun_acts(folder), rows(folder)
+
+
+def begun_acts(folder: Path) -> Counter[str]:
+    lines = folder.with_suffix(".acts").read_text().splitlines()
+    return Counter(line.removeprefix("begin ") for line in lines if line.startswith("begin "))
+
+
+def trial(game: Game, server: ServerProcess, folder: Path, kills: Sequence[Moment]) -> dict[str, Any]:
+    met, asked = game.play(server, folder, kills)
     counted = {name: asked[name] for name in ("calls", "abandoned", "asked_again", "repeated")}
+    acts = begun_acts(folder)
+    again = acts - game.acts
     return {
+        "target": game.target,
         "kills": met,
-        **compare(wanted, rows(folder)),
+        **compare(game.rows, rows(folder)),
         **counted,
+        "tool_uses": sum(count for name, count in acts.items() if name.startswith("tool ")),
+        "tools_again": sum(count for name, count in again.items() if name.startswith("tool ")),
+        "rollouts": sum(count for name, count in acts.items() if name.startswith("rollout ")),
+        "rollouts_again": sum(count for name, count in again.items() if name.startswith("rollout ")),
         "again_roles": asked["asked_again_roles"],
         "oldest": asked["asked_again_oldest"],
     }
@@ -139,28 +180,28 @@ def trials(chosen: argparse.Namespace, server: ServerProcess, place: Path) -> li
     lines = (json.dumps({"id": f"t{n:04}", "prompt": question(n)}) for n in range(chosen.tasks))
     tasks.write_text("\n".join(lines) + "\n")
     model = f"openai:any@{server.url}"
-    fixed = ("--target", model, "--judge", model, "--tools", chosen.tools, "--max-rounds", "2")
     limits = ("--concurrency", str(chosen.concurrency), "--connections", str(chosen.connections))
-    command = Command((str(tasks), *fixed, *limits))
-    start = time.perf_counter()
-    run(command, place / "whole", [], server)
-    took = time.perf_counter() - start
-    asked, wanted = server.stats(), rows(place / "whole")
-    work = asked["seconds"]
+    fixed = ("--judge", model, "--tools", str(PLAYERS), "--max-rounds", "2", *limits)
+    games = [
+        Game(kind, Command((str(tasks), "--target", target, *fixed)))
+        for kind, target in (("model", model), ("rollouts", f"{PLAYERS}:Policy"))
+    ]
+    for game in games:
+        game.measure(server, place / f"whole-{game.target}")
     draw, found = random.Random(chosen.seed), []
     for number in range(chosen.runs):
-        kills = moments(draw, chosen.kills, took - work, work * 0.8)
-        found.append(trial(command, server, place / f"run{number}", kills, wanted))
+        game = games[number % 2]
+        kills = moments(draw, chosen.kills, game.seconds - game.work, game.work * 0.8)
+        found.append(trial(game, server, place / f"run{number}", kills))
         print(f"kill {number + 1}/{chosen.runs}: {found[-1]}", file=sys.stderr, flush=True)
     return found
 
 
-def summary(found: list[dict[str, Any]], tasks: int, connections: int) -> dict[str, Any]:
+def summary(found: list[dict[str, Any]], tasks: int, connections: int, concurrency: int) -> dict[str, Any]:
     total = Counter({"runs": len(found)})
     for one in found:
         total.update({name: value for name, value in one.items() if isinstance(value, int)})
-    over = sum(one["asked_again"] > one["kills"] * connections for one in found)
-    most = max((one["asked_again"] / one["kills"] for one in found if one["kills"]), default=0.0)
+    most = {"calls": connections, "tool uses": concurrency * CANDIDATES, "rollouts": concurrency}
     shown = {
         "runs killed": total["runs"],
         "kills": total["kills"],
@@ -173,8 +214,18 @@ def summary(found: list[dict[str, Any]], tasks: int, connections: int) -> dict[s
         "calls the server had not answered at the kills": total["abandoned"],
         "calls asked again": total["asked_again"],
         "of these, calls the server had answered": total["repeated"],
-        "calls asked again for each kill, most in a run": round(most, 1),
-        "runs in which more calls were asked again than were in flight": over,
+        "tool uses": total["tool_uses"],
+        "tool uses in flight at once, at most": most["tool uses"],
+        "tool uses made again": total["tools_again"],
+        "rollouts (a task's candidates together)": total["rollouts"],
+        "rollouts in flight at once, at most": most["rollouts"],
+        "rollouts made again": total["rollouts_again"],
+        **{
+            f"runs with more {name} made again than were in flight": sum(
+                one[again] > one["kills"] * most[name] for one in found
+            )
+            for name, again in zip(most, ("asked_again", "tools_again", "rollouts_again"), strict=True)
+        },
     }
     return {"columns": ["", ""], "rows": [[name, number] for name, number in shown.items()]}
 
@@ -186,7 +237,6 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=60)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--tools", default="answer_form", help="as for synth, such as FILE.py:NAME of a slow one")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--scale", type=float, default=1.0, help="of --runs")
     parser.add_argument("--json", type=Path, default=FOLDER / "kill.json")
@@ -197,7 +247,14 @@ def main() -> None:
         found = trials(chosen, server, Path(place))
     notes = "SIGKILL at random moments, four of five while calls are made; then the same command again, until it ends."
     command = f"python -m benchmarks.kill --runs {chosen.runs} --kills {chosen.kills} --tasks {chosen.tasks}"
-    save(chosen.json, "A run that is killed", command, [summary(found, chosen.tasks, chosen.connections)], notes, found)
+    save(
+        chosen.json,
+        "A run that is killed",
+        command,
+        [summary(found, chosen.tasks, chosen.connections, chosen.concurrency)],
+        notes,
+        found,
+    )
 
 
 if __name__ == "__main__":

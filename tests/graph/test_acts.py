@@ -1,5 +1,6 @@
 """Tool uses and rollouts of a run that is cut: kept like answers, and not made again."""
 
+import random
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -9,12 +10,44 @@ import pytest
 from anyprefer.core.errors import RunStopped
 from anyprefer.core.roles import Judge
 from anyprefer.graph import Judgment, Task, asynth
+from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.models.answer import Answer
 from anyprefer.tools import Finding, ToolFailure, tool
+from tests.folder import python
 from tests.scripted import Scripted
 
+KILL = """
+import asyncio, os, sys
+from pathlib import Path
+from anyprefer.graph.runs.ledger import Ledger
+from tests.graph import test_acts
+folder, left, write = Path(sys.argv[1]), int(sys.argv[2]), Ledger._write_acts
+def killed(self, acts):
+    global left
+    left -= len(acts)
+    if left < 0:
+        os._exit(9)
+    write(self, acts)
+if left:
+    Ledger._write_acts = killed
+test_acts.USES = test_acts.Lines(folder.with_suffix(".acts"))
+asyncio.run(test_acts.played(folder, test_acts.Policy(), concurrency=2))
+"""
+"""Kills itself in the commit of an act: folder, acts to keep (0: all)."""
 TASKS = [Task(id=str(number), prompt=f"{number}?") for number in range(4)]
 USES: Counter[str] = Counter()
+
+
+class Lines(Counter):
+    """Uses as lines of a file, for processes that are killed."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.file = file
+
+    def __setitem__(self, name, count):
+        with self.file.open("a") as lines:
+            lines.write(name + "\n")
 
 
 @tool
@@ -149,3 +182,18 @@ async def test_a_folder_of_the_version_before_is_gone_on_with(tmp_path):
     assert [call.user for call in again.asked("sample")].count("0?") == 0
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
         assert ledger.execute("SELECT value FROM meta WHERE name = 'version'").fetchone() == (3,)
+
+
+async def test_of_a_killed_run_at_most_the_acts_in_flight_are_repeated(tmp_path):
+    USES.clear()
+    whole = await played(tmp_path / "whole", Policy())
+    draw, folder = random.Random(0), tmp_path / "killed"
+    kills = [draw.randint(1, 10) for _ in range(3)]
+    ended = [python(KILL, folder, str(left)).returncode for left in (*kills, 0)]
+    assert ended == [9, 9, 9, 0]
+    rows = list(read_rows(folder))
+    assert sorted(row.id for row in rows) == [task.id for task in TASKS]
+    assert {row.id: timeless(row) for row in rows} == {name: timeless(row) for name, row in whole.items()}
+    used = Counter(folder.with_suffix(".acts").read_text().splitlines())
+    assert used.keys() == USES.keys()
+    assert 1 <= used.total() - len(used) <= len(kills) * 2 * 3  # two tasks at once, each with an act a candidate
