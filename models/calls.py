@@ -229,7 +229,8 @@ class Account:
                 await self.calls.keep(self.task, place, None, form.spending(None))
                 raise
             spending = form.spending(value)
-            await self.calls.keep(self.task, place, None if within else form.pack(value), spending)
+            kept = form.pack(value) if self.calls.store and not within else None
+            await self.calls.keep(self.task, place, kept, spending)
         self._count(spending)
         return value
 
