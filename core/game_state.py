@@ -6,7 +6,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict  # pydantic needs this one for a schema on Python 3.11
 
-from anyprefer.core.records import Candidate, Judgment, Knowledge, PreferencePair, Prompts, Reward, Round, Selection
+from anyprefer.core.records import Candidate, Judgment, Knowledge, PreferencePair, Prompts, Round, Selection
 from anyprefer.core.task import Task
 
 
@@ -26,8 +26,6 @@ class GameState(TypedDict, total=False):
     context: str
     judgments: list[Judgment]
     pair: PreferencePair | None
-    pair_note: str
-    reward: Reward | None
 
 
 FRESH: GameState = {
@@ -38,7 +36,5 @@ FRESH: GameState = {
     "context": "",
     "judgments": [],
     "pair": None,
-    "pair_note": "",
-    "reward": None,
 }
 """The current round's keys before it begins."""

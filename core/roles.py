@@ -13,10 +13,11 @@ from typing import Any, Protocol
 from langchain_core.tools import BaseTool
 
 from anyprefer.core.game_state import GameState
-from anyprefer.core.records import Candidate, Judgment, PreferencePair, Prompts, Reward, Round, Selection, Update
+from anyprefer.core.records import Judgment, PreferencePair, Prompts, Reward, Round, Selection, Update
 from anyprefer.core.task import Task
 
-Builder = Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str | None]
+Builder = Callable[[GameState], PreferencePair | str | None]
+"""Forms (y+, y-) of a round: its task, candidates, judgments and knowledge; a reason where there is no pair."""
 
 
 class Target(Protocol):

@@ -1,42 +1,42 @@
 """The wiring of the game, in the order of Algorithm 1 (arXiv 2504.19276). Read this file first.
 
-    start ─┬→ sample ──────────────────────────┬→ use_candidate_tools → aggregate → judge → pair → reward ─┬→ end
-        ↑  └→ select_tools → use_task_tools ───┘                                                           │
-        └──────────────────────────────────── update_prompts ←────────────────────── R < τ ────────────────┘
+    start ─┬→ sample ───────┬→ use_tools → judge → reward ─┬→ end
+        ↑  └→ select_tools ─┘                              │
+        └──────────────── update_prompts ←───── R < τ ─────┘
+
+A node is a step of the paper: `select_tools` chooses S and runs the tools that look at the task while candidates are
+sampled, `use_tools` runs those that look at a candidate and consolidates what was found, `reward` forms the pair and
+rates it.
 
 `build_graph` returns a compiled LangGraph: `ainvoke`, `invoke`, `stream`, a checkpointer and
-`get_graph().draw_mermaid()` work as on any other.
+`get_graph().draw_mermaid()` work as on any other. `state_graph` returns the same uncompiled, to be changed.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langchain_core.runnables.config import patch_config
 from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
-from anyprefer.core.background_loop import exits_as_errors, run_blocking
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.game_state import FRESH, GameState
-from anyprefer.core.listening import unheard
 from anyprefer.core.records import RECORDS
 from anyprefer.core.roles import Builder, Engine, Judge, PromptPolicy, RewardModel, Target
-from anyprefer.core.settings import Settings, shows_settings
+from anyprefer.core.settings import RunSettings, Settings, shows_settings
 from anyprefer.core.task import Task
+from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.players import Players, settle
-from anyprefer.models.calls import current_account
+from anyprefer.graph.steps import Part, Router, Step
 from anyprefer.nodes.aggregate import aggregate
 from anyprefer.nodes.judge import judge as judge_node
-from anyprefer.nodes.pair import pair
 from anyprefer.nodes.reward import reward as reward_node
 from anyprefer.nodes.sample import sample
 from anyprefer.nodes.select_tools import select_tools
@@ -65,53 +65,71 @@ def build_graph(
     `graph.roles`; tools are names or objects. `values` are further settings.
     Raises `SettingsError`, `ModelSetupError` or `ToolError` before anything runs.
     """
+    graph = state_graph(
+        settings, target=target, judge=judge, reward=reward, engine=engine, tools=tools, build_pair=build_pair, **values
+    )
+    return graph.compile(checkpointer=knowing_records(checkpointer), name="anyprefer")
+
+
+@shows_settings
+def state_graph(
+    settings: Settings | None = None,
+    *,
+    target: Target | BaseChatModel | str | None = None,
+    judge: Judge | BaseChatModel | str | None = None,
+    reward: RewardModel | BaseChatModel | str | None = None,
+    engine: Engine | BaseChatModel | str | None = None,
+    tools: Sequence[str | BaseTool] | None = None,
+    build_pair: Builder | None = None,
+    **values: Any,
+) -> GameGraph:
+    """The game as a LangGraph `StateGraph` that is not compiled yet; arguments as for `build_graph`.
+
+    Its nodes and edges may be changed before it is compiled, or played by `synth(tasks, graph=…)`:
+
+        graph = state_graph(target="smollm2", judge="evidence")
+        graph.edges.remove(("use_tools", "judge"))          # a node of one's own between two steps
+        graph.add_node("look_again", look_again)
+        graph.add_edge("use_tools", "look_again")
+        graph.add_edge("look_again", "judge")
+
+        del graph.nodes["judge"]                            # a step replaced
+        graph.add_node("judge", my_judge)
+    """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
     settings, players = settle(settings, roles, values, tools, build_pair)
     players.take_tape()
     if settings.prompt_scope == "dataset":
         raise SettingsError("prompt_scope 'dataset' shares prompts among the tasks of a run; play it with synth()")
-    return wire(players, settings, checkpointer)
+    return wire(players, settings)
 
 
-def wire(
-    players: Players, settings: Settings, checkpointer: Checkpointer = None, policy: PromptPolicy | None = None
-) -> Graph:
+def wire(players: Players, settings: RunSettings, policy: PromptPolicy | None = None) -> GameGraph:
     """One node a step, one conditional edge: the loop until R ≥ τ. `policy` hands out the prompts, by default
     those of each task alone."""
     policy = policy or TaskPrompts(players.engine, players.tools, settings)
-    game = StateGraph(GameState)
+    game = GameGraph(players, settings)
 
-    def add(name: str, node: Callable[[GameState], Awaitable[GameState]]) -> None:
-        game.add_node(name, _Step(name, node))
+    def add(name: str, **parts: Part) -> None:
+        game.add_node(name, Step(name, **parts))
 
-    add("start", start(policy, settings))
-    add("select_tools", select_tools(players.judge, players.tools))
-    add("sample", sample(players.target, settings))
-    add("use_task_tools", use_task_tools(players.tools))
-    add("use_candidate_tools", use_candidate_tools(players.tools))
-    add("aggregate", aggregate(players.judge))
-    add("judge", judge_node(players.judge))
-    add("pair", pair(players.build_pair, settings.min_margin))
-    add("reward", reward_node(players.reward, settings))
-    add("update_prompts", update_prompts(policy))
+    add("start", start=start(policy, settings))
+    add("sample", sample=sample(players.target, settings))
+    add("select_tools", choose=select_tools(players.judge, players.tools), task_tools=use_task_tools(players.tools))
+    add("use_tools", candidate_tools=use_candidate_tools(players.tools), aggregate=aggregate(players.judge))
+    add("judge", judge=judge_node(players.judge))
+    add("reward", reward=reward_node(players.build_pair, players.reward, settings))
+    add("update_prompts", update_prompts=update_prompts(policy))
 
     game.add_edge(START, "start")
     for begin in ("start", "update_prompts"):  # neither needs the other: candidates are sampled as tools are chosen
         game.add_edge(begin, "sample")
         game.add_edge(begin, "select_tools")
-    game.add_edge("select_tools", "use_task_tools")
-    game.add_edge(["sample", "use_task_tools"], "use_candidate_tools")
-    game.add_edge("use_candidate_tools", "aggregate")
-    game.add_edge("aggregate", "judge")
-    game.add_edge("judge", "pair")
-    game.add_edge("pair", "reward")
-    game.add_conditional_edges("reward", _Router(), ["update_prompts", END])
-    return game.compile(checkpointer=knowing_records(checkpointer), name="anyprefer")
-
-
-def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
-    """The router: another round with rewritten prompts, or the end. Pure."""
-    return "update_prompts" if state["outcome"] == "again" else "__end__"
+    game.add_edge(["sample", "select_tools"], "use_tools")
+    game.add_edge("use_tools", "judge")
+    game.add_edge("judge", "reward")
+    game.add_conditional_edges("reward", Router(), ["update_prompts", END])
+    return game
 
 
 def start(policy: PromptPolicy, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
@@ -136,36 +154,3 @@ def knowing_records(checkpointer: Checkpointer) -> Checkpointer:
     clone = copy.copy(checkpointer)
     clone.serde = allowed if allowed is not serde else JsonPlusSerializer(allowed_msgpack_modules=RECORDS)
     return clone
-
-
-class _Router(Runnable[GameState, str]):
-    """`accept` as LangGraph can await it: a plain function it would run in a thread."""
-
-    name = accept.__name__
-
-    async def ainvoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> str:
-        return accept(input)
-
-    def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> str:
-        return accept(input)
-
-
-class _Step(Runnable[GameState, GameState]):
-    """An async node that `invoke` can run too, and that shows in traces under its round."""
-
-    def __init__(self, name: str, node: Callable[[GameState], Awaitable[GameState]]) -> None:
-        self.name = name
-        self.node = node
-
-    async def ainvoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
-        closed = self.name == "update_prompts"
-        number = len(input.get("rounds", ())) + (0 if closed else 1)
-        if account := current_account():
-            account.round, account.state = number, input
-        with exits_as_errors(f"step {self.name}"):
-            if unheard(config):
-                return await self.node(input)
-            return await RunnableLambda(self.node).ainvoke(input, patch_config(config, run_name=f"round {number}"))
-
-    def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
-        return run_blocking(self.ainvoke(input, config))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
+from langchain_core.runnables import RunnableConfig
+
 from anyprefer.core.errors import (
     AnswerError,
     ModelSetupError,
@@ -14,37 +16,31 @@ from anyprefer.core.errors import (
     SettingsError,
     ToolError,
 )
-from anyprefer.core.game_state import GameState
 from anyprefer.core.images import load, loaded
 from anyprefer.core.input_rows import BadRow, printable
 from anyprefer.core.records import Round, Row
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
-from anyprefer.graph.build import Graph
-from anyprefer.graph.traces import Finish, untraced
-from anyprefer.graph.walk import Walk, silent
+from anyprefer.graph.game_graph import GameGraph, PlayedState, compiled_for_run
+from anyprefer.graph.traces import Watch, untraced
 from anyprefer.models import redact
 from anyprefer.models.calls import Account, accounted
 from anyprefer.nodes.reward import close_round
 
 STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError, RunStopped)
 
-FINAL = ["task", "rounds", "outcome"]
-"""What of the final state a row is made from; the less the graph hands out, the less a step costs."""
-
 
 class Game:
-    """A compiled graph with what a row says of who played."""
+    """A graph with what a row says of who played."""
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GameGraph,
         settings: Settings,
         models: dict[str, str],
-        traced: Callable[[Task], AbstractContextManager[Finish]] = untraced,
+        traced: Callable[[Task], AbstractContextManager[Watch]] = untraced,
     ) -> None:
-        self.graph = graph
-        self._walk = Walk(graph)
+        self._graph = compiled_for_run(graph)
         self.settings = settings
         self.models = models
         self._traced = traced
@@ -53,35 +49,32 @@ class Game:
         """The task's row. Raises what stops the run (`STOPS_THE_RUN`)."""
         if isinstance(task, BadRow):
             return self.failed(task.id, task.error, task.text)
-        final: GameState | None = None
-        failure = ""
-        begin: GameState = {"task": task}
-        config: Any = {"run_name": "game", "metadata": {"task_id": task.id}}
-        with self._traced(task) as finish, accounted(account):
+        final, failure = PlayedState(), ""
+        with self._traced(task) as watch, accounted(account):
             try:
                 with loaded(await load(task.images) if task.images else {}):
-                    final = await self._played(begin, config, account)
+                    final = await self._final(task, watch.config)
+                    raise_failure(final)
             except STOPS_THE_RUN:
                 await account.settled()
                 raise
             except Exception as error:
                 await account.settled()
                 await account.forget(isinstance(error, AnswerError))
-                final, failure = None, redact(f"{type(error).__name__}: {error}")
+                failure = redact(f"{type(error).__name__}: {error}")
             except BaseException:
                 account.abandon()
                 raise
-            row = self._row(task, final or account.state or {}, failure, account)
-            finish(row)
+            row = self._row(task, final, failure, account)
+            watch.finish(row)
         return row
 
-    async def _played(self, begin: GameState, config: Any, account: Account) -> GameState | None:
-        if callbacks := silent():
-            return await self._walk.play(begin, config | {"callbacks": callbacks})
-        final: GameState | None = None
-        async for state in self.graph.astream(begin, config, stream_mode="values", output_keys=FINAL):
-            final = cast("GameState", state)
-        return final
+    async def _final(self, task: Task, config: RunnableConfig) -> PlayedState:
+        """The state in which the game ended."""
+        final: Any = {}
+        async for state in self._graph.astream({"task": task}, config, stream_mode="values"):
+            final = state
+        return cast("PlayedState", final)
 
     def failed(self, identifier: str, reason: str, text: str = "") -> Row:
         """The row of a task that could not be played, with the text of an input row that is none."""
@@ -89,7 +82,7 @@ class Game:
         said = Task(id=texts["id"], prompt=text) if text else None
         return Row(**texts, outcome="failed", task=said, models=self.models, seed=self.settings.seed)
 
-    def _row(self, task: Task, state: GameState, failure: str, account: Account) -> Row:
+    def _row(self, task: Task, state: PlayedState, failure: str, account: Account) -> Row:
         played = tuple(state.get("rounds", ())) + (_cut_short(state, failure) if failure else ())
         rounds = tuple(_with_usage(one, account) for one in played)
         accepted = not failure and state.get("outcome") == "accepted"
@@ -135,10 +128,17 @@ def _with_usage(played: Round, account: Account) -> Round:
     return played.model_copy(update={"usage": used}) if used else played
 
 
-def _cut_short(state: GameState, failure: str) -> tuple[Round, ...]:
+def raise_failure(final: PlayedState) -> None:
+    """Raises what ended a game early, first of all what stops the run."""
+    errors = [one.error for one in final.get("failures", ())]
+    if errors:
+        raise next((error for error in errors if isinstance(error, STOPS_THE_RUN)), errors[0])
+
+
+def _cut_short(state: PlayedState, failure: str) -> tuple[Round, ...]:
     """The round an error ended, when it had got anywhere."""
     if not (state.get("selected") or state.get("candidates")):
         return ()
     if any(closed.candidates == tuple(state["candidates"]) for closed in state["rounds"]):
         return ()
-    return (close_round(state, None, failure),)
+    return (close_round(state, None, None, failure),)

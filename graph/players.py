@@ -131,7 +131,7 @@ def _builder(settings: Settings) -> Builder:
         return pair_builder(settings.pair, settings.candidates)
     found: Builder = load_own(settings.pair)
     if not callable(found):
-        raise SettingsError(f"setting 'pair': {settings.pair} is no function of (task, candidates, judgments)")
+        raise SettingsError(f"setting 'pair': {settings.pair} is no function of a round's state")
     return found
 
 

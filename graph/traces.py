@@ -1,4 +1,4 @@
-"""Traces on disk: one a task, nodes and rounds by name, prompts, tokens, tool calls, R as a feedback score.
+"""Traces on disk: one a task, with a span a round and its nodes in it, prompts, tokens, tool calls, R as a feedback score.
 
 With LangSmith's environment variables set, runs appear there with no code of ours. `trace = true`
 records to `traces.db` in the run folder instead; look at it with
@@ -16,7 +16,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from langchain_core.runnables import RunnableConfig
 
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.records import Row
@@ -34,17 +36,22 @@ QUIET = {
 }
 
 
-Finish = Callable[[Row], None]
+class Watch(NamedTuple):
+    """How a task is played where it is recorded."""
+
+    config: RunnableConfig
+    finish: Callable[[Row], None]
+    """To be called with the row."""
 
 
 @contextmanager
-def untraced(task: Task) -> Iterator[Finish]:
+def untraced(task: Task) -> Iterator[Watch]:
     """What stands in for `Tracer.task` when nothing is recorded."""
-    yield lambda row: None
+    yield Watch({}, lambda row: None)
 
 
 class Tracer:
-    """Switches MLflow's LangChain tracing on for this process, writing to the run folder."""
+    """Records the tasks of a run with MLflow, in the run folder."""
 
     def __init__(self, folder: Path) -> None:
         for name, value in QUIET.items():
@@ -60,19 +67,20 @@ class Tracer:
         mlflow.set_tracking_uri(f"sqlite:///{(folder / 'traces.db').absolute()}")
         mlflow.set_experiment("anyprefer")
         mlflow.tracing.configure(span_processors=[_without_secrets])
-        mlflow.langchain.autolog()
+        from anyprefer.graph.round_tracer import RoundTracer
+
+        self._config: RunnableConfig = {"callbacks": [RoundTracer()]}
 
     def close(self) -> None:
-        """Writes what is still queued and switches tracing off: a later run in this process is not traced here."""
+        """Writes what is still queued, and leaves MLflow as it was."""
         self._mlflow.flush_trace_async_logging()
-        self._mlflow.langchain.autolog(disable=True)
         self._mlflow.tracing.configure(span_processors=[])
         if self._before is not None:
             self._mlflow.set_tracking_uri(self._before)
 
     @contextmanager
-    def task(self, task: Task) -> Iterator[Finish]:
-        """The root of one task's trace; call what it yields with the finished row.
+    def task(self, task: Task) -> Iterator[Watch]:
+        """The root of one task's trace; play it as what is yielded says.
 
         Outcome and R are put on it while it is open, since that costs no look-up.
         """
@@ -87,7 +95,7 @@ class Tracer:
                     self._mlflow.log_feedback(trace_id=span.trace_id, name="reward", value=rated.score)
                 self._mlflow.log_feedback(trace_id=span.trace_id, name="outcome", value=row.outcome)
 
-            yield finish
+            yield Watch(self._config, finish)
 
 
 def _without_secrets(span: Any) -> None:

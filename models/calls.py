@@ -21,7 +21,6 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.core.errors import AnypreferError, BudgetSpent, RunStopped
-from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Usage
 from anyprefer.models.packing import JSON, Form, packed, question, unpacked, whole
 from anyprefer.models.prices import Prices, used
@@ -145,8 +144,6 @@ class Account:
         self.task = task
         self.round = 1
         """The round the game is in, from 1."""
-        self.state: GameState | None = None
-        """What the step now at work was given; a failed task's row is made from it."""
         self.used: dict[tuple[int, str], Usage] = {}
         """Per round and role, answers from the ledger counted as when they were made."""
         self.unread: set[str] = set()

@@ -1,7 +1,7 @@
 """Step 5 of Algorithm 1: the ranking becomes (y+, y-), or the reason why not (§2.2; A.4 for medical data).
 
-A builder is a function from a round's candidates and judgments to a pair or a reason. Equal scores
-and margins not above the minimum form no pair: the reason is feedback for the next round.
+A builder is a function from a round's state to a pair or a reason. Equal scores and margins not above the minimum
+form no pair: the reason is feedback for the next round.
 """
 
 from __future__ import annotations
@@ -14,32 +14,33 @@ from anyprefer.core.roles import Builder
 from anyprefer.core.values import as_text
 
 
-def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node."""
+def pair(build: Builder, min_margin: float) -> Callable[[GameState], Awaitable[PreferencePair | str]]:
+    """The first half of the node `reward`: the pair, or why there is none."""
 
-    async def run(state: GameState) -> GameState:
-        built = build(state["task"], state["candidates"], state["judgments"])
+    async def run(state: GameState) -> PreferencePair | str:
+        built = build(state)
         if built is None:
-            built = "The pair builder formed no pair."
-        if not isinstance(built, str | PreferencePair):
+            return "The pair builder formed no pair."
+        if isinstance(built, str):
+            return built
+        if not isinstance(built, PreferencePair):
             raise TypeError(
                 f"the pair builder returned {type(built).__name__}; it returns a PreferencePair or a reason"
             )
-        if not isinstance(built, str) and as_text(built.chosen) == as_text(built.rejected):
-            built = "The better and the worse answer are the same text."
-        if not isinstance(built, str) and not _whole(state["candidates"], built.chosen_index):
-            built = "The better answer is cut off, filtered or refused, so it cannot be chosen."
-        if not isinstance(built, str) and built.margin is not None and built.margin <= min_margin:
-            built = (
-                f"The judge scored the better answer {built.chosen_score:g} and the worse one {built.rejected_score:g}; "
-                f"a pair needs a margin above {min_margin:g}. The answers should differ more in quality."
-            )
-        if isinstance(built, str):
-            return {"pair": None, "pair_note": built}
-        return {"pair": built, "pair_note": ""}
+        return _why_not(built, state["candidates"], min_margin) or built
 
     return run
 
 
-def _whole(candidates: Sequence[Candidate], index: int | None) -> bool:
-    return index is None or candidates[index].complete
+def _why_not(built: PreferencePair, candidates: Sequence[Candidate], min_margin: float) -> str:
+    """What speaks against a pair; nothing where it can be trained on."""
+    if as_text(built.chosen) == as_text(built.rejected):
+        return "The better and the worse answer are the same text."
+    if built.chosen_index is not None and not candidates[built.chosen_index].complete:
+        return "The better answer is cut off, filtered or refused, so it cannot be chosen."
+    if built.margin is not None and built.margin <= min_margin:
+        return (
+            f"The judge scored the better answer {built.chosen_score:g} and the worse one {built.rejected_score:g}; "
+            f"a pair needs a margin above {min_margin:g}. The answers should differ more in quality."
+        )
+    return ""

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from anyprefer.core.records import Candidate, Judgment, PreferencePair
-from anyprefer.core.task import Task
+from anyprefer.core.game_state import GameState
+from anyprefer.core.records import PreferencePair
 
 
-def best_worst(
-    task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]
-) -> PreferencePair | str | None:
+def best_worst(state: GameState) -> PreferencePair | str | None:
     """The paper's default: the top-scoring and the lowest-scoring candidate."""
-    return ranks(1, max(2, len(judgments)))(task, candidates, judgments)
+    return ranks(1, max(2, len(state["judgments"])))(state)
 
 
-def ranks(better: int, worse: int) -> Callable[[Task, Sequence[Candidate], Sequence[Judgment]], PreferencePair | str]:
+def ranks(better: int, worse: int) -> Callable[[GameState], PreferencePair | str]:
     """The candidates at two ranks, 1 being the best (Table 5's ablation uses 3 with 5 and 3 with 1); instead of one
     that is cut off the next whole one is y+."""
 
-    def build(task: Task, candidates: Sequence[Candidate], judgments: Sequence[Judgment]) -> PreferencePair | str:
+    def build(state: GameState) -> PreferencePair | str:
+        candidates, judgments = state["candidates"], state["judgments"]
         if len(candidates) < worse:
             return f"Only {len(candidates)} different answers were sampled. The answers should differ."
         if len(judgments) < worse:

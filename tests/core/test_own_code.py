@@ -44,13 +44,13 @@ class Rates:
     def rate(self, state, pair):
         return Reward(score=9)
 
-def second(task, candidates, judgments):
-    return PreferencePair(chosen=candidates[1].content, rejected=candidates[0].content)
+def second(state):
+    return PreferencePair(chosen=state["candidates"][1].content, rejected=state["candidates"][0].content)
 
-def none(task, candidates, judgments):
+def none(state):
     return None
 
-def wrong(task, candidates, judgments):
+def wrong(state):
     return 5
 
 broken = 1

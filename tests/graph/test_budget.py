@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import RunStopped, SettingsError
 from anyprefer.core.records import Usage
-from anyprefer.graph import RunSettings, Synthesis, Task, asynth, play_task
+from anyprefer.graph import RunSettings, Synthesis, Task, asynth
 from anyprefer.graph.players import assemble
 from anyprefer.models.traits import Traits
 from tests.folder import check, in_all, note
@@ -49,11 +49,7 @@ async def play(path, model, tasks=TASKS, **values):
     return run, [row async for row in run.stream(tasks)]
 
 
-@pytest.mark.parametrize("listened", [False, True])
-async def test_a_call_in_flight_is_counted_when_the_one_beside_it_is_refused(tmp_path, monkeypatch, listened):
-    if listened:
-        monkeypatch.setattr(play_task, "silent", lambda: None)
-
+async def test_a_call_in_flight_is_counted_when_the_one_beside_it_is_refused(tmp_path):
     async def slowly(call):
         await asyncio.sleep(0.1)
         return "[]"

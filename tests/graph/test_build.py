@@ -11,8 +11,9 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.errors import ModelSetupError, SettingsError, ToolError
 from anyprefer.graph import Settings, Task, build_graph, load_settings, synth
-from anyprefer.graph.build import accept, knowing_records
+from anyprefer.graph.build import knowing_records
 from anyprefer.graph.players import assemble
+from anyprefer.graph.steps import accept
 from anyprefer.nodes.engines.textgrad import NoEngine
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task
@@ -21,11 +22,8 @@ STEPS = [
     "start",
     "sample",
     "select_tools",
-    "use_task_tools",
-    "use_candidate_tools",
-    "aggregate",
+    "use_tools",
     "judge",
-    "pair",
     "reward",
     "update_prompts",
 ]
@@ -84,7 +82,7 @@ def test_stream_gives_every_step_in_the_order_of_algorithm_1():
     first = steps[: steps.index("update_prompts")]
     assert first[0] == "start"
     assert set(first[1:3]) == {"sample", "select_tools"}
-    assert first[3:] == STEPS[3:9]
+    assert first[3:] == STEPS[3:6]
     assert steps.count("update_prompts") == 1
     assert steps.count("reward") == 2
     assert "start" not in steps[len(first) :]

@@ -45,10 +45,33 @@ def test_a_task_is_one_trace_with_rounds_by_name_and_its_reward_as_feedback(mlfl
     for name in ("round 1", "round 2", "select_tools", "aggregate", "judge", "reward", "update_prompts"):
         assert name in names
     spans = {span.span_id: span for span in trace.data.spans}
-    assert spans[next(s for s in spans.values() if s.name == "game").parent_id].name == "task it's"
+    print(sorted(ways(spans)))
+    assert ways(spans) >= {
+        "task it's > start",
+        "task it's > round 1 > sample > sample",
+        "task it's > round 1 > select_tools > choose > select_tools",
+        "task it's > round 1 > select_tools > task_tools > look",
+        "task it's > round 2 > use_tools > aggregate > aggregate",
+        "task it's > round 2 > judge > judge",
+        "task it's > round 2 > reward > pair",
+        "task it's > round 1 > update_prompts > textgrad",
+    }
+    assert [span.outputs for span in spans.values() if span.name.startswith("round")] == [
+        {"outcome": "again", "reward": 3.0},
+        {"outcome": "accepted", "reward": 9.0},
+    ]
     assert {a.name: a.value for a in trace.info.assessments} == {"reward": 9.0, "outcome": "accepted"}
     assert trace.data.spans[0].outputs == {"outcome": "accepted", "reason": ""}
     assert sorted(row.outcome for row in rows) == ["accepted", "failed"]
+
+
+def ways(spans):
+    """How each span is reached from the task."""
+
+    def way(span):
+        return f"{way(spans[span.parent_id])} > {span.name}" if span.parent_id else span.name
+
+    return {way(span) for span in spans.values()}
 
 
 def test_one_thread_writes_the_traces(mlflow):

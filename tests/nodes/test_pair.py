@@ -10,19 +10,18 @@ from anyprefer.nodes.pair_builders.reference import reference_chosen
 from tests.scripted import Scripted, a_task, play, scores
 
 
-def game(*given, contents="abcde"):
+def a_round(*given, contents="abcde", **values):
     candidates = [Candidate(index=i, content=contents[i], seed=i) for i in range(len(given))]
-    return candidates, [Judgment(candidate=i, score=score) for i, score in enumerate(given)]
+    judgments = [Judgment(candidate=i, score=score) for i, score in enumerate(given)]
+    return {"task": a_task(**values), "candidates": candidates, "judgments": judgments}
 
 
 async def form(builder, *given, min_margin=0.0, contents="abcde", **values):
-    candidates, judgments = game(*given, contents=contents)
-    state = {"task": a_task(**values), "candidates": candidates, "judgments": judgments}
-    return await pair(builder, min_margin)(state)
+    return await pair(builder, min_margin)(a_round(*given, contents=contents, **values))
 
 
 def test_best_worst_takes_top_and_bottom():
-    assert best_worst(a_task(), *game(4, 9, 2, 5)) == PreferencePair(
+    assert best_worst(a_round(4, 9, 2, 5)) == PreferencePair(
         chosen="b", rejected="c", chosen_index=1, rejected_index=2, chosen_score=9, rejected_score=2
     )
 
@@ -31,46 +30,39 @@ def test_best_worst_takes_top_and_bottom():
     ("better", "worse", "chosen", "rejected"), [(1, 5, "b", "e"), (3, 5, "a", "e"), (1, 2, "b", "d"), (1, 3, "b", "a")]
 )
 def test_ranks_count_from_the_best(better, worse, chosen, rejected):
-    built = ranks(better, worse)(a_task(), *game(5, 9, 3, 7, 1))
+    built = ranks(better, worse)(a_round(5, 9, 3, 7, 1))
     assert (built.chosen, built.rejected) == (chosen, rejected)
 
 
 def test_ranks_need_as_many_candidates():
-    assert "Only 3 different" in ranks(3, 5)(a_task(), *game(1, 2, 3))
+    assert "Only 3 different" in ranks(3, 5)(a_round(1, 2, 3))
 
 
 @pytest.mark.parametrize("given", [(), (5,)])
 def test_fewer_than_two_candidates_form_no_pair(given):
-    assert f"Only {len(given)} different" in best_worst(a_task(), *game(*given))
+    assert f"Only {len(given)} different" in best_worst(a_round(*given))
 
 
 async def test_equal_scores_form_no_pair():
-    state = await form(best_worst, 6, 6, 6)
-    assert state["pair"] is None
-    assert "the better answer 6 and the worse one 6" in state["pair_note"]
+    assert "the better answer 6 and the worse one 6" in await form(best_worst, 6, 6, 6)
 
 
 @pytest.mark.parametrize(("low", "formed"), [(6, False), (5, False), (4, True)])
 async def test_the_margin_must_be_above_the_minimum(low, formed):
-    state = await form(best_worst, 7, low, min_margin=2)
-    assert (state["pair"] is not None) is formed
-    assert bool(state["pair_note"]) is not formed
+    assert isinstance(await form(best_worst, 7, low, min_margin=2), PreferencePair) is formed
 
 
 async def test_negative_costs_rank_as_they_are():
-    state = await form(best_worst, -12.5, -0.25, -3)
-    assert (state["pair"].chosen, state["pair"].margin) == ("b", 12.25)
+    formed = await form(best_worst, -12.5, -0.25, -3)
+    assert (formed.chosen, formed.margin) == ("b", 12.25)
 
 
 async def test_a_builder_that_pairs_an_answer_with_itself_is_refused():
-    state = await form(lambda *game: PreferencePair(chosen=[1], rejected=[1]), 1, 2)
-    assert state["pair"] is None
-    assert "same text" in state["pair_note"]
+    assert "same text" in await form(lambda state: PreferencePair(chosen=[1], rejected=[1]), 1, 2)
 
 
 async def test_the_reference_is_chosen_and_the_lowest_other_answer_rejected():
-    state = await form(reference_chosen, 9, 4, 1, reference="c", min_margin=9)
-    formed = state["pair"]
+    formed = await form(reference_chosen, 9, 4, 1, reference="c", min_margin=9)
     assert (formed.chosen, formed.rejected, formed.rejected_index, formed.rejected_score) == ("c", "b", 1, 4)
     assert formed.chosen_index is formed.chosen_score is formed.margin is None
 
@@ -79,7 +71,7 @@ async def test_the_reference_is_chosen_and_the_lowest_other_answer_rejected():
     ("reference", "given", "note"), [(None, (1, 2), "no reference"), ("a", (1,), "Every sampled answer")]
 )
 async def test_no_reference_or_nothing_but_the_reference_forms_no_pair(reference, given, note):
-    assert note in (await form(reference_chosen, *given, reference=reference))["pair_note"]
+    assert note in await form(reference_chosen, *given, reference=reference)
 
 
 @pytest.mark.parametrize(
@@ -92,21 +84,19 @@ async def test_no_reference_or_nothing_but_the_reference_forms_no_pair(reference
     ],
 )
 async def test_no_answer_that_agrees_with_the_reference_is_rejected(reference, contents, rejected):
-    state = await form(reference_chosen, 1, 2, 9, contents=contents, reference=reference)
-    assert (state["pair"].chosen, state["pair"].rejected) == (reference, rejected)
-    state = await form(reference_chosen, 1, 2, contents=contents[:2], reference=reference)
-    assert "agrees with the reference" in state["pair_note"]
+    formed = await form(reference_chosen, 1, 2, 9, contents=contents, reference=reference)
+    assert (formed.chosen, formed.rejected) == (reference, rejected)
+    noted = await form(reference_chosen, 1, 2, contents=contents[:2], reference=reference)
+    assert "agrees with the reference" in noted
 
 
 async def test_answers_that_were_not_judged_form_no_pair():
-    candidates, _ = game(1, 2, 3)
     judged = [Judgment(candidate=2, score=9), Judgment(candidate=0, score=1)]
-    assert (
-        best_worst(a_task(), candidates, judged).chosen_index,
-        best_worst(a_task(), candidates, judged).rejected_index,
-    ) == (2, 0)
-    assert "Only 1 of 3 answers could be judged" in best_worst(a_task(), candidates, judged[:1])
-    assert "Only 2 of 3 answers could be judged" in ranks(1, 3)(a_task(), candidates, judged)
+    state = {**a_round(1, 2, 3), "judgments": judged}
+    formed = best_worst(state)
+    assert (formed.chosen_index, formed.rejected_index) == (2, 0)
+    assert "Only 1 of 3 answers could be judged" in best_worst({**state, "judgments": judged[:1]})
+    assert "Only 2 of 3 answers could be judged" in ranks(1, 3)(state)
 
 
 @pytest.mark.parametrize("name", ["worst_best", "ranks", "ranks(1)", "ranks(a,b)", "best_worst ", ""])
@@ -129,8 +119,9 @@ async def test_the_setting_picks_the_builder():
 
 
 async def test_a_function_may_build_the_pair():
-    def second_and_first(task, candidates, judgments):
-        return PreferencePair(chosen=candidates[1].content, rejected=candidates[0].content)
+    def second_and_first(state):
+        first, second = state["candidates"][:2]
+        return PreferencePair(chosen=second.content, rejected=first.content)
 
     row = await play(Scripted(sample=["a", "b", "c"]), build_pair=second_and_first)
     assert (row.pair.chosen, row.pair.rejected) == ("b", "a")

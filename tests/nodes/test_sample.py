@@ -160,7 +160,7 @@ async def test_a_cut_off_answer_may_be_rejected():
 
 
 async def test_no_builder_may_choose_a_cut_off_answer():
-    def build(task, candidates, judgments):
+    def build(state):
         return PreferencePair(chosen="half", rejected="b", chosen_index=0, rejected_index=1)
 
     model = Scripted(sample=[said("half", finish="length"), "b", "c"])

@@ -1,0 +1,59 @@
+"""What a node of the game is to LangGraph: parts that are played in turn, and the router after R."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, cast
+
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from anyprefer.core.background_loop import exits_as_errors, run_blocking
+from anyprefer.core.game_state import GameState
+from anyprefer.core.listening import span
+from anyprefer.models.calls import current_account
+
+Part = Callable[[GameState], Awaitable[GameState]]
+
+
+class Step(Runnable[GameState, GameState]):
+    """A node that `invoke` can run too. Each of its parts is given what those before it made; in traces, parts of a
+    node that has several are spans by name."""
+
+    def __init__(self, name: str, **parts: Part) -> None:
+        self.name = name
+        self.parts = parts
+
+    async def ainvoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
+        """What the node changes of the state."""
+        if account := current_account():
+            account.round = len(input.get("rounds", ())) + (self.name != "update_prompts")
+        with exits_as_errors(f"step {self.name}"):
+            if len(self.parts) == 1:
+                return await next(iter(self.parts.values()))(input)
+            made: dict[str, Any] = {}
+            for name, part in self.parts.items():
+                made.update(await span(name, part, cast("GameState", {**input, **made})))
+            return cast("GameState", made)
+
+    def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
+        """The same for synchronous code."""
+        return run_blocking(self.ainvoke(input, config))
+
+
+def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
+    """The router: another round with rewritten prompts, or the end. Pure."""
+    return "update_prompts" if state["outcome"] == "again" else "__end__"
+
+
+class Router(Runnable[GameState, str]):
+    """`accept` as LangGraph can await it: a plain function it would run in a thread."""
+
+    name = accept.__name__
+
+    async def ainvoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> str:
+        """The next node's name."""
+        return accept(input)
+
+    def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> str:
+        """The same for synchronous code."""
+        return accept(input)
