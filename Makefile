@@ -1,6 +1,6 @@
 # make demo   the whole loop on this machine: synthesise, train, evaluate; no key, no GPU
 # make test   all tests, the slow ones with a real model too
-# make check  ruff, and mypy and the floors' import rules on an installed copy
+# make check  style (ruff), and rules (mypy, and the floors' import rules, on an installed copy)
 # make bench  measures the engine, beside its peers too, and writes docs/benchmarks.md; takes hours
 # make results  plays everything that docs/results.md reports, into runs/results; takes hours, goes on where it was
 #
@@ -12,7 +12,7 @@ TORCH ?= torch
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench results clean
+.PHONY: demo test check style rules bench results clean
 
 demo: $(VENV)/.ready
 	$(BIN)/anyprefer demo
@@ -20,13 +20,18 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --cov=core --cov=graph --cov=models --cov=nodes --cov-report=term --durations=10
 
-check: $(VENV)/.ready
+check: $(VENV)/.ready style rules
+
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# on an installed copy, since the folders here are anyprefer's only once they are installed; needs no network
+rules:
 	rm -rf build $(VENV)/check
-	$(BIN)/pip install --quiet --no-deps --target $(VENV)/check .
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --target $(VENV)/check .
 	rm -rf build
-	cd $(VENV)/check && ../bin/mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
+	cd $(VENV)/check && ../bin/mypy --cache-dir ../mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
 	cd $(VENV)/check && PYTHONPATH=. ../bin/lint-imports --no-cache ../../pyproject.toml
 
 bench: $(VENV)/.ready

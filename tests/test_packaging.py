@@ -24,7 +24,7 @@ def installed(path: Path) -> str:
 def wheel(tmp_path_factory):
     """The names in a wheel built from a copy, so that no build folder appears in the repository."""
     place = tmp_path_factory.mktemp("wheel")
-    for name in (*FOLDERS, "pyproject.toml", "README.md"):
+    for name in (*FOLDERS, "pyproject.toml", "README.md", "LICENSE"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, place / name, **({"ignore": LEFT_OUT} if (ROOT / name).is_dir() else {}))
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", "out", "."]
@@ -53,6 +53,12 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel):
     assert "anyprefer/nodes/judge.txt" in names
     assert "anyprefer/nodes/py.typed" in names
     assert "anyprefer/tools/facts.jsonl" in names
+
+
+def test_the_wheel_brings_the_licence(wheel):
+    [licence] = [name for name in wheel.namelist() if name.endswith("licenses/LICENSE")]
+    assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
+    assert PROJECT["project"]["license"] == "Apache-2.0"
 
 
 def test_the_wheel_declares_the_command(wheel):
