@@ -1,4 +1,8 @@
-"""The user's own data folder: `data:gsm8k/train.jsonl` is a file in the folder ANYPREFER_DATA names."""
+"""Folders that the environment names.
+
+`data:gsm8k/train.jsonl` is a file in the user's own data folder, ANYPREFER_DATA. What takes long to make (converted
+weights, indexes) is kept in ANYPREFER_CACHE.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,11 @@ from anyprefer.core.errors import InputError
 
 VARIABLE = "ANYPREFER_DATA"
 PREFIX = "data:"
+
+
+def cache_folder() -> Path:
+    """Where what takes long to make is kept: `ANYPREFER_CACHE`, or ~/.cache/anyprefer."""
+    return Path(os.environ.get("ANYPREFER_CACHE") or Path.home() / ".cache" / "anyprefer")
 
 
 def data_file(name: str) -> Path:

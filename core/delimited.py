@@ -30,36 +30,44 @@ class _Broken(Exception):
 
 def records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str] | BadRecord]]:
     """Each record with the number of the line it begins in; empty lines are skipped. `lines` keep their ends."""
-    source = iter(enumerate(lines, 1))
+    source = enumerate(lines, 1)
     again: deque[tuple[int, str]] = deque()
-    while True:
-        first = again.popleft() if again else next(source, None)
-        if first is None:
-            return
-        if not first[1].strip("\r\n"):
+
+    def following() -> Iterator[tuple[int, str]]:
+        while line := again.popleft() if again else next(source, None):
+            yield line
+
+    for number, first in following():
+        text = first.rstrip("\r\n")
+        if '"' not in text:
+            if text:
+                yield number, text.split(delimiter)
             continue
-        if '"' not in first[1]:
-            yield first[0], first[1].rstrip("\r\n").split(delimiter)
-            continue
-        rest: list[tuple[int, str]] = []
+        taken: list[tuple[int, str]] = []
+        record: list[str] | BadRecord
         try:
-            record = _Record(delimiter)
-            done, size = record.feed(first[1]), len(first[1])
-            while not done:
-                following = again.popleft() if again else next(source, None)
-                if following is None or size > LONGEST:
-                    rest += [following] if following else []
-                    raise _Broken("a quote that is never closed")
-                rest.append(following)
-                size += len(following[1])
-                done = record.feed(following[1])
-            yield first[0], record.fields
+            record = _fields(first, following(), taken, delimiter)
         except _Broken as error:
-            again.extendleft(reversed(rest))
-            yield (
-                first[0],
-                BadRecord(f'{error}; write a quote within a quoted field twice ("")', first[1].rstrip("\r\n")),
-            )
+            record = BadRecord(f'{error}; write a quote within a quoted field twice ("")', text)
+            again.extendleft(reversed(taken))
+        yield number, record
+
+
+def _fields(
+    first: str, following: Iterator[tuple[int, str]], taken: list[tuple[int, str]], delimiter: str
+) -> list[str]:
+    """The fields of the record that begins with `first`; the further lines it takes are put into `taken`."""
+    record, size = _Record(delimiter), len(first)
+    done = record.feed(first)
+    while not done:
+        line = next(following, None)
+        if line is None or size > LONGEST:
+            taken += [line] if line else []
+            raise _Broken("a quote that is never closed")
+        taken.append(line)
+        size += len(line[1])
+        done = record.feed(line[1])
+    return record.fields
 
 
 class _Record:
@@ -89,7 +97,7 @@ class _Record:
             at = end + len(self._delimiter)
 
     def _close(self, line: str, text: str, at: int) -> int | None:
-        """Where the open field ends; None where the next line goes on with it."""
+        """Where the open field ends; None where it does not end in this line."""
         pieces = self._open if self._open is not None else []
         while (end := line.find('"', at)) >= 0:
             if line.startswith('"', end + 1):

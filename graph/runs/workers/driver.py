@@ -26,7 +26,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anyprefer.core.errors import RunStopped, SettingsError
 from anyprefer.core.records import Row
@@ -39,9 +39,6 @@ from anyprefer.graph.runs.workers.shared_limits import Shared
 from anyprefer.models import redact
 from anyprefer.models.calls import Calls
 from anyprefer.models.prices import Prices
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("anyprefer")
 

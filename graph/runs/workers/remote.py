@@ -132,7 +132,7 @@ def _packed_task(task: Task, known: Mapping[str, bytes]) -> bytes:
     try:
         return pack((task, known))
     except Exception as error:
-        raise InputError(f"the task cannot be sent to a worker: {redact(str(error))}; mend its values") from error
+        raise InputError(f"the task cannot be sent to a worker: {redact(str(error))}; fix its values") from error
 
 
 def _last_line(error: Exception) -> str:
