@@ -64,7 +64,7 @@ def evaluate(
     answers: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Keep every answer there, a model and task set each; GSM8K and ARC go on from them."
+            metavar="FOLDER", help="Keep every answer there, a model and task set each; GSM8K and ARC resume from them."
         ),
     ] = None,
 ) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from anyprefer.core.task import Task
     from anyprefer.training.loop.iterate import Evaluate, Iteration, Plan
 
-Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder; the same command resumes it.")]
 LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
 """The fields of `IterateSettings` as help shows them."""
 
@@ -131,9 +131,9 @@ def _of_app(chosen: Chosen, settings: RunSettings, count: int, limit: int | None
 
 
 def demo(
-    to: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")
-    ] = Path("runs/demo"),
+    to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder; the same command resumes it.")] = Path(
+        "runs/demo"
+    ),
     tasks: Annotated[int, typer.Option(min=1, metavar="N", help="Tasks of each family in each iteration.")] = 130,
     heldout: Annotated[int, typer.Option(min=1, metavar="N", help="Held-out tasks of each family.")] = 200,
     iterations: Annotated[int, typer.Option(min=1, metavar="N", help="How often to synthesise and train.")] = 2,
@@ -155,7 +155,7 @@ def _run(plan: Plan, folder: Path, evaluate: Evaluate) -> None:
     from anyprefer.training.loop.report import markdown
 
     console = out()
-    with at_work(f"finished steps are safe in {folder}; the same command goes on"), _shown(console, plan) as steps:
+    with at_work(f"finished steps are safe in {folder}; the same command resumes"), _shown(console, plan) as steps:
         done = run(plan, folder, evaluate, steps)
     _print(console, done)
     report = folder / "report.md"

@@ -57,7 +57,7 @@ def judge_eval(
     Every right answer is compared with every wrong one of its task by the
     judge's scores, with the tools it is given (--tools "" for none). One round
     is played; with --max-rounds and --reward feedback rewrites the judge's
-    prompts in between. The same command goes on where it was stopped.
+    prompts in between. The same command resumes where it was stopped.
 
     [bold]anyprefer judge-eval pairs.jsonl --judge openai:gpt-4o --tools ""[/]
     [bold]anyprefer judge-eval test.jsonl --judge smollm2 --judge-form expected --tools calculator[/]
@@ -73,7 +73,7 @@ def judge_eval(
     folder, console, results = to or default_folder(source), out(), []
     for settings in chosen:
         home = folder / _plain(f"{settings.judge} {settings.digest()[:6]}")
-        with at_work(f"what is scored is safe in {home}, the same command goes on"), said_warnings():
+        with at_work(f"what is scored is safe in {home}, the same command resumes"), said_warnings():
             results.append(_measured(gold, settings, home, both_orders))
     _show(results)
     for result in results:

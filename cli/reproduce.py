@@ -22,7 +22,7 @@ App = Annotated[str, typer.Option(metavar="NAME", help="The application (see `an
 ScaleName = Annotated[
     str, typer.Option(metavar="NAME", help="embedded: this machine; paper: the paper's models and data.")
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder; the same command goes on with it.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder; the same command resumes it.")]
 Seeds = Annotated[str, typer.Option(metavar="A,B,…", help="Each arm is played with each of them.")]
 Tasks = Annotated[
     int, typer.Option(min=0, metavar="N", help="Tasks of each source in an iteration; 0: the application's.")
@@ -58,7 +58,7 @@ def reproduce(
     """Make the paper's tables and figures again, our numbers beside the paper's.
 
     Plays the arms they need, each once: what is complete is not played
-    again, and a killed run goes on. Writes REPORT.md, CSV and PNG files.
+    again, and a killed run resumes. Writes REPORT.md, CSV and PNG files.
 
     [bold]anyprefer reproduce table4 --scale embedded[/]
     [bold]anyprefer reproduce all --scale paper --estimate[/]
@@ -73,7 +73,7 @@ def reproduce(
     from anyprefer.training.analysis.analyse import named
     from anyprefer.training.experiments.reproduce import reproduce as run
 
-    with at_work(f"finished steps are safe in {to}; the same command goes on"):
+    with at_work(f"finished steps are safe in {to}; the same command resumes"):
         report = run(wanted, lab, _seeds(seeds), named(against or ()), _watch(console), play)
     console.print(Text.assemble("report: ", (str(report), "bold")), soft_wrap=True)
 
@@ -112,7 +112,7 @@ def ablate(
     from anyprefer.training.experiments.reproduce import ablate as run
 
     lab = _lab(app, scale, to, tasks, heldout)
-    with at_work(f"finished steps are safe in {to}; the same command goes on"):
+    with at_work(f"finished steps are safe in {to}; the same command resumes"):
         report = run(arms, lab, _seeds(seeds), iterations, _watch(console))
     console.print(Text.assemble("report: ", (str(report), "bold")), soft_wrap=True)
 

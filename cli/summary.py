@@ -171,7 +171,7 @@ def _next(folder: Path, counts: Counter[str], target: str) -> list[Text]:
     lines = []
     if counts["failed"]:
         lines.append(
-            Text(f"{counts['failed']} failed: mend what the reasons name, then the same command plays them again")
+            Text(f"{counts['failed']} failed: fix what the reasons name, then the same command plays them again")
         )
     if counts["accepted"]:
         base = target if target == "smollm2" or target.startswith("hf:") else "hf:YOUR-MODEL"

@@ -113,7 +113,7 @@ def synth(
     tool_errors, timer = Reasons(), Timer()
     kept = run.folder.kept if run.folder else 0
     with (
-        at_work(f"what is finished is safe in {folder}, the same command goes on"),
+        at_work(f"what is finished is safe in {folder}, the same command resumes"),
         said_warnings(),
         progress(console, _least(estimate, rows), kept) as on_row,
     ):

@@ -21,7 +21,7 @@ _lock = threading.Lock()
 def run_blocking(work: Coroutine[Any, Any, T], on_interrupt: Callable[[], None] | None = None) -> T:
     """Runs a coroutine from synchronous code on one background loop, whose connections stay usable
     between calls. The caller's context goes along, so traces stay nested. An interrupted wait (Ctrl-C)
-    calls `on_interrupt` and goes on waiting; the second one, or the first where there is nothing to
+    calls `on_interrupt` and waits on; the second one, or the first where there is nothing to
     call, cancels the work and lets it clean up."""
     over = threading.Event()
 
@@ -89,7 +89,7 @@ def _background_loop() -> asyncio.AbstractEventLoop:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Runs a loop for ever: a task that raises SystemExit or KeyboardInterrupt ends with it, the loop goes on."""
+    """Runs a loop for ever: a task that raises SystemExit or KeyboardInterrupt ends, the loop does not."""
     while True:
         with contextlib.suppress(SystemExit, KeyboardInterrupt):
             loop.run_forever()

@@ -13,15 +13,15 @@ AnypreferError
 │   ├── PartRefused       tools that a server does not take: the caller asks in another form
 │   └── AnswerError       an answer that cannot be parsed; `.text` is what the model said
 ├── ToolError             a tool is unknown or badly declared          (stops the run)
-├── RunStopped            the run ends early and can be gone on with   (stops the run)
+├── RunStopped            the run ends early and can be resumed        (stops the run)
 │   ├── BudgetSpent       --max-calls, --max-tokens or --max-cost is reached
 │   ├── Enough            --accept is reached
-│   └── EndpointError     a server refuses every call, or stays away
+│   └── EndpointError     a server refuses every call, or has an outage
 └── TrainingError         pairs or settings that cannot be trained on  (stops the run)
 ```
 
 `RunStopped` leaves the tasks in flight unfinished, with the answers they have kept: no row of theirs is
-written, and the same command goes on with them.
+written, and the same command resumes them.
 
 A tool that raises or hangs while it runs is not an error here: it becomes `Knowledge.error`.
 """
@@ -33,7 +33,7 @@ from collections.abc import Iterable
 
 
 class AnypreferError(Exception):
-    """Base of all errors below. Its message names the input, the row where there is one, and the mend."""
+    """Base of all errors below. Its message names the input, the row where there is one, and the fix."""
 
 
 class InputError(AnypreferError):
@@ -77,7 +77,7 @@ class ToolError(AnypreferError):
 
 
 class RunStopped(AnypreferError):
-    """A run that ends early, on purpose or because going on is no use; nothing is lost."""
+    """A run that ends early, on purpose or because calls are of no use any more; nothing is lost."""
 
 
 class BudgetSpent(RunStopped):
@@ -96,12 +96,12 @@ class TrainingError(AnypreferError):
     """Pairs or settings that cannot be trained on."""
 
 
-INTERRUPT = "interrupted, what was in flight is finished; the same command goes on"
+INTERRUPT = "interrupted, what was in flight is finished; the same command resumes"
 """Why a run ended that was asked to by Ctrl-C."""
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """The mend of an unknown name, for an error's end: the near one, or all there are."""
+    """The fix of an unknown name, for an error's end: the near one, or all there are."""
     names = sorted(known)
     found = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {found[0]!r}?" if found else f"there are: {', '.join(names) or 'none'}"

@@ -76,7 +76,7 @@ class Knowledge(Record):
     weight: float = Field(default=1.0, gt=0)
     """How much the verdict counts beside other tools' in rule-based judging."""
     data: Any = None
-    """Structured findings: boxes, masks, points, URLs; any JSON value. See `tools.base.Finding` for passages."""
+    """Structured findings: boxes, masks, points, URLs; any JSON value. See `Finding` for passages."""
     error: str | None = None
     """Why there is no finding: the tool raised or ran out of time."""
     seconds: float = Field(default=0.0, ge=0)
@@ -236,7 +236,7 @@ class Row(Record):
     id: str
     outcome: Outcome
     reason: str = ""
-    """Why it was rejected or failed, and the mend where there is one."""
+    """Why it was rejected or failed, and the fix where there is one."""
     task: Task | None = None
     """None when the input row was no task; of a line that could not be read as a row, its text as the prompt."""
     pair: PreferencePair | None = None

@@ -153,7 +153,7 @@ def _known(calls: Sequence[Call], tools: Sequence[BaseTool], text: str) -> list[
     """The calls of tools that there are, each once; the first one's note names what was left out."""
     names = [tool.name for tool in tools]
     unknown = {str(call["tool"]): near(str(call["tool"]), names) for call in calls if call["tool"] not in names}
-    left_out = "; ".join(f"{name[:80]!r} is no tool, {mend}" for name, mend in unknown.items())
+    left_out = "; ".join(f"{name[:80]!r} is no tool, {fix}" for name, fix in unknown.items())
     if calls and len(unknown) == len({str(call["tool"]) for call in calls}):
         raise AnswerError(f"the judge chose no tool that there is: {left_out}", text)
     chosen: dict[str, Selection] = {}

@@ -12,7 +12,7 @@
 | `run.json` | players, versions, seed, counts and cost; written when a run starts and when it ends |
 
 Row files may be sharded (see `shards.py`). A folder is opened with the same call whether it is new or
-is gone on with.
+resumed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RunFolder:
         source: str = "",
         repair: bool = False,
     ) -> None:
-        """A new folder, or one to go on with: accepted and rejected rows stay, failed ones are played again.
+        """A new folder, or one to resume: accepted and rejected rows stay, failed ones are played again.
 
         `source` names the input; `repair` makes the best of a damaged folder. Raises `RunFolderError` for a folder
         that holds something else, naming the settings or the input that differ: two experiments in one folder are

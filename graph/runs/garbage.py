@@ -15,7 +15,7 @@ YOUNG = 20_000
 """New objects after which a collection is made; some megabytes of garbage wait for it at most."""
 
 _before: list[tuple[int, ...]] = []
-"""The thresholds to go back to, one entry for each run that goes on."""
+"""The thresholds to go back to, one entry for each run in progress."""
 
 
 @contextmanager

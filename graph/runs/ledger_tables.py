@@ -1,6 +1,6 @@
 """The tables of a ledger (`ledger.py`): their file, and the tasks with a sum over them that shows damage.
 
-A ledger that cannot be read, or whose tables do not add up, is moved aside and begun anew; `restore.py` fills it again.
+A ledger that cannot be read, or whose tables do not add up, is moved aside; `restore.py` fills a new one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class FinishedRow:
 
 
 def opened(path: Path) -> sqlite3.Connection:
-    """The ledger's file, held by this process alone; a damaged one is moved aside and a new one begun.
+    """The ledger's file, held by this process alone; a damaged one is moved aside and a new one made.
 
     Raises `RunFolderError` for one of another version, `sqlite3.Error` for one that is in use or cannot be written.
     """

@@ -2,7 +2,7 @@
 
 Every task ends as exactly one row: accepted, rejected or failed. Only errors that concern all tasks (see
 `errors.py`) stop the run; tasks in flight then stay unfinished with the answers they have, and the same
-call goes on with them.
+call resumes them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PLANNED = (BudgetSpent, Enough)
 
 
 class Synthesis:
-    """One run: players, graph and, when a folder is given, the run folder, new or to be gone on with.
+    """One run: players, graph and, when a folder is given, the run folder, new or to be resumed.
 
     >>> run = Synthesis(load_settings(target="smollm2")[0], folder="runs/first")
     >>> async for row in run.stream(read_tasks("tasks.jsonl")): print(row.id, row.outcome)
@@ -65,7 +65,7 @@ class Synthesis:
         source: str = "",
         repair: bool = False,
     ) -> None:
-        """`source` names the input, so that a folder is not resumed on another one; `repair` mends a damaged folder."""
+        """`source` names the input, so that a folder is not resumed on another one; `repair` makes the best of a damaged folder."""
         self.settings = settings
         self.players = players or assemble(settings)
         self.models = self.players.names()

@@ -66,7 +66,7 @@ def test_a_partly_bad_file_is_played_and_says_so(model):
     assert counts("runs/bad")["failed"] == 2
     assert "bad.jsonl, line 9: not JSON" in result.stdout
     assert "no column 'question'; it has: q" in result.stdout
-    assert "2 failed: mend what the reasons name" in result.stdout
+    assert "2 failed: fix what the reasons name" in result.stdout
     write("bad.jsonl", [*SUMS, {"question": "What is 1 + 2?"}, {"question": "What is 5 + 5?"}])
     assert synth(model, source="bad.jsonl").exit_code == 0
     assert counts("runs/bad")["failed"] == 0
@@ -129,10 +129,10 @@ def test_an_error_in_the_middle_of_a_run_is_exit_code_1(model, monkeypatch):
     from anyprefer.graph.runs.folder import RunFolder
 
     async def full(self, row, task, lines):
-        raise RunFolderError("the disk is full;\nmend it")
+        raise RunFolderError("the disk is full;\nfix it")
 
     monkeypatch.setattr(RunFolder, "keep", full)
-    assert refused(synth(model), code=1) == "the disk is full; mend it"
+    assert refused(synth(model), code=1) == "the disk is full; fix it"
 
 
 def test_a_folder_with_a_short_file_is_repaired_when_asked(model):
@@ -181,7 +181,7 @@ def test_ctrl_c_lets_tasks_in_flight_finish_and_the_same_command_goes_on(model):
     code, output, errors = interrupted(model, (path / "rows.jsonl").exists, 1)
     assert code == 130
     heard = r"note: interrupted: \d+ tasks in flight are finished; Ctrl-C again stops at once\n"
-    assert re.fullmatch(heard + "stopped: interrupted.*; the same command goes on\n", errors)
+    assert re.fullmatch(heard + "stopped: interrupted.*; the same command resumes\n", errors)
     assert not CONTROL.search(output)
     kept = len(check(path))  # every call made belongs to a row
     assert 0 < kept < 5000
@@ -197,5 +197,5 @@ def test_a_second_ctrl_c_stops_at_once():
         server.slow_after = 400
         code, _, errors = interrupted(f"openai:any@{server.url}", lambda: len(server.requests) > 410, 2)
     assert code == 130
-    assert errors.splitlines()[-1] == "stopped: what is finished is safe in runs/many, the same command goes on"
+    assert errors.splitlines()[-1] == "stopped: what is finished is safe in runs/many, the same command resumes"
     assert check("runs/many", spent_on_rows_only=False)

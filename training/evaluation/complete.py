@@ -1,4 +1,4 @@
-"""Whether a step came to enough to go on from: what an outage left over is neither trained on nor taken for a result."""
+"""Whether a step came to enough for the next one: what an outage left over is neither trained on nor taken for a result."""
 
 from __future__ import annotations
 

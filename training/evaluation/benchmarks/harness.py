@@ -54,7 +54,7 @@ class Harness(Benchmark):
     def measure(self, asked: Asked) -> BenchmarkResult:
         """Runs `lm_eval.simple_evaluate` on the first `limit` test rows.
 
-        With a folder, answers are kept there as they come, in lm-eval's own cache: what was killed goes on from them.
+        With a folder, answers are kept there as they come, in lm-eval's own cache: a killed evaluation resumes from them.
         """
         _check_installed()
         kind, arguments = self._model(asked.model, asked.batch_size)
