@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -41,17 +40,8 @@ def is_own_code(spec: Any) -> bool:
     return _in_this_folder(parts[0]) or parts[0] in sys.modules or importlib.util.find_spec(parts[0]) is not None
 
 
-def load_own(spec: str) -> Any:
-    """The object that a string names; a class is called without arguments. Strings that name no own code and other
-    values come back as they are. Raises `SettingsError` naming file, name or error."""
-    if not is_own_code(spec):
-        return spec
-    found = own_object(spec)
-    return _started(lambda: found(), spec) if inspect.isclass(found) else found
-
-
 def own_object(spec: str) -> Any:
-    """The object that a string names as it is. Raises `SettingsError` naming file, name or error."""
+    """The object that a string names. Raises `SettingsError` naming file, name or error."""
     place, _, name = spec.rpartition(":")
     if not place:
         raise SettingsError(f"{spec!r} names a file; say which object of it plays, {spec}:NAME")

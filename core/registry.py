@@ -25,6 +25,8 @@ from anyprefer.core.own_code import is_own_code, own_object
 
 OFFERS = r"^offers\b"
 """How a file says that it offers something."""
+OWN = "FILE.py:NAME"
+"""What may stand for a name: the user's own code, see core/own_code.py."""
 
 
 class Registry:
@@ -69,8 +71,7 @@ class Registry:
 
     def unknown(self, name: str, others: Iterable[str] = ()) -> AnypreferError:
         """The error of a name that means nothing; `others` are what may stand there beside names."""
-        mend = near(name, [*self.names(), *others])
-        return self._error(f"unknown {self.kind} {name!r} (your own: FILE.py:NAME, package.module:NAME); {mend}")
+        return self._error(f"unknown {self.kind} {name!r}; {near(name, [*self.names(), *others, OWN])}")
 
     def origin(self, name: str) -> str:
         """Where a known name comes from: the built-in file, or the package."""

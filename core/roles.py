@@ -1,6 +1,6 @@
 """The roles of the game as protocols, so that anything can play them.
 
-A LangChain chat model plays a role through `ChatTarget`, `ChatJudge`, `ChatReward` or `TextGrad` in nodes/; a
+A LangChain chat model plays a role through `ChatTarget`, `ListwiseJudge`, `ChatReward` or `TextGrad` in nodes/; a
 simulator policy is a `Target` with one method; a judge that ranks by a computed cost or by rules is a
 `Judge` that overrides `score`.
 """
@@ -17,7 +17,7 @@ from anyprefer.core.records import Judgment, PreferencePair, Prompts, Reward, Ro
 from anyprefer.core.task import Task
 
 Builder = Callable[[GameState], PreferencePair | str | None]
-"""Forms (y+, y-) of a round: its task, candidates, judgments and knowledge; a reason where there is no pair."""
+"""From the round as it was judged (task, candidates, judgments, knowledge) to a pair, or the reason why there is none."""
 
 
 class Target(Protocol):
@@ -37,6 +37,14 @@ class Judge:
     name: str = "judge"
     abstains: bool = False
     """Whether `score` may leave out a candidate that it cannot compare; no pair is formed with it."""
+    compares: bool = False
+    """Whether it sees all candidates at once, so that the order in which they are shown may sway it."""
+    policy: str = ""
+    """What p_j starts as, with `{task_field}` filled in; empty: Appendix D.1's prompt."""
+    rated_by: str = ""
+    """The reward of that name rates the pairs where the settings name none; empty: they have to."""
+    rewritten_by: str = "none"
+    """The engine of that name rewrites prompts where the settings name none."""
 
     async def select(self, state: GameState, tools: Sequence[BaseTool]) -> list[Selection]:
         """S ⊆ tools with the arguments to pass; may be empty."""
@@ -67,7 +75,8 @@ Played = Sequence[tuple[Task, Round]]
 
 
 class Engine(Protocol):
-    """Rewrites the players' prompts from what their rounds brought (§2.4, Eq. 2)."""
+    """Rewrites the players' prompts from what their rounds brought (§2.4, Eq. 2). One whose `task_only` is true
+    cannot rewrite what all tasks share (`prompt_scope = "dataset"`)."""
 
     name: str
 

@@ -107,7 +107,7 @@ def state_graph(
 def wire(players: Players, settings: RunSettings, policy: PromptPolicy | None = None) -> GameGraph:
     """One node a step, one conditional edge: the loop until R ≥ τ. `policy` hands out the prompts, by default
     those of each task alone."""
-    policy = policy or TaskPrompts(players.engine, players.tools, settings)
+    policy = policy or TaskPrompts(players.judge, players.engine, players.tools, settings)
     game = GameGraph(players, settings)
 
     def add(name: str, **parts: Part) -> None:

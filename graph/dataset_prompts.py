@@ -35,8 +35,6 @@ from anyprefer.graph.play_task import Game
 from anyprefer.graph.players import Players
 from anyprefer.models.ask import all_done
 from anyprefer.models.calls import Account, Calls, current_account
-from anyprefer.nodes.engines.evidence import EvidenceEngine
-from anyprefer.nodes.engines.textgrad import NoEngine
 from anyprefer.nodes.update_prompts import opening, rewritten
 
 FILE = "prompts.jsonl"
@@ -84,7 +82,7 @@ class SharedPrompts:
         """Resumes with the versions of `folder`. Raises `RunFolderError` when its prompts.jsonl is damaged."""
         self.players = players
         self.settings = settings
-        self.current = opening(players.tools, settings).model_copy(update={"shared": True})
+        self.current = opening(players.judge, players.tools, settings).model_copy(update={"shared": True})
         self._file = folder / FILE if folder else None
         self._scrub = scrubber()
         self._heldout: dict[str, Task] = {}
@@ -203,7 +201,7 @@ def _decisions(file: Path) -> Iterator[Decision]:
 
 def check_scope(players: Players, settings: RunSettings) -> None:
     """Raises `SettingsError` for what cannot be played with shared prompts."""
-    if isinstance(players.engine, NoEngine | EvidenceEngine):
+    if getattr(players.engine, "task_only", False):
         raise SettingsError(
             f"prompt_scope 'dataset' needs an engine that rewrites for all tasks, not {players.engine.name!r}; "
             "name a model as engine"

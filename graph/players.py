@@ -2,49 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from anyprefer.core.errors import SettingsError, near
+from anyprefer.core.errors import AnypreferError, ModelSetupError, SettingsError, near
 from anyprefer.core.naming import stable_name
-from anyprefer.core.own_code import is_own_code, load_own
+from anyprefer.core.own_code import is_own_code
+from anyprefer.core.registry import OWN
 from anyprefer.core.roles import Builder, Engine, Judge, RewardModel, Target
 from anyprefer.core.secrets import keep_secret, keep_secrets_in, keep_url_secrets
 from anyprefer.core.settings import RunSettings, Settings, load_settings
+from anyprefer.graph.own_players import able
 from anyprefer.models import load_model
+from anyprefer.models.load import FORMS, is_model
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.openai_chat import terms_of
 from anyprefer.models.tape import RecordingChat, Tape
-from anyprefer.nodes.engines.evidence import EvidenceEngine
-from anyprefer.nodes.engines.textgrad import NoEngine, TextGrad
-from anyprefer.nodes.judges.evidence import EvidenceJudge
-from anyprefer.nodes.judges.expected import ExpectedJudge
-from anyprefer.nodes.judges.listwise import ChatJudge, ModelJudge
-from anyprefer.nodes.judges.meta import MetaJudge
-from anyprefer.nodes.judges.pointwise import PointwiseJudge
-from anyprefer.nodes.pair_builders.by_name import pair_builder
-from anyprefer.nodes.rewards.accept import AcceptReward
-from anyprefer.nodes.rewards.evidence import EvidenceReward
-from anyprefer.nodes.rewards.model import ChatReward, ExpectedReward
+from anyprefer.nodes.engines import ENGINES
+from anyprefer.nodes.judges import JUDGES
+from anyprefer.nodes.pair_builders.by_name import checked, pair_builder
+from anyprefer.nodes.rewards import REWARDS
+from anyprefer.nodes.targets import TARGETS
 from anyprefer.nodes.targets.cached import SharedTarget
-from anyprefer.nodes.targets.chat import ChatTarget
 from anyprefer.tools import KnowledgeTool, limited, load_tools
 from anyprefer.tools.recording import recorded_tool, replayed_tool
 
-EVIDENCE, ACCEPT, TARGET = "evidence", "accept", "target"
-"""What a role's string may say beside a model: rules, a reward that takes every pair, the target itself."""
-FORMS: dict[str, type[ModelJudge]] = {
-    "listwise": ChatJudge, "pointwise": PointwiseJudge, "expected": ExpectedJudge, "meta": MetaJudge
-}  # fmt: skip
-"""How a chat model judges, by `judge_form`."""
-ROLES = ("target", "judge", "reward", "engine")
+TARGET = "target"
+"""What a role's string may say beside a name or a model: the target's model plays it too."""
+REGISTRIES = {"target": TARGETS, "judge": JUDGES, "reward": REWARDS, "engine": ENGINES}
+ROLES = tuple(REGISTRIES)
 
 
 @dataclass(frozen=True)
@@ -100,39 +91,31 @@ def assemble(
 ) -> Players:
     """Players from the settings, with objects given here taking their role instead.
 
-    Reward and engine default to the judge's model; where it judges without writing it rates pairs without writing
-    too, and nobody rewrites prompts. A role that is `target` is played by the target's model.
+    Reward and engine default to what the judge says (`rated_by`, `rewritten_by`), with its model. A role that is
+    `target` is played by the target's model.
     """
     objects = {
         "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair
     }  # fmt: skip
     loader = _Loader(settings)
-    target_given = target if target is not None else load_own(settings.target)
-    judge_given = loader.or_target(judge if judge is not None else load_own(settings.judge), target_given)
-    reward_named = load_own(settings.reward) or judge_given
-    reward_given = loader.or_target(reward if reward is not None else reward_named, target_given)
-    engine_given = loader.or_target(engine if engine is not None else load_own(settings.engine), target_given)
+    target_given = target if target is not None else settings.target
+    judge_given = loader.or_target(judge if judge is not None else settings.judge, target_given)
+    reward_given = loader.or_target(reward if reward is not None else settings.reward, target_given)
+    engine_given = loader.or_target(engine if engine is not None else settings.engine, target_given)
     judging = loader.judge(judge_given)
-    silent = isinstance(judging, ExpectedJudge)
+    model = loader.played.get("judge") or getattr(judging, "model", None)
     return Players(
         target=loader.target(target_given),
         judge=judging,
-        reward=loader.reward(reward_given, ExpectedReward if silent and reward_given == judge_given else ChatReward),
-        engine=loader.engine(engine_given, None if silent else judge_given),
+        reward=loader.reward(reward_given, judging, model),
+        engine=loader.engine(engine_given, judging, model),
         tools=loader.tools(settings.tools if tools is None else tools),
-        build_pair=build_pair or _builder(settings),
+        build_pair=pair_builder(settings.pair, settings.candidates)
+        if build_pair is None
+        else checked(build_pair, "it"),
         tape=loader.tape,
         given={name: given for name, given in objects.items() if given is not None},
     )
-
-
-def _builder(settings: Settings) -> Builder:
-    if not is_own_code(settings.pair):
-        return pair_builder(settings.pair, settings.candidates)
-    found: Builder = load_own(settings.pair)
-    if not callable(found):
-        raise SettingsError(f"setting 'pair': {settings.pair} is no function of a round's state")
-    return found
 
 
 def settle(
@@ -163,6 +146,8 @@ class _Loader:
         self.tape = Tape.new(settings.record) if settings.record else None
         self.loaded: dict[str, BaseChatModel] = {}
         self.servers = Servers(settings)
+        self.played: dict[str, str | BaseChatModel] = {}
+        """By role, the model that plays it."""
 
     def chat(self, given: str | BaseChatModel, role: str) -> BaseChatModel:
         if isinstance(given, str):
@@ -177,54 +162,76 @@ class _Loader:
         """What plays a role: the target's model where it says so."""
         if given != TARGET:
             return given
-        if not isinstance(target, str | BaseChatModel):
+        if not _is_model(target):
             raise SettingsError(f"target {target!r} is no model, so it cannot play another role")
         return target
 
     def target(self, given: Any) -> Target:
-        if isinstance(given, str | BaseChatModel):
-            player: Target = ChatTarget(self.chat(given, "target"), self.settings)
-        else:
-            player = _able(given, "target", "sample")
+        player: Target = able(self.player("target", given, "chat"), "target", "sample")
         return SharedTarget(player, self.settings) if self.settings.samples else player
 
     def judge(self, given: Any) -> Judge:
-        if given == EVIDENCE:
-            return EvidenceJudge()
-        if isinstance(given, str | BaseChatModel):
-            if self.settings.judge_form not in FORMS:
-                raise SettingsError(
-                    f"unknown judge_form {self.settings.judge_form!r}; {near(self.settings.judge_form, FORMS)}"
-                )
-            return FORMS[self.settings.judge_form](self.chat(given, "judge"), self.settings)
-        return _able(given, "judge", "select", "aggregate", "score")  # type: ignore[no-any-return]
+        found = self.player("judge", given, self.settings.judge_form)
+        return able(found, "judge", "select", "aggregate", "score")  # type: ignore[no-any-return]
 
-    def reward(self, given: Any, form: type[ChatReward] = ChatReward) -> RewardModel:
-        if given == EVIDENCE or isinstance(given, EvidenceJudge):
-            return EvidenceReward()
-        if given == ACCEPT:
-            return AcceptReward()
-        if isinstance(given, str | BaseChatModel):
-            return form(self.chat(given, "reward"), self.settings)
-        if isinstance(given, Judge):
-            raise SettingsError(f"judge {given.name!r} is no model, so it cannot also rate pairs; give a reward")
-        return _able(given, "reward", "rate")  # type: ignore[no-any-return]
+    def reward(self, given: Any, judge: Judge, model: Any) -> RewardModel:
+        if not given and hasattr(judge, "rate"):
+            return able(judge, "reward", "rate")  # type: ignore[no-any-return]
+        form = getattr(judge, "rated_by", "")
+        if not given and not form:
+            raise SettingsError(f"judge {judge.name!r} does not say who rates its pairs, so give a reward")
+        # the judge's own model rates as it judges
+        found = self.player("reward", given or form, form if form and given == model else "model", model)
+        return able(found, "reward", "rate")  # type: ignore[no-any-return]
 
-    def engine(self, given: Any, judge: Any) -> Engine:
-        if given == "":
-            plays = isinstance(judge, str | BaseChatModel) and judge != EVIDENCE
-            return TextGrad(self.chat(judge, "engine"), self.settings) if plays else NoEngine()
-        if given == EVIDENCE:
-            return EvidenceEngine()
-        if isinstance(given, str | BaseChatModel):
-            return TextGrad(self.chat(given, "engine"), self.settings)
-        return _able(given, "engine", "rewrite")  # type: ignore[no-any-return]
+    def engine(self, given: Any, judge: Judge, model: Any) -> Engine:
+        found = self.player("engine", given or getattr(judge, "rewritten_by", "none"), "textgrad", model)
+        return able(found, "engine", "rewrite")  # type: ignore[no-any-return]
+
+    def player(self, role: str, given: Any, form: str, model: Any = None) -> Any:
+        """Who plays a role: a model in the form of that name, a registered or own player by its name, or an object as
+        it is. `model` is played where a name alone needs one."""
+        if _is_model(given):
+            made = self.made(role, form, given)
+            if role not in self.played:
+                raise SettingsError(f"{role} {form!r} takes no model; name it alone: {role} = {form!r}")
+            return made
+        if not isinstance(given, str):
+            return given
+        name, _, argument = given.partition(":")
+        if name in REGISTRIES[role]:
+            return self.made(role, name, model, argument)
+        if is_own_code(given):
+            return self.made(role, given, model)
+        raise _unknown(role, given)
+
+    def made(self, role: str, name: str, model: Any = None, argument: str = "") -> Any:
+        """What a name means; a class is called with what it takes of model, argument and settings."""
+        offered = REGISTRIES[role].get(name)
+        if not inspect.isclass(offered):
+            return offered
+        takes = inspect.signature(offered).parameters
+        if "model" in takes:
+            self.played[role] = argument or model or _no_model(role, name)
+        elif argument and "argument" not in takes:
+            raise SettingsError(f"{role} {name!r} takes no argument: {argument!r}")
+        can: dict[str, Callable[[], Any]] = {
+            "settings": lambda: self.settings,
+            "argument": lambda: argument,
+            "model": lambda: self.chat(self.played[role], role),
+        }
+        try:
+            return offered(**{name: give() for name, give in can.items() if name in takes})
+        except AnypreferError:
+            raise
+        except Exception as error:
+            raise SettingsError(f"{role} {name!r} cannot be made: {type(error).__name__}: {error}") from error
 
     def tools(self, given: Any) -> list[KnowledgeTool]:
         tools = load_tools(given, self.settings.tool_options)
-        played = next((spec for spec in self._specs() if spec.startswith("replay:")), None)
+        played = next((spec for spec in self._specs() if "replay:" in spec), None)
         if played:
-            tape = Tape.load(played.removeprefix("replay:"))
+            tape = Tape.load(played.partition("replay:")[2])
             return [replayed_tool(tool, tape) for tool in tools]
         if self.settings.workers == 1 and not self.settings.ray:  # else each worker prepares its own
             for tool in tools:
@@ -236,6 +243,22 @@ class _Loader:
         return [self.settings.judge, self.settings.target, self.settings.reward, self.settings.engine]
 
 
+def _is_model(given: Any) -> bool:
+    return isinstance(given, BaseChatModel) or (isinstance(given, str) and is_model(given))
+
+
+def _no_model(role: str, name: str) -> NoReturn:
+    named = f"judge = MODEL, judge_form = {name!r}" if role == "judge" else f"{role} = '{name}:MODEL'"
+    raise SettingsError(f"{role} {name!r} is played by a model, which is not named; name it: {named}")
+
+
+def _unknown(role: str, spec: str) -> ModelSetupError:
+    """The error of a string that is no model and no player of the role."""
+    places = " and ".join(other for other, registry in REGISTRIES.items() if other != role and spec in registry)
+    known = [*FORMS, OWN, *REGISTRIES[role].names(), *([TARGET] if role != "target" else [])]
+    return ModelSetupError(f"unknown {role} {spec!r}{f' (only as {places})' if places else ''}; {near(spec, known)}")
+
+
 def _keep_secrets_of(model: BaseChatModel) -> None:
     """Nothing that a model object was given to show its server is ever written."""
     if isinstance(secret := getattr(model, "openai_api_key", None), SecretStr):
@@ -243,32 +266,3 @@ def _keep_secrets_of(model: BaseChatModel) -> None:
     keep_url_secrets(str(getattr(model, "openai_api_base", None) or ""))
     for given in ("default_headers", "extra_body"):
         keep_secrets_in(getattr(model, given, None) or {})
-
-
-def _able(given: Any, role: str, *methods: str) -> Any:
-    missing = [name for name in ("name", *methods) if not hasattr(given, name)]
-    if missing:
-        raise SettingsError(
-            f"{role} {given!r} is no model string or chat model and has no {', '.join(missing)}; see graph/roles.py"
-        )
-    plain = [name for name in methods if not inspect.iscoroutinefunction(getattr(given, name))]
-    return _Awaitable(given, plain) if plain else given
-
-
-class _Awaitable:
-    """A player whose methods may be plain functions: they run in threads and can be awaited like any other's."""
-
-    def __init__(self, player: Any, plain: Sequence[str]) -> None:
-        self._player = player
-        for name in plain:
-            setattr(self, name, functools.partial(_awaited, getattr(player, name)))
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_player":
-            raise AttributeError(name)  # not there yet while it is copied or unpickled
-        return getattr(self._player, name)
-
-
-async def _awaited(method: Callable[..., Any], *values: Any) -> Any:
-    found = await asyncio.to_thread(method, *values)
-    return await found if inspect.isawaitable(found) else found

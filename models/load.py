@@ -7,14 +7,12 @@
 | `hf:ID-or-folder` | transformers in this process; a LoRA adapter's folder works too |
 | `smollm2` | the embedded default, SmolLM2-135M-Instruct |
 | `replay:FILE` | answers recorded by `record`; no model at all |
-| `FILE.py:NAME`, `package.module:NAME` | your own player, see `core/own_code.py` |
 
-What else a role's string may be (`evidence`, `target`, `accept`) is no model of its own; see `graph/players.py`.
+What else a role's string may be (`evidence`, `target`, `FILE.py:NAME`) is no model of its own; see `graph/players.py`.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from typing import Any
@@ -23,16 +21,20 @@ from urllib.parse import urlsplit
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from anyprefer.core.errors import ModelSetupError
+from anyprefer.core.errors import ModelSetupError, near
 from anyprefer.core.secrets import keep_url_secrets, public_urls
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.keys import NO_KEY, OPENAI, Keys
 from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
 from anyprefer.models.tape import ReplayChat
 
-FORMS = "openai:NAME, openai:NAME@http://host:port/v1, hf:ID-or-folder, smollm2, replay:FILE, FILE.py:NAME"
-OTHERS = {"judge": ("evidence", "target"), "reward": ("evidence", "target", "accept"), "engine": ("evidence", "target")}
-"""What a role may be beside a model, for the message about an unknown one."""
+FORMS = ("openai:NAME", "openai:NAME@http://host:port/v1", "hf:ID-or-folder", "smollm2", "replay:FILE")
+
+
+def is_model(spec: str) -> bool:
+    """Whether a string has the form of a model; nothing is loaded."""
+    kind, _, rest = spec.partition(":")
+    return spec == "smollm2" or (kind in ("openai", "hf", "replay") and bool(rest))
 
 
 def load_model(spec: str, role: str = "target", servers: Servers | None = None) -> BaseChatModel:
@@ -50,15 +52,7 @@ def load_model(spec: str, role: str = "target", servers: Servers | None = None) 
         return ReplayChat.from_file(rest, role)
     if kind == "openai" and rest:
         return _openai(rest, servers)
-    raise ModelSetupError(_unknown(spec, role))
-
-
-def _unknown(spec: str, role: str) -> str:
-    others = OTHERS.get(role, ())
-    near = difflib.get_close_matches(spec, ("smollm2", *others), n=1)
-    mend = f"; did you mean {near[0]!r}?" if near else f"; use {', '.join((FORMS, *others))}"
-    places = " and ".join(name for name, allowed in OTHERS.items() if spec in allowed)
-    return f"unknown model {spec!r}{f' (only as {places})' if places else ''}{mend}"
+    raise ModelSetupError(f"unknown model {spec!r}; {near(spec, FORMS)}")
 
 
 _AT = re.compile(r".*@(?=https?://)", re.IGNORECASE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""Prompt texts live in `.txt` files beside their node and are filled in one pass.
+"""Prompt texts live in `.txt` files beside their node, judge, reward or engine and are filled in one pass.
 
 One pass, because `str.format` breaks on JSON braces and filling twice would read placeholders out
 of a question or a tool's answer: what is filled in is data and survives as it is.
@@ -19,9 +19,9 @@ _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
 @cache
-def text(name: str) -> str:
-    """The prompt file `nodes/NAME.txt`."""
-    return files("anyprefer.nodes").joinpath(f"{name}.txt").read_text(encoding="utf-8").strip()
+def text(name: str, package: str = "anyprefer.nodes") -> str:
+    """The prompt file NAME.txt of a package, such as `judges/listwise`; a judge of another package has its own there."""
+    return files(package).joinpath(f"{name}.txt").read_text(encoding="utf-8").strip()
 
 
 def fill(template: str, **slots: str) -> str:
@@ -89,8 +89,3 @@ class Fence:
     def numbered(self, answers: Iterable[str]) -> str:
         """Answers under headings `Answer 1`, `Answer 2`, …"""
         return "\n\n".join(self.around(f"Answer {number}:\n", answer) for number, answer in enumerate(answers, 1))
-
-
-def policy_of(judge_form: str) -> str:
-    """The name of the prompt p_j starts from."""
-    return "expected_policy" if judge_form == "expected" else "judge_policy"

@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool
 
 from anyprefer.core.game_state import FRESH, GameState
 from anyprefer.core.records import Prompts, Round, Update
-from anyprefer.core.roles import Engine, Played, PromptPolicy
+from anyprefer.core.roles import Engine, Judge, Played, PromptPolicy
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.models.ask import all_done
@@ -39,10 +39,10 @@ def update_prompts(policy: PromptPolicy) -> Callable[[GameState], Awaitable[Game
 class TaskPrompts:
     """Prompts in the scope of one task: p_t starts as x (§2.2) and a rewrite lives as long as the task."""
 
-    def __init__(self, engine: Engine, tools: Sequence[BaseTool], settings: Settings) -> None:
+    def __init__(self, judge: Judge, engine: Engine, tools: Sequence[BaseTool], settings: Settings) -> None:
         self.engine = engine
         self.settings = settings
-        self._opening = opening(tools, settings)
+        self._opening = opening(judge, tools, settings)
 
     def first(self, task: Task) -> Prompts:
         """The opening prompts, with x (of a conversation: its last user turn) as p_t."""
@@ -53,10 +53,11 @@ class TaskPrompts:
         return await rewritten(self.engine, closed.prompts, [(task, closed)], self.settings)
 
 
-def opening(tools: Sequence[BaseTool], settings: Settings) -> Prompts:
-    """p_j starts as Appendix D.1's prompt, a tool's instruction as its description; p_t is left empty."""
-    policy = texts.fill(texts.text(texts.policy_of(settings.judge_form)), task_field=settings.task_field)
-    return Prompts(target="", judge=policy, tools={tool.name: tool.description for tool in tools})
+def opening(judge: Judge, tools: Sequence[BaseTool], settings: Settings) -> Prompts:
+    """p_j starts as Appendix D.1's prompt, or the judge's own, a tool's instruction as its description; p_t is left empty."""
+    policy = getattr(judge, "policy", "") or texts.text("judges/policy")
+    filled = texts.fill(policy, task_field=settings.task_field)
+    return Prompts(target="", judge=filled, tools={tool.name: tool.description for tool in tools})
 
 
 async def rewritten(

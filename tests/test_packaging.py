@@ -50,7 +50,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel):
         if path.suffix in kept and "__pycache__" not in path.parts
     }
     assert names == there
-    assert "anyprefer/nodes/judge.txt" in names
+    assert "anyprefer/nodes/judges/listwise.txt" in names
     assert "anyprefer/nodes/py.typed" in names
     assert "anyprefer/tools/facts.jsonl" in names
 

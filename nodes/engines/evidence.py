@@ -28,6 +28,7 @@ class EvidenceEngine:
     """Rewrites p_t by the module's rules."""
 
     name = "evidence (rules over tool findings, no model)"
+    task_only = True
 
     async def rewrite(self, name: str, prompts: Prompts, played: Played) -> tuple[str, str]:
         """x with the hint, or the old prompt where the tools found nothing that helps."""
@@ -39,7 +40,7 @@ class EvidenceEngine:
         if not (known or form):
             return old, "the tools found nothing that would help the target"
         new = texts.fill(
-            texts.text("evidence_hint"), query=task.text, known=f"What is known: {known}" if known else "", form=form
+            texts.text("engines/evidence"), query=task.text, known=f"What is known: {known}" if known else "", form=form
         )
         return (new, "") if new != old else (old, "the rewrite is the same text")
 
@@ -67,3 +68,6 @@ def _entry(item: Knowledge, name: str) -> str:
     data: Any = item.data[0] if isinstance(item.data, list) and item.data else item.data
     text = data.get(name) if isinstance(data, dict) else None
     return text.strip() if isinstance(text, str) else ""
+
+
+offers = EvidenceEngine

@@ -56,26 +56,20 @@ class TextGrad:
     def _gradient(self, name: str, prompts: Prompts, played: Played) -> str:
         """The rounds' feedback; when players are optimised jointly, also the other's prompt as it now is."""
         others = [other for other in ("target", "judge") if other != name and self.settings.feedback_mode == "joint"]
-        told = [texts.fill(texts.text("feedback_other"), player=one, prompt=prompts.of(one)) for one in others]
+        told = [texts.fill(texts.text("engines/feedback_other"), player=one, prompt=prompts.of(one)) for one in others]
         return "\n\n".join([*(feedback_text(*one) for one in played), *told])
-
-
-class NoEngine:
-    """Stands where nobody rewrites prompts."""
-
-    name = "none"
-
-    async def rewrite(self, name: str, prompts: Prompts, played: Played) -> tuple[str, str]:
-        """The old prompt."""
-        return prompts.of(name), "no engine rewrites prompts in this run"
 
 
 def _role(name: str, shared: bool) -> str:
     """What the prompt is for, as TextGrad's optimiser is told."""
     kind, _, tool = name.partition(".")
     if shared and kind == "target":
-        return texts.text("role_instruction")
-    return texts.fill(texts.text("role_tool"), tool=tool) if kind == "tools" else texts.text(f"role_{kind}")
+        return texts.text("engines/role_instruction")
+    return (
+        texts.fill(texts.text("engines/role_tool"), tool=tool)
+        if kind == "tools"
+        else texts.text(f"engines/role_{kind}")
+    )
 
 
 def feedback_text(task: Task, played: Round) -> str:
@@ -83,7 +77,7 @@ def feedback_text(task: Task, played: Round) -> str:
     pair = played.pair
     fence = texts.Fence(derive_seed(task.id, played.number, "textgrad"), [task.text, *map(as_text, _shown(played))])
     return texts.fill(
-        texts.text("feedback"),
+        texts.text("engines/feedback"),
         notice=fence.notice,
         query=fence.around("Query: ", task.text),
         positive=fence.around("Positive response: ", as_text(pair.chosen)) if pair else "",
@@ -136,3 +130,6 @@ def _quoted(text: str, shown: Sequence[str]) -> bool:
 
 def _untagged(answer: str) -> str:
     return f"no improved text in the answer: {answer[:300]!r}"
+
+
+offers = TextGrad

@@ -26,6 +26,7 @@ class EvidenceJudge(Judge):
 
     name = "evidence (rules over tool verdicts, no model)"
     abstains = True
+    rated_by = "evidence"
 
     async def aggregate(self, state: GameState) -> str:
         """The findings as they are; no model consolidates them."""
@@ -60,3 +61,6 @@ def _unscored(found: Sequence[Knowledge]) -> str:
         "it judges sums, facts, choices and answer forms that its tools can check: choose tools that fit the task, or a "
         "model as judge (judge='openai:NAME')"
     )
+
+
+offers = EvidenceJudge

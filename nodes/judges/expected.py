@@ -16,12 +16,16 @@ from anyprefer.models.ask import all_done
 from anyprefer.models.messages import system, user
 from anyprefer.models.option_probabilities import DIGITS, expected_score, option_probabilities, read_from
 from anyprefer.nodes import prompt_texts
-from anyprefer.nodes.judges.listwise import ModelJudge
+from anyprefer.nodes.judges.model import ModelJudge
 from anyprefer.nodes.use_tools import all_knowledge, knowledge_lines
 
 
 class ExpectedJudge(ModelJudge):
     """Writes nothing: all tools are used, findings are joined as they are, scores are read from probabilities."""
+
+    policy = prompt_texts.text("judges/expected_policy")
+    rated_by = "expected"
+    rewritten_by = "none"
 
     def __init__(self, model: BaseChatModel, settings: Settings) -> None:
         """Raises `SettingsError` for several passes: they would all say the same."""
@@ -49,7 +53,7 @@ class ExpectedJudge(ModelJudge):
         about = [*state["task_knowledge"], *(k.model_copy(update={"candidate": None}) for k in found)]
         fence = self.fence(state)
         body = prompt_texts.fill(
-            prompt_texts.text("expected"),
+            prompt_texts.text("judges/expected"),
             examples=self.settings.examples,
             notice=fence.notice,
             context=fence.around("Context:\n", knowledge_lines(about)),
@@ -59,3 +63,6 @@ class ExpectedJudge(ModelJudge):
         messages = [system(state["prompts"].judge), user(body, task.images)]
         shares = await option_probabilities(self.model, messages, DIGITS, "judge", self.seed(state, candidate.index))
         return Judgment(candidate=candidate.index, score=expected_score(shares), analysis=read_from(shares))
+
+
+offers = ExpectedJudge

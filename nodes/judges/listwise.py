@@ -1,58 +1,27 @@
-"""All candidates scored in one call (Appendix D.1), and what every judge that is a chat model shares."""
+"""Listwise: all candidates are scored in one text (Appendix D.1), analyses before scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
-
 from anyprefer.core.errors import ModelError
 from anyprefer.core.game_state import GameState
-from anyprefer.core.records import Judgment, Selection
-from anyprefer.core.roles import Judge
-from anyprefer.core.settings import Settings
-from anyprefer.core.values import derive_seed
-from anyprefer.models import model_name, traits_of
+from anyprefer.core.records import Judgment
+from anyprefer.models import traits_of
 from anyprefer.models.ask import ask
 from anyprefer.models.messages import system, user
 from anyprefer.models.servers.openai_chat import refuses
 from anyprefer.nodes import prompt_texts
-from anyprefer.nodes.aggregate import consolidate
+from anyprefer.nodes.judges.model import ModelJudge, averaged
 from anyprefer.nodes.parsing import read_scores
 from anyprefer.nodes.prompt_texts import Fence
-from anyprefer.nodes.select_tools import choose_tools
 
 
-class ModelJudge(Judge):
-    """A LangChain chat model as π_j; p_j is its system prompt. Subclasses score."""
+class ListwiseJudge(ModelJudge):
+    """One text scores all candidates."""
 
-    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
-        self.model = model
-        self.settings = settings
-        self.name = model_name(model)
-
-    async def select(self, state: GameState, tools: Sequence[BaseTool]) -> list[Selection]:
-        """By tool calling or the text protocol; see `select_tools`."""
-        return await choose_tools(self.model, state, tools, self.settings)
-
-    async def aggregate(self, state: GameState) -> str:
-        """Appendix D.1's consolidation; see `aggregate`."""
-        return await consolidate(self.model, state, self.settings)
-
-    def fence(self, state: GameState) -> Fence:
-        """The marks of this round's questions to the judge; all of them have the same, so that they begin alike."""
-        shown = [state["task"].text, state["context"], *(candidate.text for candidate in state["candidates"])]
-        return Fence(self.seed(state, "fence"), shown)
-
-    def seed(self, state: GameState, *parts: object) -> int:
-        """The seed of one question to the judge in this round."""
-        return derive_seed(self.settings.seed, state["task"].id, len(state["rounds"]), "judge", *parts)
-
-
-class ChatJudge(ModelJudge):
-    """Listwise: one text scores all candidates."""
+    compares = True
 
     async def score(self, state: GameState) -> list[Judgment]:
         """The mean over `judge_passes` listwise passes, 1..10 per candidate, with its spread."""
@@ -67,7 +36,7 @@ class ChatJudge(ModelJudge):
         order = [(place + shift) % count for place in range(count)]
         fence = self.fence(state)
         body = prompt_texts.fill(
-            prompt_texts.text("judge"),
+            prompt_texts.text("judges/listwise"),
             examples=self.settings.examples,
             notice=fence.notice,
             context=fence.around("Context:\n", state["context"]),
@@ -104,14 +73,6 @@ class ChatJudge(ModelJudge):
         return await attempt()
 
 
-def averaged(index: int, passes: Sequence[tuple[float, str]]) -> Judgment:
-    """The candidate's mean score over its passes (score, analysis), with the spread."""
-    scores = [score for score, _ in passes]
-    analysis = "\n---\n".join(text for _, text in passes if text)
-    mean, spread = sum(scores) / len(scores), max(scores) - min(scores)
-    return Judgment(candidate=index, score=round(mean, 6), spread=spread, analysis=analysis)
-
-
 def scores_schema(count: int) -> dict[str, Any]:
     """OpenAI's `response_format` for `count` answers, the analysis before the score."""
     one = {
@@ -136,3 +97,6 @@ def scores_schema(count: int) -> dict[str, Any]:
 def parse_scores(text: str, count: int) -> list[tuple[float, str]]:
     """(score, analysis) for answers 1..count; see `read_scores`."""
     return read_scores(text, count)
+
+
+offers = ListwiseJudge

@@ -39,7 +39,7 @@ MARK = "Score:"
 class MetaJudge(PointwiseJudge):
     """Samples judgments, compares them, and scores by the best."""
 
-    prompt = "meta_analysis"
+    prompt = "judges/meta"
 
     def __init__(self, model: BaseChatModel, settings: Settings) -> None:
         """Raises `SettingsError` for fewer than two passes: there would be nothing to compare."""
@@ -93,7 +93,7 @@ class MetaJudge(PointwiseJudge):
         analysis = said.text.partition(MARK)[0].strip()
         if not analysis:
             raise AnswerError(said.flaw or "a judgment without an analysis", str(written.text))
-        question = [*asked, AIMessage(analysis), user(prompt_texts.text("meta_score"))]
+        question = [*asked, AIMessage(analysis), user(prompt_texts.text("judges/meta_score"))]
         shares = await option_probabilities(self.model, question, DIGITS, "judge", seed)
         return f"{analysis}\n{MARK} {max(shares, key=shares.__getitem__)}", expected_score(shares)
 
@@ -118,15 +118,18 @@ class MetaJudge(PointwiseJudge):
         task = state["task"]
         fence = Fence(self.seed(state, "meta"), [task.text, candidate.text, first, second])
         body = prompt_texts.fill(
-            prompt_texts.text("meta_judge"),
+            prompt_texts.text("judges/meta_judge"),
             notice=fence.notice,
             query=fence.around("Query: ", task.text),
             answer=fence.around("Answer:\n", candidate.text),
             first=fence.around("Judgment A:\n", first),
             second=fence.around("Judgment B:\n", second),
         )
-        policy = prompt_texts.fill(prompt_texts.text("meta_policy"), task_field=self.settings.task_field)
+        policy = prompt_texts.fill(prompt_texts.text("judges/meta_policy"), task_field=self.settings.task_field)
         messages = [system(policy), user(body, task.images)]
         return await option_probabilities(
             self.model, messages, "AB", "meta_judge", self.seed(state, candidate.index, "meta")
         )
+
+
+offers = MetaJudge

@@ -10,7 +10,7 @@ from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import all_done, ask
 from anyprefer.models.messages import system, user
 from anyprefer.nodes import prompt_texts
-from anyprefer.nodes.judges.listwise import ModelJudge, averaged
+from anyprefer.nodes.judges.model import ModelJudge, averaged
 from anyprefer.nodes.parsing import read_score, told
 from anyprefer.nodes.prompt_texts import Fence
 
@@ -18,7 +18,7 @@ from anyprefer.nodes.prompt_texts import Fence
 class PointwiseJudge(ModelJudge):
     """One text scores one candidate; passes differ by their seed and are sampled when there are several."""
 
-    prompt = "pointwise"
+    prompt = "judges/pointwise"
 
     async def score(self, state: GameState) -> list[Judgment]:
         """The mean over `judge_passes` texts, 1..10 per candidate, with its spread."""
@@ -58,3 +58,6 @@ def parse_score(message: AIMessage, fence: Fence | None = None) -> tuple[float, 
     """The score, and the whole answer as analysis. Raises `AnswerError` where there is no clear one in 1..10."""
     answer = read_answer(message)
     return read_score(answer, fence), told(answer, fence)
+
+
+offers = PointwiseJudge

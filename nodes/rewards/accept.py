@@ -14,3 +14,6 @@ class AcceptReward:
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
         """R = 10."""
         return Reward(score=10, analysis="Every pair that is formed is accepted.")
+
+
+offers = AcceptReward

@@ -26,3 +26,6 @@ class EvidenceReward:
             f"{'the positive response is not right enough' if chosen < 0.75 else 'the positive response holds'}, "
             f"{'the negative one is not clearly worse' if gap < 1 else 'the negative one is clearly worse'}.",
         )
+
+
+offers = EvidenceReward

@@ -13,12 +13,9 @@ from anyprefer.models import model_name
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import ask
 from anyprefer.models.messages import system, user
-from anyprefer.models.option_probabilities import DIGITS, expected_score, option_probabilities, read_from
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.parsing import read_score, told
 from anyprefer.nodes.prompt_texts import Fence
-
-EXPECTED = "expected_reward_policy"
 
 
 def parse_reward(message: AIMessage, fence: Fence | None = None) -> Reward:
@@ -28,7 +25,10 @@ def parse_reward(message: AIMessage, fence: Fence | None = None) -> Reward:
 
 
 class ChatReward:
-    """A LangChain chat model as R; analysis first, then "score/10"."""
+    """A LangChain chat model as R; analysis first, then "score/10". Its prompts are `policy` (system) and `form` (how to answer)."""
+
+    policy = "rewards/model_policy"
+    form = "rewards/model_form"
 
     def __init__(self, model: BaseChatModel, settings: Settings) -> None:
         self.model = model
@@ -40,7 +40,7 @@ class ChatReward:
         fence = self._fence(state, pair)
         return await ask(
             self.model,
-            self._question(state, pair, "reward_policy", fence),
+            self._question(state, pair, fence),
             "reward",
             parse=lambda answer: parse_reward(answer, fence),
             reasks=self.settings.reasks,
@@ -53,20 +53,20 @@ class ChatReward:
         shown = [state["task"].text, state["context"], as_text(pair.chosen), as_text(pair.rejected)]
         return Fence(self._seed(state), shown)
 
-    def _question(self, state: GameState, pair: PreferencePair, policy: str, fence: Fence) -> list[BaseMessage]:
+    def _question(self, state: GameState, pair: PreferencePair, fence: Fence) -> list[BaseMessage]:
         task, settings = state["task"], self.settings
         body = prompt_texts.fill(
-            prompt_texts.text("reward"),
+            prompt_texts.text("rewards/model"),
             examples=settings.examples,
             notice=fence.notice,
             context=fence.around("Context:\n", state["context"]),
             query=fence.around("Query: ", task.text),
             positive=fence.around("Positive response:\n", as_text(pair.chosen)),
             negative=fence.around("Negative response:\n", as_text(pair.rejected)),
-            form="" if policy == EXPECTED else prompt_texts.fill(prompt_texts.text("reward_form"), mark=fence.verdict),
+            form=prompt_texts.fill(prompt_texts.text(self.form), mark=fence.verdict) if self.form else "",
         )
         return [
-            system(prompt_texts.fill(prompt_texts.text(policy), task_field=settings.task_field)),
+            system(prompt_texts.fill(prompt_texts.text(self.policy), task_field=settings.task_field)),
             user(body, task.images),
         ]
 
@@ -74,15 +74,4 @@ class ChatReward:
         return derive_seed(self.settings.seed, state["task"].id, len(state["rounds"]), "reward")
 
 
-class ExpectedReward(ChatReward):
-    """R of a model that judges by `judge_form = "expected"`: the expected digit, read from probabilities.
-
-    A small model cannot hold to "score/10". Its digits are seldom sure, so R seldom comes near the ends of 1..10;
-    set τ by the rewards of a first run.
-    """
-
-    async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
-        """R in 1..10."""
-        messages = self._question(state, pair, EXPECTED, self._fence(state, pair))
-        shares = await option_probabilities(self.model, messages, DIGITS, "reward", self._seed(state))
-        return Reward(score=expected_score(shares), analysis=read_from(shares))
+offers = ChatReward

@@ -50,3 +50,6 @@ class ChatTarget:
     def _sampling(self) -> dict[str, Any]:
         chosen = self.settings
         return {"temperature": chosen.temperature, "top_p": chosen.top_p, "max_tokens": chosen.max_new_tokens}
+
+
+offers = ChatTarget

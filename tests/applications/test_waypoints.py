@@ -135,5 +135,7 @@ async def test_the_same_seed_gives_the_same_paths_and_another_seed_others():
 
 
 async def test_a_judge_that_is_no_model_needs_a_reward():
-    with pytest.raises(SettingsError, match="judge 'cost of path and distance' is no model, so it cannot also rate"):
+    with pytest.raises(
+        SettingsError, match="judge 'cost of path and distance' does not say who rates its pairs, so give a reward"
+    ):
         build_graph(**{**arguments(), "reward": None})

@@ -249,6 +249,6 @@ def test_judge_eval_refuses_what_it_cannot_judge(model):
     assert "gold.jsonl, line 1: a pair needs columns chosen and rejected" in refused(
         run("judge-eval", "gold.jsonl", "--judge", model)
     )
-    assert "unknown model 'evidnce'; did you mean 'evidence'" in refused(
+    assert "unknown judge 'evidnce'; did you mean 'evidence'" in refused(
         run("judge-eval", "good.jsonl", "--judge", "evidnce")
     )

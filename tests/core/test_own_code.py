@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anyprefer.core.errors import ModelSetupError, SettingsError, ToolError
-from anyprefer.core.own_code import is_own_code, load_own
+from anyprefer.core.own_code import is_own_code, own_object
 from anyprefer.graph import synth
 from anyprefer.tools import load_tools
 from tests.command_line import run
@@ -84,7 +84,7 @@ def test_everything_can_be_ones_own_from_the_command_line(mine):
 
 
 def test_players_with_plain_functions_play(mine):
-    target, judge, reward = (load_own(f"{mine}:{name}") for name in ("Target", "Judge", "Rates"))
+    target, judge, reward = (own_object(f"{mine}:{name}")() for name in ("Target", "Judge", "Rates"))
     [row] = synth(["Say a."], target=target, judge=judge, reward=reward, tools="calculator", candidates=3)
     assert (row.outcome, row.pair.chosen) == ("accepted", "a")
 
@@ -135,7 +135,7 @@ def test_a_model_string_is_never_taken_for_code(tmp_path, monkeypatch):
     ):
         assert not is_own_code(spec)
     with pytest.raises(SettingsError, match=r"names a file; say which object"):
-        load_own("mine.py")
+        own_object("mine.py")
     with pytest.raises(ModelSetupError, match=r"FILE\.py:NAME"):
         list(synth(["x"], target="nowhere:gpt", judge="evidence"))
 
@@ -146,4 +146,4 @@ def test_a_file_of_the_same_name_in_another_folder_is_another_module(tmp_path, m
         folder.mkdir()
         (folder / "same.py").write_text(f"NUMBER = {number}\n")
         monkeypatch.chdir(folder)
-        assert load_own("./same.py:NUMBER") == number
+        assert own_object("./same.py:NUMBER") == number

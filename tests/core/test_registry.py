@@ -54,11 +54,9 @@ def test_what_cannot_be_loaded_is_an_error_when_asked_for(spices: Registry) -> N
 
 
 def test_an_unknown_name_is_told_the_near_one(spices: Registry) -> None:
-    with pytest.raises(
-        InputError, match=r"unknown spice blend 'cury' .your own: FILE\.py:NAME.*; did you mean 'curry'"
-    ):
+    with pytest.raises(InputError, match="unknown spice blend 'cury'; did you mean 'curry'"):
         spices.get("cury")
-    with pytest.raises(InputError, match="there are: broken, curry, salt, twice"):
+    with pytest.raises(InputError, match=r"there are: FILE\.py:NAME, broken, curry, salt, twice"):
         spices.get("zzz")
 
 

@@ -14,7 +14,7 @@ from anyprefer.graph import Settings, Task, build_graph, load_settings, synth
 from anyprefer.graph.build import knowing_records
 from anyprefer.graph.players import assemble
 from anyprefer.graph.steps import accept
-from anyprefer.nodes.engines.textgrad import NoEngine
+from anyprefer.nodes.engines.none import NoEngine
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task
 
@@ -159,12 +159,12 @@ def test_settings_given_as_an_object_are_overridden_by_values():
 @pytest.mark.parametrize(
     ("values", "error", "words"),
     [
-        ({"target": "gpt-4o"}, ModelSetupError, "unknown model 'gpt-4o'"),
+        ({"target": "gpt-4o"}, ModelSetupError, "unknown target 'gpt-4o'; there are: .*openai:NAME@http"),
         ({"target": "evidence"}, ModelSetupError, "only as judge and reward and engine"),
         ({"tools": ["calculater"]}, ToolError, "did you mean 'calculator'"),
         ({"candidates": 1}, SettingsError, "greater than or equal to 2"),
         ({"candidate": 3}, SettingsError, "did you mean 'candidates'"),
-        ({"pair": "best"}, SettingsError, "none of best_worst"),
+        ({"pair": "best"}, SettingsError, r"there are: FILE\.py:NAME, best_worst, ranks, reference_chosen"),
         ({"target": print}, SettingsError, "target"),
         ({"judge": print}, SettingsError, "judge"),
         ({"reward": print}, SettingsError, "reward"),
@@ -212,7 +212,7 @@ def test_a_target_that_is_no_model_cannot_judge():
         ("reward", "acept", "did you mean 'accept'"),
         ("judge", "targt", "did you mean 'target'"),
         ("judge", "accept", "only as reward"),
-        ("target", "evidence", "only as judge and reward"),
+        ("target", "evidence", "only as judge and reward and engine"),
     ],
 )
 def test_an_unknown_role_names_the_near_one(role, given, words):

@@ -3,6 +3,7 @@ from langchain_openai import ChatOpenAI
 
 from anyprefer.core.errors import ModelSetupError
 from anyprefer.models import load_model, traits_of
+from anyprefer.models.load import is_model
 from anyprefer.models.servers.openai_chat import CompatibleChat
 
 
@@ -11,15 +12,25 @@ def _no_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
-@pytest.mark.parametrize("spec", ["gpt-4o", "", "openai:", "openai", "hf:", "replay:", "azure:x", ":x"])
+@pytest.mark.parametrize("spec", ["gpt-4o", "", "evidence", "hf:", "replay:", "azure:x", ":x"])
 def test_an_unknown_form_names_the_known_ones(spec):
-    with pytest.raises(ModelSetupError, match="use openai:NAME, openai:NAME@http"):
+    with pytest.raises(ModelSetupError, match=r"unknown model .*(openai:NAME@http|did you mean)"):
         load_model(spec)
 
 
-def test_evidence_is_explained():
-    with pytest.raises(ModelSetupError, match="only as judge and reward and engine"):
-        load_model("evidence")
+@pytest.mark.parametrize(
+    ("spec", "is_one"),
+    [
+        ("smollm2", True),
+        ("openai:m", True),
+        ("hf:a/b", True),
+        ("replay:f", True),
+        ("openai:", False),
+        ("evidence", False),
+    ],
+)
+def test_a_string_has_the_form_of_a_model(spec, is_one):
+    assert is_model(spec) is is_one
 
 
 def test_openai_needs_a_key():

@@ -10,7 +10,8 @@ from anyprefer.graph.players import assemble
 from anyprefer.models.option_probabilities import DIGITS, expected_score
 from anyprefer.models.traits import Traits
 from anyprefer.nodes.judges.pointwise import parse_score
-from anyprefer.nodes.rewards.model import ChatReward, ExpectedReward
+from anyprefer.nodes.rewards.expected import ExpectedReward
+from anyprefer.nodes.rewards.model import ChatReward
 from anyprefer.tools import Finding, tool
 from tests.scripted import Scripted, a_task, play
 

@@ -4,9 +4,10 @@ from anyprefer.core.errors import SettingsError
 from anyprefer.core.records import Candidate, Judgment, PreferencePair
 from anyprefer.graph import build_graph
 from anyprefer.nodes.pair import pair
+from anyprefer.nodes.pair_builders.best_worst import best_worst
 from anyprefer.nodes.pair_builders.by_name import pair_builder
-from anyprefer.nodes.pair_builders.ranks import best_worst, ranks
-from anyprefer.nodes.pair_builders.reference import reference_chosen
+from anyprefer.nodes.pair_builders.ranks import ranks
+from anyprefer.nodes.pair_builders.reference_chosen import reference_chosen
 from tests.scripted import Scripted, a_task, play, scores
 
 
@@ -99,10 +100,45 @@ async def test_answers_that_were_not_judged_form_no_pair():
     assert "Only 2 of 3 answers could be judged" in ranks(1, 3)(state)
 
 
-@pytest.mark.parametrize("name", ["worst_best", "ranks", "ranks(1)", "ranks(a,b)", "best_worst ", ""])
-def test_an_unknown_builder_names_the_known_ones(name):
-    with pytest.raises(SettingsError, match="none of best_worst, ranks"):
-        pair_builder(name, 5)
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("worst_best", r"there are: FILE\.py:NAME, best_worst, ranks, reference_chosen"),
+        ("best_wurst", "did you mean 'best_worst'"),
+        ("rank(1,2)", "did you mean 'ranks'"),
+        ("ranks", r"ranks\(better, worse, candidates\) is given the round"),
+        ("ranks(1)", r"ranks\(1\): missing a required argument: 'worse'"),
+        ("ranks(a,b)", "unknown pair builder"),
+        ("best_worst(1,2)", "too many positional arguments"),
+        ("", "unknown pair builder"),
+    ],
+)
+def test_an_unknown_builder_is_told_the_known_ones(spec, words):
+    with pytest.raises(SettingsError, match=words):
+        pair_builder(spec, 5)
+
+
+def test_a_builder_of_the_old_form_is_told_the_new_one():
+    def old(task, candidates, judgments):
+        return None
+
+    with pytest.raises(
+        SettingsError, match=r"it\(task, candidates, judgments\) is given the round, .* build\(state: GameState\)"
+    ):
+        build_graph(target=Scripted(), judge=Scripted(), tools=[], build_pair=old)
+
+
+async def test_a_builder_sees_what_the_tools_found_and_how_far_the_judge_wavered():
+    seen = {}
+
+    def keep(state):
+        seen.update(state)
+        return "Nothing suits."
+
+    row = await play(Scripted(judge=scores(9, 5, 1)), build_pair=keep, tools=["calculator"], max_rounds=1)
+    assert row.reason.endswith("Nothing suits.")
+    assert {"task_knowledge", "candidate_knowledge", "context", "prompts"} <= seen.keys()
+    assert [judgment.spread for judgment in seen["judgments"]] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["ranks(0,2)", "ranks(2,2)", "ranks(3,1)", "ranks(1,6)"])

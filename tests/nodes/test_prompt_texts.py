@@ -1,5 +1,6 @@
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -7,36 +8,35 @@ from anyprefer.nodes import prompt_texts
 
 SLOTS = {
     "aggregate": {"notice", "knowledge", "previous", "query", "answers"},
-    "evidence_hint": {"query", "known", "form"},
-    "expected": {"notice", "answer", "context", "examples", "query"},
-    "expected_policy": {"task_field"},
-    "expected_reward_policy": {"task_field"},
+    "engines/evidence": {"query", "known", "form"},
+    "judges/expected": {"notice", "answer", "context", "examples", "query"},
+    "judges/expected_policy": {"task_field"},
+    "rewards/expected_policy": {"task_field"},
     "fence": {"mark"},
-    "meta_analysis": {"notice", "answer", "context", "examples", "query"},
-    "meta_judge": {"notice", "answer", "first", "query", "second"},
-    "meta_policy": {"task_field"},
-    "meta_score": set(),
-    "pointwise": {"notice", "answer", "context", "examples", "query", "mark"},
-    "feedback": {"notice", "query", "positive", "negative", "score", "analysis"},
-    "feedback_other": {"player", "prompt"},
-    "judge": {"notice", "examples", "context", "query", "answers", "count", "mark"},
-    "judge_policy": {"task_field"},
-    "reward": {"notice", "examples", "context", "query", "positive", "negative", "form"},
-    "reward_form": {"mark"},
-    "reward_policy": {"task_field"},
-    "role_instruction": set(),
-    "role_judge": set(),
-    "role_target": set(),
-    "role_tool": {"tool"},
+    "judges/meta": {"notice", "answer", "context", "examples", "query"},
+    "judges/meta_judge": {"notice", "answer", "first", "query", "second"},
+    "judges/meta_policy": {"task_field"},
+    "judges/meta_score": set(),
+    "judges/pointwise": {"notice", "answer", "context", "examples", "query", "mark"},
+    "engines/feedback": {"notice", "query", "positive", "negative", "score", "analysis"},
+    "engines/feedback_other": {"player", "prompt"},
+    "judges/listwise": {"notice", "examples", "context", "query", "answers", "count", "mark"},
+    "judges/policy": {"task_field"},
+    "rewards/model": {"notice", "examples", "context", "query", "positive", "negative", "form"},
+    "rewards/model_form": {"mark"},
+    "rewards/model_policy": {"task_field"},
+    "engines/role_instruction": set(),
+    "engines/role_judge": set(),
+    "engines/role_target": set(),
+    "engines/role_tool": {"tool"},
     "select_tools": {"notice", "tools", "feedback", "query", "form"},
     "select_tools_form": set(),
 }
 
 
 def test_every_prompt_file_is_listed_here():
-    assert {
-        file.name.removesuffix(".txt") for file in files("anyprefer.nodes").iterdir() if ".txt" in file.name
-    } == set(SLOTS)
+    folder = Path(str(files("anyprefer.nodes")))
+    assert {str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.txt")} == set(SLOTS)
 
 
 @pytest.mark.parametrize("name", SLOTS)

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from typing import Literal, get_args
 
 from langchain_core.language_models import BaseChatModel
@@ -109,7 +108,7 @@ def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:
     Of `settings`, task_field, reasks, seed and judge_max_new_tokens are read.
     """
     settings = settings or Settings()
-    template = files("anyprefer.training.analysis").joinpath("quality.txt").read_text(encoding="utf-8").strip()
+    template = prompt_texts.text("quality", "anyprefer.training.analysis")
 
     async def rate(sample: Sample) -> Rating:
         body = prompt_texts.fill(

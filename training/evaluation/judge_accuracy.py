@@ -24,13 +24,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.records import Round, Row
+from anyprefer.core.roles import Judge
 from anyprefer.core.settings import RunSettings, load_settings
 from anyprefer.core.task import Task
 from anyprefer.graph.players import assemble
 from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.graph.runs.runner import Synthesis
 from anyprefer.models.traits import unload
-from anyprefer.nodes.judges.listwise import ChatJudge, ModelJudge
 from anyprefer.training.evaluation.complete import check_ended
 from anyprefer.training.evaluation.gold import Gold
 from anyprefer.training.evaluation.statistics import share
@@ -108,7 +108,7 @@ def judge_accuracy(
     on_row: Callable[[Row], None] = lambda row: None,
     **objects: Any,
 ) -> JudgeAccuracy:
-    """Plays the tasks and counts. `both_orders` plays a listwise judge a second time with the answers reversed;
+    """Plays the tasks and counts. `both_orders` plays a judge that compares answers a second time with the answers reversed;
     `objects` (judge, reward, engine, tools) play instead of the settings' ones, see `assemble`.
 
     A task the judge cannot score is `unscored`. Raises what stops a run, `KeyboardInterrupt` after a Ctrl-C once what was
@@ -123,17 +123,17 @@ def judge_accuracy(
             f"the largest task has {most} answers with right and wrong ones among them; 2 to {MOST} can be judged"
         )
     folder = Path(folder)
-    form, rows = _played(telling, settings, folder / "rows", objects, False, on_row)
+    judge, rows = _played(telling, settings, folder / "rows", objects, False, on_row)
     verdicts = [_verdict(one, rows.get(one.task.id)) for one in telling]
     consistency = None
-    if both_orders and form is ChatJudge:
+    if both_orders and getattr(judge, "compares", False):
         turned = _played(telling, settings, folder / "reversed", objects, True, on_row)[1]
         consistency = _consistency(verdicts, [_verdict(one, turned.get(one.task.id)) for one in telling])
     _write(verdicts, folder / "verdicts.jsonl")
     counted = _counted(verdicts, settings.seed)
     name = next(iter(rows.values())).models["judge"]
     return JudgeAccuracy(
-        judge=name, judge_form=settings.judge_form if issubclass(form, ModelJudge) else "", tools=settings.tools, consistency=consistency, seed=settings.seed,
+        judge=name, judge_form=settings.judge_form if hasattr(judge, "model") else "", tools=settings.tools, consistency=consistency, seed=settings.seed,
         no_contrast=len(gold) - len(telling), seconds=round(time.perf_counter() - begun, 1), **counted,
     )  # fmt: skip
 
@@ -145,8 +145,8 @@ def _played(
     objects: dict[str, Any],
     reverse: bool,
     on_row: Callable[[Row], None],
-) -> tuple[type, dict[str, Row]]:
-    """The judge's class, and the rows by task."""
+) -> tuple[Judge, dict[str, Row]]:
+    """The judge, and the rows by task."""
     players = assemble(settings, target=GivenAnswers(reverse), **objects)
     run = Synthesis(settings, folder, players)
     run.play([one.task for one in gold], on_row)
@@ -154,7 +154,7 @@ def _played(
         unload(model)
     check_ended(run)
     wanted = {one.task.id for one in gold}
-    return type(players.judge), {row.id: row for row in read_rows(folder) if row.id in wanted}
+    return players.judge, {row.id: row for row in read_rows(folder) if row.id in wanted}
 
 
 def _verdict(gold: Gold, row: Row | None) -> dict[str, Any]:

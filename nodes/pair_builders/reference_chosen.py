@@ -24,3 +24,6 @@ def reference_chosen(state: GameState) -> PreferencePair | str:
         rejected_index=low.candidate,
         rejected_score=low.score,
     )
+
+
+offers = reference_chosen
