@@ -146,7 +146,7 @@ def start(policy: PromptPolicy, settings: Settings) -> Callable[[GameState], Awa
 
 def knowing_records(checkpointer: Checkpointer) -> Checkpointer:
     """The same checkpointer, allowed to read this game's records back (LangGraph warns, and will block,
-    where a type is not named)."""
+    where a type is not named: langchain-ai/langgraph#6612)."""
     serde = getattr(checkpointer, "serde", None)
     if not isinstance(checkpointer, BaseCheckpointSaver) or type(serde) is not JsonPlusSerializer:
         return checkpointer

@@ -103,7 +103,7 @@ def _without_secrets(span: Any) -> None:
     for name, value in span.attributes.items():
         if (clean := without_secrets_in(value)) != value:
             span.set_attribute(name, clean)
-    for event in span._span.events:  # OpenTelemetry has no public way to change an event
+    for event in span._span.events:  # no public way: open-telemetry/opentelemetry-python#4424
         event._attributes = without_secrets_in(dict(event.attributes))
     said = span.status.description
     if said and (clean := without_secrets_in(said)) != said:
@@ -111,7 +111,8 @@ def _without_secrets(span: Any) -> None:
 
 
 def _quiet_prices() -> None:
-    """MLflow prices calls with litellm where it is installed (textgrad brings it), which prints at unknown models."""
+    """MLflow prices calls with litellm where it is installed (textgrad brings it), which prints at unknown models:
+    BerriAI/litellm#23879."""
     with suppress(ImportError):
         import litellm
 

@@ -174,7 +174,7 @@ async def in_daemon_thread(call: Callable[[], Any], name: str) -> Any:
         result, error = None, cast("BaseException | None", None)
         try:
             result = context.run(call)
-        except StopIteration as raised:  # a future refuses this one, and would wait forever
+        except StopIteration as raised:  # a future refuses this one and waits forever: python/cpython#112182
             error = RuntimeError("the tool raised StopIteration")
             error.__cause__ = raised
         except Exception as raised:

@@ -24,7 +24,7 @@ def _search(query: str, max_results: int, backend: str) -> list[dict[str, str]]:
     The backend is pinned: left open, `ddgs` asks other engines too.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # langchain-community announces its end on import
+        warnings.simplefilter("ignore", DeprecationWarning)  # on import: langchain-ai/langchain-community#674
         from langchain_community.utilities.duckduckgo_search import DuckDuckGoSearchAPIWrapper
     from ddgs.exceptions import DDGSException
 

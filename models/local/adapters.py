@@ -70,7 +70,8 @@ def with_adapter(model: Any, folder: str, merge: bool) -> Any:
     _check_fit(joined, saved, folder)
     if not merge:
         return joined
-    # peft froze the weights, and torch multiplies frozen bfloat16 weights several times more slowly on a CPU
+    # peft froze the weights, and torch multiplies frozen bfloat16 weights several times more slowly on a CPU;
+    # no upstream issue known
     return joined.merge_and_unload().requires_grad_(True)
 
 

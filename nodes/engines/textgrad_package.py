@@ -28,7 +28,8 @@ _IMPORTING = threading.Lock()
 
 
 class _LiteLLM:
-    """In place of textgrad's engine on litellm: the real one where somebody makes one. No upstream issue known."""
+    """In place of textgrad's engine on litellm, whose import takes seconds (BerriAI/litellm#7605): the real one where
+    somebody makes one."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """The real one."""
@@ -37,7 +38,8 @@ class _LiteLLM:
 
 @cache
 def _package() -> Any:
-    """textgrad, imported quietly: without litellm, and without a folder of logs where the process stands."""
+    """textgrad, imported quietly: without litellm, and without a folder of logs where the process stands
+    (zou-group/textgrad#152)."""
     with _IMPORTING:
         stub: Any = None if "textgrad" in sys.modules else types.ModuleType(_LITELLM)
         if stub is not None:
@@ -69,7 +71,8 @@ class Rewriter:
         self.answer = ""
 
     async def step(self, prompt: str, role: str, feedback: str) -> str:
-        """The rewritten prompt. Raises `ModelError` when the engine does not answer, `IndexError` without tags."""
+        """The rewritten prompt. Raises `ModelError` when the engine does not answer, `IndexError` without tags
+        (zou-group/textgrad#83)."""
         await asyncio.to_thread(_package)
         try:
             _step(prompt, role, feedback, answer=None)
@@ -102,7 +105,7 @@ def _step(prompt: str, role: str, feedback: str, answer: str | None) -> str:
     textgrad = _package()
 
     class Whole(textgrad.Variable):  # type: ignore[name-defined,misc]
-        def get_short_value(self, n_words_offset: int = 10) -> str:
+        def get_short_value(self, n_words_offset: int = 10) -> str:  # else both ends alone: zou-group/textgrad#156
             return str(self.value)
 
     class Engine(textgrad.EngineLM):  # type: ignore[name-defined,misc]

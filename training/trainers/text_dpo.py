@@ -230,7 +230,7 @@ def _save_adapter(trainer: DPOTrainer, base: str, output: Path) -> None:
     # what others can load too, not the cache folder it was loaded from
     model.peft_config["default"].base_model_name_or_path = public_name(adapter_base(base) or base)
     output.mkdir(parents=True, exist_ok=True)
-    # left on "auto", peft asks the hub whether the vocabulary grew
+    # left on "auto", peft asks the hub whether the vocabulary grew, offline too: huggingface/peft#1452
     model.save_pretrained(str(output), selected_adapters=["default"], save_embedding_layers=False, state_dict=state)
 
 

@@ -192,7 +192,8 @@ class Cluster:
 
 
 def _load_ray(alone: bool) -> Any:
-    """Ray; one started here listens on this machine only and asks everybody for a token."""
+    """Ray; one started here listens on this machine only and asks everybody for a token, as Ray does by itself since
+    ray-project/ray#64755."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if alone and "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:  # Ray reads both on import
