@@ -29,7 +29,6 @@ from anyprefer.models.spending import ActStore, Budget, Sending, Spending, sendi
 from anyprefer.models.traits import traits_of
 
 log = logging.getLogger("anyprefer")
-
 T = TypeVar("T")
 Once = Callable[[], Awaitable[list[AIMessage]]]
 """Makes a call; a message a choice."""
