@@ -41,7 +41,10 @@ class Step(Runnable[GameState, GameState]):
 
 
 def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
-    """The router: another round with rewritten prompts, or the end. Pure."""
+    """The loop's condition as the edge reads it: another round with rewritten prompts, or the end. Pure.
+
+    Whether R ≥ τ was decided where the round was closed, `decide` in nodes/reward.py.
+    """
     return "update_prompts" if state["outcome"] == "again" else "__end__"
 
 

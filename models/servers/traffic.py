@@ -11,7 +11,7 @@ from anyprefer.models.servers.congestion import Gate
 from anyprefer.models.servers.health import Standing
 from anyprefer.models.servers.http import Route
 from anyprefer.models.servers.negotiation import Deal
-from anyprefer.models.servers.pacing import Pacer
+from anyprefer.models.servers.rate_limits import Pacer
 
 ENOUGH = 20
 """Answers before the latency is known well enough to hedge."""

@@ -115,7 +115,7 @@ async def test_requests_pass_the_drivers_pacer(monkeypatch):
         paced.append(size)
         return 1.0
 
-    monkeypatch.setattr("anyprefer.models.servers.pacing.Pacer.pace", pace)
+    monkeypatch.setattr("anyprefer.models.servers.rate_limits.Pacer.pace", pace)
     with OpenAIServer() as server:
         async with working(Calls(), server.url, rpm=60) as (worker, _):
             await play(worker)

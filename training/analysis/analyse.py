@@ -21,7 +21,7 @@ from anyprefer.models import model_name
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.diversity import SAMPLES, TOP, Spread, View, compare
 from anyprefer.training.analysis.embed import Encoder, load_encoder
-from anyprefer.training.analysis.paper import paper
+from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.quality import (
     DIFFICULTIES,
     SATISFACTIONS,

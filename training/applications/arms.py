@@ -35,7 +35,7 @@ class Arm:
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Values of `Settings` that differ from the application's."""
     paper: str = ""
-    """The row of the paper's table that it answers to, as `training/analysis/paper.toml` names it."""
+    """The row of the paper's table that it answers to, as `training/analysis/paper_results.toml` names it."""
 
 
 def _arms(*arms: Arm) -> dict[str, Arm]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from anyprefer.training.analysis.paper import PaperTable
+from anyprefer.training.analysis.paper_results import PaperTable
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table
 from anyprefer.training.experiments.accuracy_tables import Line
 from anyprefer.training.experiments.lab import Lab, Outcome

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.training.analysis import plots
-from anyprefer.training.analysis.paper import paper
+from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.report import Cell, Figure, Table
 from anyprefer.training.applications.arms import ARMS
 from anyprefer.training.evaluation.fluency import Fluency

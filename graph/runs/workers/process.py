@@ -28,7 +28,7 @@ from anyprefer.models import redact
 from anyprefer.models.calls import Account, Calls
 from anyprefer.models.prices import Prices
 from anyprefer.models.servers.endpoint import Endpoint
-from anyprefer.models.servers.pacing import Pacer
+from anyprefer.models.servers.rate_limits import Pacer
 from anyprefer.models.spending import Budget, Spending
 
 BEAT = 5.0

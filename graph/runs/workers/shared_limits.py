@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.calls import Calls
-from anyprefer.models.servers.pacing import Pacer
+from anyprefer.models.servers.rate_limits import Pacer
 from anyprefer.models.spending import Spending
 
 if TYPE_CHECKING:

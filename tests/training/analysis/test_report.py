@@ -5,7 +5,7 @@ import pytest
 
 from anyprefer.core.errors import InputError, RunFolderError
 from anyprefer.training.analysis import plots
-from anyprefer.training.analysis.paper import paper
+from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.report import Cell, Figure, Note, Report, Table, as_csv, as_markdown, write_report
 
 GSM8K = Cell(0.4125, n=300, seeds=(0, 1), low=0.358, high=0.469, paper=0.3753, form=".1%")

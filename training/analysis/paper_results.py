@@ -67,6 +67,6 @@ class Paper(BaseModel):
 
 @cache
 def paper() -> Paper:
-    """`paper.toml`, checked."""
-    text = files("anyprefer.training.analysis").joinpath("paper.toml").read_text(encoding="utf-8")
+    """`paper_results.toml`, checked."""
+    text = files("anyprefer.training.analysis").joinpath("paper_results.toml").read_text(encoding="utf-8")
     return Paper.model_validate(tomllib.loads(text))
