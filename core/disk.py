@@ -64,9 +64,11 @@ def unused(path: Path) -> Path:
 
 
 def check_no_link(path: Path) -> None:
-    """Raises `RunFolderError` for a link: what a run writes stays in its folder."""
+    """Raises `RunFolderError` for a link, since what a run writes stays in its folder, and for a folder."""
     if path.is_symlink():
         raise RunFolderError(f"{path} is a link, which a run does not follow; put the file itself there")
+    if path.is_dir():
+        raise RunFolderError(f"{path} is a folder, and a run has a file of that name; move the folder away")
 
 
 def open_file(path: Path, mode: Literal["ab", "wb", "r+b"], buffering: int = -1) -> IO[bytes]:

@@ -36,6 +36,7 @@ CONVERSATIONS = ("messages", "conversations", "conversation")
 SHOWN = 10_000
 """Characters kept of a line that is no row."""
 _VALIDATOR = TypeAdapter(Task)
+_EXACT = (-(2**63), 2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,18 @@ class Reader:
     def task(self, where: str, row: Any, number: int) -> Task | BadRow:
         """The task, or why there is none. `where` names the input and the row."""
         fallback = f"row-{number:06d}"
-        if not isinstance(row, dict):
-            if isinstance(row, Task):
-                return (
-                    row if row.id == printable(row.id) else BadRow(row.id, f"{where}: id {row.id!r} has no JSON form")
-                )
-            if isinstance(row, InputError):
-                return BadRow(fallback, f"{where}: {row}", row.text if isinstance(row, BadRecord) else "")
-            if isinstance(row, str):
-                row = {"prompt": row}
-            if not isinstance(row, Mapping):
-                return BadRow(fallback, f"{where}: a row must be an object with a prompt, not {type(row).__name__}")
+        if isinstance(row, Task):
+            return row if row.id == printable(row.id) else BadRow(row.id, f"{where}: id {row.id!r} has no JSON form")
+        if isinstance(row, InputError):
+            return BadRow(fallback, f"{where}: {row}", row.text if isinstance(row, BadRecord) else "")
+        if isinstance(row, str):
+            row = {"prompt": row}
+        if not isinstance(row, Mapping):
+            return BadRow(fallback, f"{where}: a row must be an object with a prompt, not {type(row).__name__}")
+        return self._of_columns(where, row, fallback)
+
+    def _of_columns(self, where: str, row: Mapping[Any, Any], fallback: str) -> Task | BadRow:
+        """`fallback` is the id of a row that has none."""
         prompt = self.prompt_column(row)
         if prompt is None:
             there, wanted = ", ".join(map(str, row)) or "none", self.columns.get("prompt", "prompt")
@@ -177,18 +179,26 @@ class Reader:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it: arrays become lists, dates and the like text, NaN and infinity null.
+    """The value as JSON has it: arrays become lists, dates and the like text, NaN and infinity null, and integers
+    beyond 64 bits text, since readers of JSON make inexact numbers of them.
 
     Raises `ValueError` or `TypeError` for what has no JSON form, half a surrogate pair among it.
     """
     if type(value) is dict and all(map(_is_plain, value.values())):
         return value
     text = json.dumps(value, default=_listed, ensure_ascii=False)
-    return json.loads(text.encode(), parse_constant=lambda name: None)
+    return json.loads(text.encode(), parse_constant=lambda name: None, parse_int=_exact)
 
 
 def _is_plain(value: Any) -> bool:
-    return (type(value) is str and value.isascii()) or value is None or type(value) in (int, bool)
+    if type(value) is int:
+        return _EXACT[0] <= value <= _EXACT[1]
+    return (type(value) is str and value.isascii()) or value is None or type(value) is bool
+
+
+def _exact(digits: str) -> int | str:
+    value = int(digits)
+    return value if _EXACT[0] <= value <= _EXACT[1] else digits
 
 
 def printable(text: str) -> str:

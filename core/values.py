@@ -20,7 +20,11 @@ def stable_hash(value: Any) -> str:
 
 
 def _digest(value: Any) -> bytes:
-    return hashlib.sha256(orjson.dumps(value, default=str, option=_CANONICAL)).digest()
+    try:
+        canonical = orjson.dumps(value, default=str, option=_CANONICAL)
+    except TypeError:  # an integer beyond 64 bits, half a surrogate pair
+        canonical = json.dumps(value, default=str, sort_keys=True).encode()
+    return hashlib.sha256(canonical).digest()
 
 
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS

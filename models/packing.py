@@ -83,7 +83,11 @@ _KEPT = ("content", "tool_calls", "invalid_tool_calls", "usage_metadata", "respo
 
 def packed(choices: Sequence[AIMessage]) -> bytes:
     """Messages as JSON."""
-    return orjson.dumps([{name: getattr(message, name) for name in _KEPT} for message in choices], default=str)
+    told = [{name: getattr(message, name) for name in _KEPT} for message in choices]
+    try:
+        return orjson.dumps(told, default=str)
+    except TypeError:  # an integer beyond 64 bits, half a surrogate pair
+        return json.dumps(told, ensure_ascii=False, default=str).encode("utf-8", "replace")
 
 
 def unpacked(data: bytes) -> list[AIMessage]:

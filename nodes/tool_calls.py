@@ -142,7 +142,7 @@ def arguments_of(given: Any) -> dict[str, Any] | None:
     """A call's arguments, also where they are a text of JSON, or that once more; None for anything else."""
     for _ in range(3):
         if isinstance(given, dict):
-            return given
+            return _well_formed(given)
         if given is None or given == "":
             return {}
         if not isinstance(given, str):
@@ -152,3 +152,9 @@ def arguments_of(given: Any) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
     return None
+
+
+def _well_formed(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments without half surrogate pairs, which no row can keep."""
+    made: dict[str, Any] = json.loads(json.dumps(arguments, ensure_ascii=False).encode("utf-8", "replace"))
+    return made

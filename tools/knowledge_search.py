@@ -37,7 +37,7 @@ _LONGEST_QUERY = 10_000
 _SENTENCE = re.compile(r"[^.?!\n]*+[.?!\n]*+")
 _FORM = re.compile(r"(?:please )?(?:answer|reply|respond)\b", re.IGNORECASE)
 _APOSTROPHES = re.compile(r"['’`]")
-_FORMAT = 2
+_FORMAT = 3
 """Version of `folded`, `terms` and of what is kept of a row: an index made with another one is not reused."""
 _DIGESTS = "sha256.json"
 _UNUSABLE = (OSError, EOFError, ValueError, KeyError)
@@ -222,10 +222,14 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
             f'{where}: no text; each line needs a passage, such as {{"id": "1", "title": "…", "text": "…"}}'
         )
     return {key: row[key] for key in ("source", "facts") if key in row} | {
-        "id": str(row.get("id", "")),
-        "title": str(row.get("title", "")),
+        "id": _said(row.get("id")),
+        "title": _said(row.get("title")),
         "text": row["text"],
     }
+
+
+def _said(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 @tool

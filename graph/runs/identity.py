@@ -105,10 +105,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _is_ours(card: Path) -> bool:
+    return card.is_file() and _MARK in card.read_text(encoding="utf-8", errors="replace")
+
+
 def write_card(folder: Path, files: Mapping[str, Sequence[Path]]) -> None:
     """A README.md by which `datasets.load_dataset(folder)` finds the pairs; one of the user's own stays."""
     card = folder / CARD
-    if not any(files.values()) or (card.exists() and _MARK not in card.read_text(encoding="utf-8", errors="replace")):
+    if not any(files.values()) or (card.exists() and not _is_ours(card)):
         return
     configs = ""
     for name, made in files.items():

@@ -23,7 +23,7 @@ class ToolUse:
         self._seconds: Counter[str] = Counter()
         for tool, one in (noted or {}).items():
             self._counts[tool] = Counter({name: int(one[name]) for name in COUNTED})
-            self._seconds[tool] = one["seconds"]
+            self._seconds[tool] = float(one["seconds"])  # type: ignore[assignment]
 
     @classmethod
     def noted_in(cls, run: Path) -> ToolUse:

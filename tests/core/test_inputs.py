@@ -51,6 +51,13 @@ def test_other_columns_are_carried_as_json():
     assert task.meta == {"when": "2024-05-01", "n": None, "k": {"deep": [1, None]}, "m": 1}
 
 
+def test_integers_that_readers_of_json_round_are_kept_as_text():
+    rows = [{"prompt": "a", "reference": 2**70, "n": 2**62, "deep": {"m": [-(2**70)]}}, {"prompt": "a", "id": 2**64}]
+    first, second = read_tasks(rows)
+    assert (first.reference, first.meta) == (str(2**70), {"n": 2**62, "deep": {"m": [str(-(2**70))]}})
+    assert second.id == str(2**64)
+
+
 def test_columns_are_mapped():
     row = {"question": "a", "gold": "b", "pictures": ["c.png"], "prompt": "not this", "source": "web"}
     [task] = read_tasks([row], {"prompt": "question", "reference": "gold", "images": "pictures"})

@@ -24,6 +24,11 @@ def test_the_hash_is_the_same_whatever_the_order():
     assert stable_hash("ü") != stable_hash("u")
 
 
+@pytest.mark.parametrize("odd", [2**70, "\ud800"])
+def test_what_orjson_refuses_has_a_hash_too(odd):
+    assert stable_hash({"a": odd, "b": 1}) == stable_hash({"b": 1, "a": odd}) != stable_hash({"a": 0, "b": 1})
+
+
 def test_equal_prompts_have_equal_versions():
     one, other = (Prompts(target=t, judge="j", tools={"a": "b"}) for t in ("x", "y"))
     assert one.version == one.model_copy().version

@@ -103,6 +103,9 @@ def test_own_columns_are_kept_in_pairs_and_the_folder_loads_as_a_data_set(tmp_pa
     (tmp_path / "run" / "README.md").write_text("my own words")
     run(tmp_path / "run", whole(), [*rows, {"prompt": "one more"}])
     assert (tmp_path / "run" / "README.md").read_text() == "my own words"
+    (tmp_path / "run" / "README.md").unlink()
+    (tmp_path / "run" / "README.md").mkdir()
+    assert len(run(tmp_path / "run", whole(), [*rows, {"prompt": "one more"}, {"prompt": "and another"}])) == 1
 
 
 def test_run_json_says_when_and_how_long(tmp_path):

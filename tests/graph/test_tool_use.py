@@ -32,7 +32,10 @@ def test_run_json_counts_uses_failures_verdicts_and_seconds_over_all_calls(tmp_p
     }
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"tools": 5}', '{"tools": {"a": 1}}'])
+ODD_SECONDS = '{"tools": {"a": {"uses": 1, "failures": 0, "sides": 0, "seconds": "x"}}}'
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"tools": 5}', '{"tools": {"a": 1}}', ODD_SECONDS])
 def test_a_note_that_cannot_be_read_counts_from_nothing(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     assert ToolUse.noted_in(tmp_path / "run.json").said() == {}

@@ -112,6 +112,13 @@ async def test_arguments_are_read_as_text_and_as_text_of_text(given):
     assert [(s.tool, s.arguments) for s in row.rounds[0].selected] == [("look_up", {"query": "x"})]
 
 
+async def test_arguments_that_no_file_can_hold_fail_no_task(tmp_path):
+    odd = AIMessage("", tool_calls=[{"name": "look_up", "args": {"query": "a\ud800", "n": 2**70}, "id": "1"}])
+    row = await play(ScriptedWithTools(select_tools=odd), tools=TOOLS, folder=tmp_path / "run")
+    assert [s.arguments for s in row.rounds[0].selected] == [{"query": "a?", "n": 2**70}]
+    assert row.outcome == "accepted"
+
+
 async def test_a_tool_call_that_is_not_json_is_no_choice():
     broken = AIMessage("", invalid_tool_calls=[{"name": "look_up", "args": "{", "id": "1", "error": "bad"}])
     row = await play(ScriptedWithTools(select_tools=broken), tools=TOOLS)

@@ -42,6 +42,11 @@ async def test_options_are_read(tmp_path: Path) -> None:
     assert [passage["text"] for passage in found.data] == ["falcon", "falcon"]
 
 
+def test_a_passage_without_a_title_has_none(tmp_path: Path) -> None:
+    [found] = Corpus.open(write(tmp_path / "own.jsonl", {"id": None, "title": None, "text": "falcon"})).search("falcon")
+    assert (found["id"], found["title"]) == ("", "")
+
+
 @pytest.mark.parametrize("query", ["", "  ", "the of and", "zzzzqqq", "?!{}[]", "\x00", "Answer with the name only."])
 async def test_a_query_without_a_match_finds_nothing(query: str) -> None:
     found = await knowledge_search.ainvoke({"query": query})
