@@ -16,15 +16,15 @@ import typer
 
 from anyprefer.cli.analyse import analyse
 from anyprefer.cli.apps import apps
-from anyprefer.cli.benchmarks import benchmarks
 from anyprefer.cli.config import config
 from anyprefer.cli.console import Commands
 from anyprefer.cli.evaluate import evaluate
+from anyprefer.cli.graph import graph
 from anyprefer.cli.iterate import demo, iterate
 from anyprefer.cli.judge_eval import judge_eval
+from anyprefer.cli.listing import list_
 from anyprefer.cli.output_streams import take_over
 from anyprefer.cli.reproduce import ablate, reproduce
-from anyprefer.cli.show import graph, tools
 from anyprefer.cli.synth import synth
 from anyprefer.cli.train import train
 from anyprefer.core.screen import visible
@@ -39,10 +39,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    synth, train, evaluate, judge_eval, iterate, analyse, reproduce, ablate, demo, apps, benchmarks, tools, graph, config
+    synth, train, evaluate, judge_eval, iterate, analyse, reproduce, ablate, demo, apps, list_, graph, config
 )  # fmt: skip
 for command in COMMANDS:
-    app.command()(command)
+    app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 
 def _version(wanted: bool) -> None:

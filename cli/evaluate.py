@@ -29,7 +29,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="TASKS...",
-            help="Benchmarks (see `anyprefer benchmarks`), or files with a reference column.",
+            help="Benchmarks (see `anyprefer list benchmarks`), or files with a reference column.",
         ),
     ],
     model: Annotated[
@@ -67,6 +67,9 @@ def evaluate(
             metavar="FOLDER", help="Keep every answer there, a model and task set each; GSM8K and ARC resume from them."
         ),
     ] = None,
+    print_command: Annotated[
+        bool, typer.Option("--print-command", help="Print lm-eval's own command for the same figure, and stop.")
+    ] = False,
 ) -> None:
     """Measure accuracy on tasks with known answers, with its 95% interval.
 
@@ -79,6 +82,8 @@ def evaluate(
     [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]
     [bold]anyprefer evaluate test.jsonl --column reference=answer --model openai:gpt-4o[/]
     """
+    if print_command:
+        return _print_commands(source, model, limit, batch_size, max_tokens)
     sets = {
         name: None if is_asked_elsewhere(name) else task_set(name, limit, seed, columns_of(column)) for name in source
     }
@@ -120,6 +125,15 @@ def is_asked_elsewhere(name: str) -> bool:
     from anyprefer.training.evaluation.families import FAMILIES
 
     return name in BENCHMARKS and name not in FAMILIES
+
+
+def _print_commands(names: Sequence[str], models: Sequence[str], limit: Any, batch_size: int, max_tokens: Any) -> None:
+    from anyprefer.training.evaluation.benchmarks import Asked, benchmark
+
+    for spec in models:
+        asked = Asked(spec, limit, batch_size=batch_size, max_tokens=max_tokens)
+        for name in names:
+            typer.echo(benchmark(name).command(asked))
 
 
 def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResult:

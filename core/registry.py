@@ -48,6 +48,9 @@ class Registry:
         """All names, sorted. Nothing is loaded."""
         return sorted({*self._files(), *(point.name for point in self._points())})
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
     def __contains__(self, name: object) -> bool:
         return name in self._files() or any(point.name == name for point in self._points())
 
@@ -72,6 +75,10 @@ class Registry:
     def unknown(self, name: str, others: Iterable[str] = ()) -> AnypreferError:
         """The error of a name that means nothing; `others` are what may stand there beside names."""
         return self._error(f"unknown {self.kind} {name!r}; {near(name, [*self.names(), *others, OWN])}")
+
+    def built_in(self, name: str) -> bool:
+        """Whether a file of ours offers it."""
+        return name in self._files()
 
     def origin(self, name: str) -> str:
         """Where a known name comes from: the built-in file, or the package."""

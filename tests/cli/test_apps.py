@@ -1,4 +1,4 @@
-"""`anyprefer apps`, `anyprefer benchmarks`, and --app: an application given as TOML alone is played end to end."""
+"""`anyprefer apps`, benchmarks of an evaluation, and --app: an application given as TOML alone is played end to end."""
 
 import json
 from pathlib import Path
@@ -166,17 +166,15 @@ def test_iterate_measures_benchmarks_with_each_iterations_model(measured, tiny_p
     assert json.loads(Path("loop/iteration-1/evaluation.json").read_text(encoding="utf-8"))["arc_easy"]["correct"] == 5
 
 
-def test_benchmarks_are_listed_and_lm_evals_command_is_printed(tiny_player):
-    listed = run("benchmarks").output
-    for word in ("sums", "gsm8k", "arc_easy", "arc_challenge", "alpaca_eval", "exact_match", "win_rate"):
-        assert word in listed
-    told = run("benchmarks", "--print-command", "gsm8k", "--model", f"hf:{tiny_player}", "--limit", 5).output
+def test_lm_evals_command_is_printed(tiny_player):
+    def told(*given):
+        return run("evaluate", *given, "--print-command").output
+
+    command = told("gsm8k", "--model", f"hf:{tiny_player}", "--limit", 5)
     for words in (f"pretrained={tiny_player}", "--tasks anyprefer_gsm8k", "--apply_chat_template", "--limit 5"):
-        assert words in told
-    assert (
-        "--apply_chat_template"
-        not in run("benchmarks", "--print-command", "arc_easy", "--model", f"hf:{tiny_player}").output
+        assert words in command
+    assert "--apply_chat_template" not in told("arc_easy", "--model", f"hf:{tiny_player}")
+    assert "base_url=http://x/v1/chat/completions" in told("gsm8k", "--model", "openai:m@http://x/v1")
+    assert "sums is not measured by lm-eval" in refused(
+        run("evaluate", "sums", "--model", "smollm2", "--print-command")
     )
-    served = run("benchmarks", "--print-command", "gsm8k", "--model", "openai:m@http://x/v1").output
-    assert "base_url=http://x/v1/chat/completions" in served
-    assert "not measured by lm-eval" in refused(run("benchmarks", "--print-command", "sums"))

@@ -21,37 +21,6 @@ from tests.server import OpenAIServer
 pytestmark = pytest.mark.usefixtures("here")
 
 
-def test_tools_lists_all_with_their_origin():
-    rows = {row["name"]: row for row in json.loads(run("tools", "--json").stdout)}
-    search = rows["knowledge_search"]
-    assert search["looks_at"] == "task"
-    assert search["arguments"] == {"query": None}
-    assert search["options"] == {"corpus": "", "k": 3}
-    assert search["from"] == "tools/knowledge_search.py"
-    assert rows["calculator"]["looks_at"] == "candidate"
-    assert rows["calculator"]["what"].endswith(".")
-    shown = run("tools").stdout
-    for row in rows.values():
-        assert row["name"] in shown
-        assert row["what"] in shown
-
-
-def test_a_tool_from_another_package_names_its_entry_point(monkeypatch):
-    from langchain_core.tools import tool
-
-    @tool
-    def shout(query: str) -> str:
-        """Says it louder. And louder."""
-        return query.upper()
-
-    point = SimpleNamespace(name="shout", value="other_package:shout", dist=None, load=lambda: shout)
-    monkeypatch.setattr("anyprefer.core.registry.entry_points", lambda group: [point])
-    rows = {row["name"]: row for row in json.loads(run("tools", "--json").stdout)}
-    assert rows["shout"]["from"] == "a package (other_package:shout)"
-    assert rows["shout"]["what"] == "Says it louder."
-    assert rows["calculator"]["from"] == "tools/calculator.py"
-
-
 def test_graph_draws_the_game():
     result = run("graph")
     assert result.exit_code == 0

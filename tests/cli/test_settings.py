@@ -221,7 +221,7 @@ def test_the_panels_name_every_field_once():
 def test_help_teaches(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     start = run("--help").stdout
-    for command in ("synth", "train", "evaluate", "judge-eval", "tools", "graph", "config"):
+    for command in ("synth", "train", "evaluate", "judge-eval", "list", "graph", "config"):
         assert f" {command} " in start
         text = run(command, "--help").stdout
         assert f"anyprefer {command}" in text, "no example"

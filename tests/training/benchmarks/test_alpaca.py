@@ -163,11 +163,11 @@ def test_another_threads_look_up_stays_its_own(tmp_path, monkeypatch):
 
     from alpaca_eval.metrics import glm_winrate
 
-    from anyprefer.training.evaluation.benchmarks import alpaca
+    from anyprefer.training.evaluation.benchmarks import alpaca_eval
 
     monkeypatch.setattr(glm_winrate, "hf_hub_download", lambda **asked: "the hub's")
     given = tmp_path / "df_gamed.csv"
-    with alpaca._difficulties(given, 1), ThreadPoolExecutor() as other:
+    with alpaca_eval._difficulties(given, 1), ThreadPoolExecutor() as other:
         assert glm_winrate.hf_hub_download(filename="df_gamed.csv") == str(given)
         assert other.submit(glm_winrate.hf_hub_download, filename="df_gamed.csv").result() == "the hub's"
     assert glm_winrate.hf_hub_download() == "the hub's"

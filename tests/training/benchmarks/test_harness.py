@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from anyprefer.core.errors import InputError, ModelError, ModelSetupError
-from anyprefer.training.evaluation.benchmarks import benchmark, measure
+from anyprefer.training.evaluation.benchmarks import Asked, benchmark, measure
 from anyprefer.training.evaluation.benchmarks.lm_eval_tasks.rows import same_final_number
 from tests.loopback import Loopback, completion, refusal
 from tests.sample_data import QUESTIONS, SUMS
@@ -71,10 +71,10 @@ def test_the_longest_answer_and_the_batch_are_the_users_to_say(data):
     with Loopback(lambda asked, count: completion("7")) as server:
         found = measure("gsm8k", f"openai:my-7b@{server.url}", limit=1, max_tokens=30)
     assert (found.max_tokens, {body["max_tokens"] for body in server.bodies}) == (30, {30})
-    words = shlex.split(benchmark("gsm8k").command("smollm2", batch_size=48, max_tokens=30))
+    words = shlex.split(benchmark("gsm8k").command(Asked("smollm2", batch_size=48, max_tokens=30)))
     assert words[words.index("--batch_size") + 1] == "48"
     assert words[words.index("--gen_kwargs") + 1] == "max_gen_toks=30"
-    assert "--gen_kwargs" not in benchmark("arc_easy").command("smollm2", max_tokens=30)
+    assert "--gen_kwargs" not in benchmark("arc_easy").command(Asked("smollm2", max_tokens=30))
 
 
 class Completions(Loopback):
@@ -124,7 +124,7 @@ LM_EVAL = (
 
 @pytest.mark.slow
 def test_our_number_is_the_one_of_lm_evals_command(tiny, data, tmp_path):
-    command = shlex.split(benchmark("arc_easy").command(f"hf:{tiny}", limit=5))
+    command = shlex.split(benchmark("arc_easy").command(Asked(f"hf:{tiny}", limit=5)))
     assert command[0] == "lm_eval"
     subprocess.run(
         [sys.executable, "-c", LM_EVAL, *command[1:], "--output_path", str(tmp_path / "theirs")],
@@ -153,8 +153,8 @@ def test_an_adapter_is_measured_on_its_base(tiny, data, tmp_path):
         lines = (tmp_path / name / "arc_easy.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line)["said"] for line in lines]
 
-    assert f"pretrained={tiny}" in benchmark("arc_easy").command(f"hf:{adapter}")
-    assert f"peft={adapter}" in benchmark("arc_easy").command(f"hf:{adapter}")
+    assert f"pretrained={tiny}" in benchmark("arc_easy").command(Asked(f"hf:{adapter}"))
+    assert f"peft={adapter}" in benchmark("arc_easy").command(Asked(f"hf:{adapter}"))
     assert likelihoods(f"hf:{adapter}", "tuned") != likelihoods(f"hf:{tiny}", "plain")
 
 

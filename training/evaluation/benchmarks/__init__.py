@@ -1,4 +1,8 @@
-"""Benchmarks: `measure("arc_easy", "smollm2")` gives an `EvalResult`; `BENCHMARKS` has all of them by name."""
+"""What is measured beside a file of tasks: `measure("arc_easy", "smollm2")` gives an `EvalResult`.
+
+A benchmark is a `Benchmark` of base.py, one file each, named `anyprefer evaluate NAME` and, in an application,
+`benchmarks = ["NAME"]`. Packages offer theirs, or a class of them, in the group `anyprefer.benchmarks`.
+"""
 
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 from anyprefer.training.evaluation.benchmarks.registry import BENCHMARKS, benchmark, measure

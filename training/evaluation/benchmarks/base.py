@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from anyprefer.core.errors import InputError
 from anyprefer.training.evaluation.evaluate import EvalResult
 
 
@@ -58,6 +59,10 @@ class Benchmark(ABC):
     @abstractmethod
     def measure(self, asked: Asked) -> BenchmarkResult:
         """The model's result. Raises `InputError` for missing data and `ModelError` for a model that cannot do it."""
+
+    def command(self, asked: Asked) -> str:
+        """lm-eval's own command for the same figure. Raises `InputError` where lm-eval does not measure it."""
+        raise InputError(f"{self.name} is not measured by lm-eval, so it has no lm_eval command")
 
     def result(self, asked: Asked, **values: Any) -> BenchmarkResult:
         """A `BenchmarkResult` with what is known already filled in."""

@@ -2,7 +2,7 @@
 
     measure("arc_easy", "smollm2", limit=100)
 
-The same files serve lm-eval's own command line (`anyprefer benchmarks --print-command arc_easy --model smollm2`),
+The same files serve lm-eval's own command line (`anyprefer evaluate arc_easy --model smollm2 --print-command`),
 and both give the same number. A local model is lm-eval's `hf` model over the same folder, with its adapter through
 peft. A served one is asked for answers through its chat endpoint, and for likelihoods (ARC) through its completions
 endpoint with `echo`, as vLLM has it.
@@ -27,7 +27,7 @@ from anyprefer.core.secrets import redact
 from anyprefer.models.load import split_server
 from anyprefer.models.local.model_files import model_source
 from anyprefer.models.servers.keys import Keys
-from anyprefer.training.evaluation.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
+from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 
 TASKS = Path(__file__).parent / "lm_eval_tasks"
 OPENAI = "https://api.openai.com/v1"
@@ -71,17 +71,15 @@ class Harness(Benchmark):
             asked, n=len(scores), correct=sum(marks.values()), marks=marks, max_tokens=longest, figures=others
         )
 
-    def command(
-        self, model: str, limit: int | None = None, batch_size: int = BATCH, max_tokens: int | None = None
-    ) -> str:
+    def command(self, asked: Asked) -> str:
         """The `lm_eval` command that measures the same."""
-        kind, arguments = self._model(model, batch_size)
+        kind, arguments = self._model(asked.model, asked.batch_size)
         shown = ",".join(f"{name}={value}" for name, value in arguments.items())
         words = ["lm_eval", "--model", kind, "--model_args", shown, "--include_path", str(TASKS), "--tasks", self.task]
-        words += ["--device", _device(), "--batch_size", str(batch_size)] if kind == "hf" else []
+        words += ["--device", _device(), "--batch_size", str(asked.batch_size)] if kind == "hf" else []
         words += ["--apply_chat_template"] if self.chat else []
-        words += ["--gen_kwargs", generation] if (generation := self._generation(max_tokens)) else []
-        return shlex.join([*words, "--limit", str(limit)] if limit else words)
+        words += ["--gen_kwargs", generation] if (generation := self._generation(asked.max_tokens)) else []
+        return shlex.join([*words, "--limit", str(asked.limit)] if asked.limit else words)
 
     def _run(self, kind: str, arguments: dict[str, Any], asked: Asked) -> list[dict[str, Any]]:
         """lm-eval's samples, one a test row."""
@@ -199,28 +197,3 @@ def _keep(samples: Sequence[dict[str, Any]], file: Path) -> None:
                 **{name: sample[name] for name in sample["metrics"]},
             }
             lines.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-
-
-HARNESS = (
-    Harness(
-        "gsm8k",
-        "GSM8K test problems (Cobbe et al. 2021), 0-shot, right when the answer's last number is the gold one",
-        metric="exact_match",
-        chat=True,
-        max_tokens=400,
-    ),
-    Harness(
-        "arc_easy",
-        "ARC-easy test questions (Clark et al. 2018), 0-shot, right when the gold answer is the likeliest text",
-        metric="acc",
-        chat=False,
-        max_tokens=1,
-    ),
-    Harness(
-        "arc_challenge",
-        "ARC-challenge test questions (Clark et al. 2018), 0-shot, right when the gold answer is the likeliest text",
-        metric="acc",
-        chat=False,
-        max_tokens=1,
-    ),
-)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
-from anyprefer.core.errors import InputError, near
-from anyprefer.training.evaluation.benchmarks.alpaca import AlpacaEval
+from anyprefer.core.errors import InputError
+from anyprefer.core.registry import Registry
 from anyprefer.training.evaluation.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
-from anyprefer.training.evaluation.benchmarks.harness import HARNESS
-from anyprefer.training.evaluation.benchmarks.own_families import FamilyBenchmark
-from anyprefer.training.evaluation.families import FAMILIES
 
-BENCHMARKS: Mapping[str, Benchmark] = {
-    one.name: one for one in (*(FamilyBenchmark(family) for family in FAMILIES.values()), *HARNESS, AlpacaEval())
-}
+BENCHMARKS = Registry("benchmark", "anyprefer.training.evaluation.benchmarks", InputError)
 
 
 def benchmark(name: str) -> Benchmark:
     """The benchmark of that name. Raises `InputError` that names the near one."""
-    if name not in BENCHMARKS:
-        raise InputError(f"unknown benchmark {name!r}; {near(name, BENCHMARKS)}")
-    return BENCHMARKS[name]
+    found = BENCHMARKS.get(name)
+    made = found() if inspect.isclass(found) else found
+    if not isinstance(made, Benchmark):
+        raise InputError(f"benchmark {name!r} is no Benchmark of anyprefer.training.evaluation.benchmarks")
+    return made
 
 
 def measure(

@@ -241,3 +241,6 @@ def _difficulties(file: Path | None, rows: int) -> Iterator[None]:
                 yield
             finally:
                 glm_winrate.hf_hub_download = real
+
+
+offers = AlpacaEval()
