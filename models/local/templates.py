@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from anyprefer.models.servers.request_parts import SYSTEM_ROLES, merged_system
+from anyprefer.models.system_role import SYSTEM_ROLES, merged_system
 
 BREAK = "\u200b"
 """Zero-width space."""

@@ -21,8 +21,9 @@ import orjson
 
 from anyprefer.core.errors import PartRefused
 from anyprefer.models.servers.failures import HTTPStatusError, TransportError
-from anyprefer.models.servers.request_parts import SYSTEM_ROLES, TOOLS, Part, Payload, parts_of
+from anyprefer.models.servers.request_parts import TOOLS, Part, Payload, parts_of
 from anyprefer.models.spending import further_request
+from anyprefer.models.system_role import SYSTEM_ROLES
 
 log = logging.getLogger("anyprefer")
 

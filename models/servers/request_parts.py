@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from anyprefer.models.system_role import SYSTEM_ROLES, merged_system, with_text
+
 Payload = dict[str, Any]
 Instead = Callable[[Payload, str], Payload | None]
 """(request, the server's words) → the request as it is sent instead; None where this way does not fit."""
@@ -67,31 +69,6 @@ class Part:
         return {key: value for key, value in payload.items() if key not in self.keys}
 
 
-def merged_system(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with what the system says put before the first user message's text."""
-    said = "\n\n".join(_text(message["content"]) for message in messages if message["role"] in SYSTEM_ROLES)
-    others = [message for message in messages if message["role"] not in SYSTEM_ROLES]
-    at = next((place for place, message in enumerate(others) if message["role"] == "user"), None)
-    if at is None:
-        return [{"role": "user", "content": said}, *others]
-    return [*others[:at], _with_text(others[at], said, before=True), *others[at + 1 :]]
-
-
-SYSTEM_ROLES = ("system", "developer")
-
-
-def _text(content: Any) -> str:
-    return content if isinstance(content, str) else "\n".join(str(part.get("text", "")) for part in content or ())
-
-
-def _with_text(message: dict[str, Any], text: str, before: bool) -> dict[str, Any]:
-    content = message["content"]
-    if isinstance(content, str):
-        return {**message, "content": f"{text}\n\n{content}" if before else f"{content}\n\n{text}"}
-    part = {"type": "text", "text": text}
-    return {**message, "content": [part, *content] if before else [*content, part]}
-
-
 def _other_name(payload: Payload, words: str) -> Payload:
     """sent by its other name"""
     names = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -105,7 +82,7 @@ def _json_object(payload: Payload, words: str) -> Payload | None:
         return None
     schema = json.dumps(shape["json_schema"].get("schema"), ensure_ascii=False)
     *earlier, last = payload["messages"]
-    asked = _with_text(last, f"Write your answer as one JSON object of this JSON schema:\n{schema}", before=False)
+    asked = with_text(last, f"Write your answer as one JSON object of this JSON schema:\n{schema}", before=False)
     return {**payload, "response_format": {"type": "json_object"}, "messages": [*earlier, asked]}
 
 

@@ -13,7 +13,7 @@ from anyprefer.core.server_settings import ServerSettings
 from anyprefer.models.servers.endpoint import Endpoint
 from anyprefer.models.servers.failures import HTTPStatusError
 from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
-from anyprefer.models.servers.request_parts import merged_system
+from anyprefer.models.system_role import merged_system
 from tests.loopback import Loopback, completion
 from tests.refusing import PARTS, SILENT, WORDS, refused
 
