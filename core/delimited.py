@@ -7,7 +7,7 @@ where there is none, or another character follows, the record is its first line 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 
 from anyprefer.core.errors import InputError
@@ -119,8 +119,8 @@ def rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, dict[str, 
     _, header = next(found, (0, []))
     if isinstance(header, BadRecord):
         raise InputError(f"the header has {header}")
-    if twice := [name for name in header if name and header.count(name) > 1]:
-        raise InputError(f"the header has the column {twice[0]!r} twice; rename one of them")
+    if twice := next((name for name, count in Counter(header).items() if name and count > 1), ""):
+        raise InputError(f"the header has the column {twice!r} twice; rename one of them")
     for line, record in found:
         if isinstance(record, BadRecord):
             yield line, BadRecord(f"the row has {record}", record.text)

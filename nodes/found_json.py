@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -24,8 +23,7 @@ class Unclear(Exception):
     """Why it cannot be told what a text says."""
 
 
-_OBJECT, _LIST = re.compile(r'\{(?=\s*["}])'), re.compile(r"\[(?=\s*[\[{\]\"\dtfn-])")
-_ANY_OPENING = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{\]"])')
+_OPENING = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{\]"])')
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 
 
@@ -48,13 +46,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
-def all_json(text: str, opening: re.Pattern[str] = _ANY_OPENING) -> Iterator[Found]:
+def all_json(text: str) -> Iterator[Found]:
     """Every object and list, in order, the outermost of each. Raises `Unclear` for a text of too many of them, or of
     too much that is almost JSON: its last value would not be known."""
     text = _TRAILING_COMMA.sub(" ", text)
     left, work, at = MOST_FOUND, 10_000 + MOST_WORK * len(text), 0
     broken = MOST_BROKEN
-    while begun := opening.search(text, at):
+    while begun := _OPENING.search(text, at):
         at = begun.start()
         try:
             value, end = _DECODER.raw_decode(text, at)
@@ -67,12 +65,3 @@ def all_json(text: str, opening: re.Pattern[str] = _ANY_OPENING) -> Iterator[Fou
             left, at = left - 1, end
         if min(left, broken, work) <= 0:
             raise Unclear("too much that looks like JSON")
-
-
-def find_json(text: str, kind: type) -> Any:
-    """The last JSON value of the given type (list or dict) in the text, None when there is none."""
-    try:
-        last = deque(all_json(text, _LIST if kind is list else _OBJECT), maxlen=1)
-    except Unclear:
-        return None
-    return last[0].value if last else None

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from langchain_core.messages import BaseMessage
 
 from anyprefer.core.errors import AnswerError
 from anyprefer.models.answer import Answer, read_answer, split_thoughts
-from anyprefer.nodes.found_json import Unclear, all_json, find_json
+from anyprefer.nodes.found_json import Unclear, all_json
 from anyprefer.nodes.prompt_texts import Fence
-from anyprefer.nodes.score_blocks import score_value, sections_of
-from anyprefer.nodes.score_words import folded
+from anyprefer.nodes.score_blocks import sections_of
+from anyprefer.nodes.score_words import MOST, folded
 from anyprefer.nodes.verdicts import all_scores, one_score, without
-
-__all__ = ["find_json", "last_out_of_ten", "own_json", "own_words", "read_score", "read_scores", "score_of", "told"]
 
 T = TypeVar("T")
 _LABELLED = re.compile(
@@ -85,7 +83,10 @@ def _read(answer: Answer, fence: Fence | None, parse: Callable[[str, bool, bool]
 
 
 def own_words(text: str, shown: Sequence[str]) -> str:
-    """The text without the scores it repeats, word for word or but for spaces and marks, from what was shown."""
+    """The text without the scores it repeats, word for word or but for spaces and marks, from what was shown.
+
+    Raises `Unclear` for a text of too many scores.
+    """
     seen = "\0".join(shown).lower()
     if seen.isascii() and not any(map(seen.__contains__, _TELLS)):
         return text
@@ -105,30 +106,20 @@ def own_json(text: str, shown: Sequence[str]) -> str:
 
 
 def _repeated(text: str, known: str, lines: set[str]) -> Iterator[tuple[int, int]]:
-    """Where the text has a whole line of what was shown beside others, or a labelled score of it."""
-    whole, at = text.strip(), 0
+    """Where the text has a whole line of what was shown beside others, or a labelled score of it. Raises `Unclear`."""
+    whole, at, scores = text.strip(), 0, 0
     for line in text.split("\n"):
         if _DIGIT.search(line):
             if not (line.strip() == whole and _BARE.fullmatch(whole)) and _tight(line) in lines:
                 yield at, at + len(line)
             else:
-                found = (one for one in _LABELLED.finditer(line) if _tight(one[0]) in known)
-                yield from ((at + one.start(), at + one.end()) for one in found)
+                labelled = list(_LABELLED.finditer(line))
+                scores += len(labelled)
+                if scores > MOST:  # each is looked for in all that was shown
+                    raise Unclear(f"more than {MOST} scores")
+                yield from ((at + one.start(), at + one.end()) for one in labelled if _tight(one[0]) in known)
         at += len(line) + 1
 
 
 def _tight(text: str) -> str:
     return _LOOSE.sub("", folded(text)).lower()
-
-
-def score_of(value: Any, text: str) -> float:
-    """A score in 1..10 from a number. Raises `AnswerError` for anything else, quoting the whole answer."""
-    number = None if isinstance(value, str) else score_value(value)
-    if number is None:
-        raise AnswerError(f"a score must be a number from 1 to 10, not {value!r}", text)
-    return number
-
-
-def last_out_of_ten(text: str) -> float:
-    """`read_score` of a text by itself."""
-    return read_score(text)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -23,13 +24,14 @@ from anyprefer.nodes.found_json import MOST_BROKEN, all_json
 Call = dict[str, Any]
 """A call as it was spelled: `tool` and `arguments`, neither checked."""
 
-_JSON = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{\]"])')
 _NAMED = re.compile(
     r"(?:\[TOOL_CALLS\]|<function=|<\|tool_call_begin\|>|functions?\.)\s{0,3}([\w.-]{1,64})(?::\d+)?\s{0,3}(?:\[ARGS\]|>|(?=\{))"
 )
 _PARAMETER = re.compile(r"<parameter=([\w.-]{1,64})>([^<]*)</parameter>")
 _LONGEST = 2000
-"""Characters of a call in Python's form."""
+"""Characters of a call's arguments behind a mark."""
+_LAST_LINES, _LONGEST_LINE = 20, 500
+"""Lines and characters of calls in Python's form: it takes milliseconds to find that deep nesting is none."""
 _NONE = re.compile(
     r"\b(?:choose|select|use|need|call|pick)\s(?:none|no tools?)\b|\bno tools? (?:(?:is|are|was|were|will be) )?(?:needed|required|necessary|chosen|used)\b"
     r"|\b(?:none|nothing) (?:of (?:them|the tools|these) )?(?:is|are|will be) (?:needed|required|necessary|chosen|used|helpful)\b"
@@ -68,7 +70,7 @@ _Choice = tuple[int, int, list[Call], bool]
 
 
 def _in_json(text: str) -> Iterator[_Choice]:
-    for found in all_json(text, _JSON):
+    for found in all_json(text):
         calls = _calls(found.value)
         if calls is not None:
             yield found.start, found.end, calls, isinstance(found.value, dict)
@@ -119,8 +121,8 @@ def _in_python(text: str, names: Sequence[str]) -> Iterator[_Choice]:
     if not names:
         return
     line = re.compile(rf"^[\s\[]{{0,8}}(?:print\()?((?:{'|'.join(map(re.escape, names))})\([^\n]*)$", re.MULTILINE)
-    for match in islice(line.finditer(text), MOST_BROKEN):
-        said = match[1].strip()[:_LONGEST]
+    for match in deque(line.finditer(text), maxlen=_LAST_LINES):
+        said = match[1].strip()[:_LONGEST_LINE]
         call = _python(said) or _python(said.rstrip(",]")) or _python(said.rstrip("),]") + ")")
         if call:
             yield match.start(), match.end(), [call], True

@@ -94,9 +94,4 @@ def scores_schema(count: int) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "scores", "strict": True, "schema": schema}}
 
 
-def parse_scores(text: str, count: int) -> list[tuple[float, str]]:
-    """(score, analysis) for answers 1..count; see `read_scores`."""
-    return read_scores(text, count)
-
-
 offers = ListwiseJudge

@@ -5,7 +5,8 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import AnswerError
 from anyprefer.graph import Judge, Judgment
-from anyprefer.nodes.judges.listwise import parse_scores, scores_schema
+from anyprefer.nodes.judges.listwise import scores_schema
+from anyprefer.nodes.parsing import read_scores
 from tests.scripted import Scripted, play, scores
 
 
@@ -23,12 +24,12 @@ from tests.scripted import Scripted, play, scores
     ],
 )
 def test_scores_are_read_from_lines_or_json(text):
-    assert [score for score, _ in parse_scores(text, 2)] == [7, 3]
+    assert [score for score, _ in read_scores(text, 2)] == [7, 3]
 
 
 def test_each_analysis_goes_with_its_score():
     text = "Answer 1:\nRight.\n\nAnswer 2:\nWrong sum.\n\nAnswer 1: 9/10\nAnswer 2: 2/10"
-    assert parse_scores(text, 2) == [(9, "Right."), (2, "Wrong sum.")]
+    assert read_scores(text, 2) == [(9, "Right."), (2, "Wrong sum.")]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_each_analysis_goes_with_its_score():
 )
 def test_what_does_not_score_every_answer_once_raises(text):
     with pytest.raises(AnswerError) as caught:
-        parse_scores(text, 2)
+        read_scores(text, 2)
     assert caught.value.text == text.strip()
 
 

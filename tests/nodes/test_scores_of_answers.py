@@ -8,7 +8,6 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import AnswerError
-from anyprefer.nodes.judges.listwise import parse_scores
 from anyprefer.nodes.parsing import read_score, read_scores
 from anyprefer.nodes.prompt_texts import Fence
 from tests.scripted import Scripted, play, scores
@@ -66,7 +65,7 @@ def test_what_is_not_clear_is_asked_again(text):
 
 
 def test_scores_stay_exact():
-    assert [score for score, _ in parse_scores("Answer 1: 7.25/10\nAnswer 2: 9.99/10", 2)] == [7.25, 9.99]
+    assert [score for score, _ in read_scores("Answer 1: 7.25/10\nAnswer 2: 9.99/10", 2)] == [7.25, 9.99]
 
 
 def test_an_answer_that_is_cut_off_has_no_last_block_unless_it_is_whole_json_or_marked():
@@ -129,7 +128,7 @@ async def test_a_candidate_cannot_pose_as_the_page_it_is_shown_on():
     [
         "{", "[", '{"a":', '{"answer":1,', '{"score": 7} ', "\n", "- \n", "1", "1 / ", "7/10 ", "7/10\n", "Score: 7/10\n", "Answer 1: 7/10\n",
         "answer 1: ", "“", "„", "«", "‘", "'a ", '"a', "~~a", "*", "> ", "|1|7/10|\n", "8 out of ", "10分中8分 ", "overall ", "; ", " ", "1. 7/10\n",
-        "final score is ", "\\boxed{", "1e9", "7-8/10 ", "[]", "{}",
+        "final score is ", "\\boxed{", "1e9", "7-8/10 ", "[]", "{}", "score: 7 ",
     ],
 )  # fmt: skip
 def test_reading_scores_takes_time_linear_in_the_text(unit):

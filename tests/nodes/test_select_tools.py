@@ -187,7 +187,20 @@ def test_a_choice_that_stands_in_the_task_is_not_the_judges():
 
 
 @pytest.mark.parametrize(
-    "unit", ["{", "[", '{"a":', "[{", '["', "[1,", "<function=", "look_up(", "[TOOL_CALLS]a{", "<tool_call>{"]
+    "unit",
+    [
+        "{",
+        "[",
+        '{"a":',
+        "[{",
+        '["',
+        "[1,",
+        "<function=",
+        "look_up(",
+        "[TOOL_CALLS]a{",
+        "<tool_call>{",
+        f"look_up(query={'-' * 1900}1 1)\n",
+    ],
 )
 def test_reading_a_choice_takes_time_linear_in_the_text(unit):
     def seconds(size):
