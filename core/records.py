@@ -245,7 +245,7 @@ class Row(Record):
     """R of the accepted pair, 1..10."""
     rounds: tuple[Round, ...] = ()
     models: dict[str, str] = Field(default_factory=dict)
-    """Who played target, judge, reward and engine."""
+    """Who played target, judge, reward and engine; `graph`, where one that the user had changed was played."""
     usage: dict[str, Usage] = Field(default_factory=dict)
     """Model calls, tokens and cost per role, over all rounds."""
     seed: int = 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anyprefer.core.server_settings import ServerSettings
     from anyprefer.core.settings import RunSettings, Settings, load_settings
     from anyprefer.core.task import Task
-    from anyprefer.graph.build import build_graph
+    from anyprefer.graph.build import build_graph, state_graph
     from anyprefer.graph.runs.row_files import read_rows
     from anyprefer.graph.runs.runner import Synthesis
     from anyprefer.graph.synthesis import asynth, synth
@@ -27,7 +27,7 @@ _HOMES = {
     "core.server_settings": ["ServerSettings"],
     "core.settings": ["RunSettings", "Settings", "load_settings"],
     "core.task": ["Task"],
-    "graph.build": ["build_graph"],
+    "graph.build": ["build_graph", "state_graph"],
     "graph.runs.row_files": ["read_rows"],
     "graph.runs.runner": ["Synthesis"],
     "graph.synthesis": ["asynth", "synth"],
@@ -57,6 +57,7 @@ __all__ = [
     "load_settings",
     "read_rows",
     "read_tasks",
+    "state_graph",
     "synth",
 ]
 

@@ -14,25 +14,20 @@ rates it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.game_state import FRESH, GameState
-from anyprefer.core.records import RECORDS
 from anyprefer.core.roles import Builder, Engine, Judge, PromptPolicy, RewardModel, Target
 from anyprefer.core.settings import RunSettings, Settings, shows_settings
 from anyprefer.core.task import Task
-from anyprefer.graph.game_graph import GameGraph
+from anyprefer.graph.game_graph import GameGraph, Graph
 from anyprefer.graph.players import Players, settle
 from anyprefer.graph.steps import Part, Router, Step
 from anyprefer.nodes.aggregate import aggregate
@@ -42,8 +37,6 @@ from anyprefer.nodes.sample import sample
 from anyprefer.nodes.select_tools import select_tools
 from anyprefer.nodes.update_prompts import TaskPrompts, update_prompts
 from anyprefer.nodes.use_tools import use_candidate_tools, use_task_tools
-
-Graph = CompiledStateGraph[GameState, None, GameState, GameState]
 
 
 @shows_settings
@@ -68,7 +61,9 @@ def build_graph(
     graph = state_graph(
         settings, target=target, judge=judge, reward=reward, engine=engine, tools=tools, build_pair=build_pair, **values
     )
-    return graph.compile(checkpointer=knowing_records(checkpointer), name="anyprefer")
+    if graph.settings.prompt_scope == "dataset":
+        raise SettingsError("prompt_scope 'dataset' shares prompts among the tasks of a run; play it with synth()")
+    return graph.compile(checkpointer)
 
 
 @shows_settings
@@ -98,15 +93,20 @@ def state_graph(
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
     settings, players = settle(settings, roles, values, tools, build_pair)
-    players.take_tape()
-    if settings.prompt_scope == "dataset":
-        raise SettingsError("prompt_scope 'dataset' shares prompts among the tasks of a run; play it with synth()")
     return wire(players, settings)
 
 
-def wire(players: Players, settings: RunSettings, policy: PromptPolicy | None = None) -> GameGraph:
+def names(players: Players, settings: RunSettings, graph: GameGraph | None) -> dict[str, str]:
+    """Who plays, by role, as rows and run folders say it; and what graph, where it is not the game's own."""
+    changed = graph and graph.described()
+    return players.names() | ({"graph": changed} if changed and changed != wire(players, settings).described() else {})
+
+
+def wire(
+    players: Players, settings: RunSettings, policy: PromptPolicy | None = None, graph: GameGraph | None = None
+) -> GameGraph:
     """One node a step, one conditional edge: the loop until R ≥ τ. `policy` hands out the prompts, by default
-    those of each task alone."""
+    those of each task alone. The same for a `graph` that was changed: its steps are made anew, the rest stays."""
     policy = policy or TaskPrompts(players.judge, players.engine, players.tools, settings)
     game = GameGraph(players, settings)
 
@@ -129,7 +129,7 @@ def wire(players: Players, settings: RunSettings, policy: PromptPolicy | None = 
     game.add_edge("use_tools", "judge")
     game.add_edge("judge", "reward")
     game.add_conditional_edges("reward", Router(), ["update_prompts", END])
-    return game
+    return graph.rewired(game) if graph else game
 
 
 def start(policy: PromptPolicy, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
@@ -142,15 +142,3 @@ def start(policy: PromptPolicy, settings: Settings) -> Callable[[GameState], Awa
         return {**FRESH, "task": task, "prompts": policy.first(task), "rounds": []}
 
     return run
-
-
-def knowing_records(checkpointer: Checkpointer) -> Checkpointer:
-    """The same checkpointer, allowed to read this game's records back (LangGraph warns, and will block,
-    where a type is not named: langchain-ai/langgraph#6612)."""
-    serde = getattr(checkpointer, "serde", None)
-    if not isinstance(checkpointer, BaseCheckpointSaver) or type(serde) is not JsonPlusSerializer:
-        return checkpointer
-    allowed = serde.with_msgpack_allowlist(RECORDS)
-    clone = copy.copy(checkpointer)
-    clone.serde = allowed if allowed is not serde else JsonPlusSerializer(allowed_msgpack_modules=RECORDS)
-    return clone

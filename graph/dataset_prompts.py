@@ -28,9 +28,10 @@ from anyprefer.core.disk import unwritable
 from anyprefer.core.errors import RunFolderError, SettingsError
 from anyprefer.core.records import Prompts, Round, Update
 from anyprefer.core.secrets import scrubber
-from anyprefer.core.settings import RunSettings, Settings
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.graph.build import wire
+from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.play_task import Game
 from anyprefer.graph.players import Players
 from anyprefer.models.ask import all_done
@@ -78,10 +79,13 @@ class FixedPrompts:
 class SharedPrompts:
     """The version in force, its batch of feedback and the gate."""
 
-    def __init__(self, players: Players, settings: Settings, folder: Path | None = None) -> None:
+    def __init__(
+        self, players: Players, settings: RunSettings, folder: Path | None = None, graph: GameGraph | None = None
+    ) -> None:
         """Resumes with the versions of `folder`. Raises `RunFolderError` when its prompts.jsonl is damaged."""
         self.players = players
         self.settings = settings
+        self._graph = graph
         self.current = opening(players.judge, players.tools, settings).model_copy(update={"shared": True})
         self._file = folder / FILE if folder else None
         self._scrub = scrubber()
@@ -147,7 +151,7 @@ class SharedPrompts:
     async def _try(self, prompts: Prompts) -> dict[str, float]:
         """R by held-out task of one round with these prompts; tasks that fail are left out."""
         once = self.settings.model_copy(update={"max_rounds": 1})
-        game = Game(wire(self.players, once, policy=FixedPrompts(prompts)), once, self.players.names())
+        game = Game(wire(self.players, once, FixedPrompts(prompts), self._graph), once, self.players.names())
         account = current_account()
         calls = account.calls if account else Calls()
         tasks = list(self._heldout.values())

@@ -10,6 +10,7 @@ from langchain_core.runnables import RunnableConfig
 
 from anyprefer.core.errors import (
     AnswerError,
+    AnypreferError,
     ModelSetupError,
     RunFolderError,
     RunStopped,
@@ -133,6 +134,8 @@ def raise_failure(final: PlayedState) -> None:
     errors = [one.error for one in final.get("failures", ())]
     if errors:
         raise next((error for error in errors if isinstance(error, STOPS_THE_RUN)), errors[0])
+    if asked := cast("dict[str, Any]", final).get("__interrupt__"):
+        raise AnypreferError(f"a node asks {asked[0].value!r} (interrupt), and in a run nobody answers")
 
 
 def _cut_short(state: PlayedState, failure: str) -> tuple[Round, ...]:

@@ -39,6 +39,10 @@ class Step(Runnable[GameState, GameState]):
         """The same for synchronous code."""
         return run_blocking(self.ainvoke(input, config))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process, which puts parts with its own players in its place (`GameGraph.rewired`)."""
+        return (Step, (self.name,))
+
 
 def accept(state: GameState) -> Literal["update_prompts", "__end__"]:
     """The loop's condition as the edge reads it: another round with rewritten prompts, or the end. Pure.

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from anyprefer.core.background_loop import run_blocking
-from anyprefer.core.errors import Enough
+from anyprefer.core.errors import Enough, SettingsError
 from anyprefer.core.input_files import STDIN, Source
 from anyprefer.core.inputs import read_tasks
 from anyprefer.core.records import Row
 from anyprefer.core.settings import Settings, shows_settings
+from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.players import assemble, parted
 from anyprefer.graph.runs.feed import Feed
 from anyprefer.graph.runs.finished import finished_ids, rows_again
@@ -38,19 +39,28 @@ async def asynth(
     engine: Any = None,
     tools: Any = None,
     build_pair: Any = None,
+    graph: GameGraph | None = None,
     repair: bool = False,
     **values: Any,
 ) -> AsyncGenerator[Row, None]:
     """Plays tasks and yields a `Row` for each as it finishes; arguments as for `build_graph` and `read_tasks`.
 
     `folder` keeps everything on disk. The same call with the same folder resumes a run that was stopped and yields the
-    rows that were missing; where none is missing it yields the kept ones. `repair` makes the best of a folder whose
+    rows that were missing; where none is missing it yields the kept ones. `graph`, what `state_graph` returned and you
+    changed, is played instead of the game's own, with its players and settings but for what is given here. `repair` makes the best of a folder whose
     files are short or damaged: whole rows are kept, the others' tasks are played again.
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
+    if graph is not None:
+        settings, given = settings or _state_graph(graph).settings, graph.players.given
+        roles = {role: given.get(role) if one is None else one for role, one in roles.items()}
+        tools, build_pair = (
+            given.get(name) if one is None else one for name, one in (("tools", tools), ("build_pair", build_pair))
+        )
     settings, objects = parted(settings, roles, values, tools, build_pair)
     name = source_name(tasks, columns)
-    if folder is not None and not objects and not repair and not (isinstance(tasks, Iterator) or tasks == STDIN):
+    asked_again = folder is not None and not objects and graph is None and not repair
+    if asked_again and not (isinstance(tasks, Iterator) or tasks == STDIN):
         again = read_tasks(tasks, columns, settings.image_roots)
         done = await asyncio.to_thread(finished_ids, Path(folder), settings, name, again)
         if done is not None:
@@ -63,7 +73,7 @@ async def asynth(
     opening = Feed(source, in_memory, ahead=0)
     [first] = await opening.take(1)
     opening.close()
-    run = Synthesis(settings, folder, assemble(settings, **objects), name, repair)
+    run = Synthesis(settings, folder, assemble(settings, **objects), name, repair, graph)
     run.skipped = set()
     async with aclosing(run.stream(chain([first], source), in_memory)) as rows:
         async for row in rows:
@@ -71,6 +81,12 @@ async def asynth(
     if run.folder and run.skipped and not run.counts and (not run.stopped or isinstance(run.calls.stopped, Enough)):
         for row in rows_again(run.folder.path, run.skipped):
             yield row
+
+
+def _state_graph(given: Any) -> GameGraph:
+    if not isinstance(given, GameGraph):
+        raise SettingsError(f"graph: {type(given).__name__} is not what state_graph() returns, uncompiled; give that")
+    return given
 
 
 def source_name(source: Source, columns: Mapping[str, str] | None = None) -> str:

@@ -28,7 +28,8 @@ def finished_ids(folder: Path, settings: Settings, source: str, tasks: Iterable[
         if not holds_run(folder) or not ledger.is_file() or ledger.with_name(LEDGER + "-wal").exists():
             return None
         before = read_before(folder)
-        if before is None or before.differs(settings, before.models or {}, source):
+        models = {role: name for role, name in ((before and before.models) or {}).items() if role != "graph"}
+        if before is None or before.differs(settings, models, source):
             return None
         row_files(folder, "rows")  # all there
         with closing(sqlite3.connect(f"{ledger.as_uri()}?immutable=1", uri=True)) as db:

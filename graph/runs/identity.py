@@ -39,11 +39,13 @@ class Before:
         if self.source is None:
             old["input"] = new["input"]
         old, new = cleaned(old), cleaned(new)
-        return ", ".join(f"{k} ({old.get(k)!r} then, {v!r} now)" for k, v in new.items() if old.get(k) != v)
+        return ", ".join(
+            f"{k} ({old.get(k)!r} then, {v!r} now)" for k, v in (dict.fromkeys(old) | new).items() if old.get(k) != v
+        )
 
 
 def _by_role(models: Mapping[str, str]) -> dict[str, str]:
-    return {f"{role}'s model": name for role, name in models.items()}
+    return {role if role == "graph" else f"{role}'s model": name for role, name in models.items()}
 
 
 def holds_run(folder: Path) -> bool:

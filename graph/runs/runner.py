@@ -22,8 +22,9 @@ from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Outcome, Row, Usage
 from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
-from anyprefer.graph.build import wire
+from anyprefer.graph.build import names, wire
 from anyprefer.graph.dataset_prompts import SharedPrompts, check_scope
+from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.play_task import Game
 from anyprefer.graph.players import Players, assemble
 from anyprefer.graph.runs.feed import Feed
@@ -64,18 +65,20 @@ class Synthesis:
         players: Players | None = None,
         source: str = "",
         repair: bool = False,
+        graph: GameGraph | None = None,
     ) -> None:
-        """`source` names the input, so that a folder is not resumed on another one; `repair` makes the best of a damaged folder."""
+        """`source` names the input, so that a folder is not resumed on another one; `repair` makes the best of a damaged
+        folder; `graph` is one that the user has changed."""
         self.settings = settings
         self.players = players or assemble(settings)
-        self.models = self.players.names()
+        self.models = names(self.players, settings, graph)
         prices = Prices(settings.prices or None)
         self._check_prices(prices)
         shared = settings.prompt_scope == "dataset"
         if shared:
             check_scope(self.players, settings)
         many = settings.workers > 1 or settings.ray
-        self.cluster = Cluster(settings, self.players, prices) if many else None
+        self.cluster = Cluster(settings, self.players, prices, graph) if many else None
         if settings.trace and folder is None:
             raise SettingsError("trace needs a run folder to write traces.db to; give one")
         self.players.take_tape(folder is not None and recorded_at(Path(folder)) == Path(settings.record).absolute())
@@ -89,9 +92,10 @@ class Synthesis:
         """The run's model calls: what was spent, and why no more are made."""
         self._tracer = Tracer(self.folder.path) if settings.trace and self.folder else None
         where = self.folder.path if self.folder else None
-        self.shared_prompts = SharedPrompts(self.players, settings, where) if shared else None
+        self.shared_prompts = SharedPrompts(self.players, settings, where, graph) if shared else None
         traced = self._tracer.task if self._tracer else untraced
-        self.game = Game(wire(self.players, settings, policy=self.shared_prompts), settings, self.models, traced)
+        played = wire(self.players, settings, self.shared_prompts, graph)
+        self.game = Game(played, settings, self.models, traced)
         self.skipped: set[str] | None = None
         """Ids of tasks that were finished before, for a caller who puts a set here."""
         self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0

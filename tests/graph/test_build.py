@@ -11,7 +11,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.errors import ModelSetupError, SettingsError, ToolError
 from anyprefer.graph import Settings, Task, build_graph, load_settings, synth
-from anyprefer.graph.build import knowing_records
+from anyprefer.graph.game_graph import knowing_records
 from anyprefer.graph.players import assemble
 from anyprefer.graph.steps import accept
 from anyprefer.nodes.engines.none import NoEngine

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from anyprefer.core.errors import SettingsError
-from anyprefer.graph import synth
+from anyprefer.graph import state_graph, synth
 from anyprefer.graph.traces import QUIET
 from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task, play
@@ -45,7 +45,6 @@ def test_a_task_is_one_trace_with_rounds_by_name_and_its_reward_as_feedback(mlfl
     for name in ("round 1", "round 2", "select_tools", "aggregate", "judge", "reward", "update_prompts"):
         assert name in names
     spans = {span.span_id: span for span in trace.data.spans}
-    print(sorted(ways(spans)))
     assert ways(spans) >= {
         "task it's > start",
         "task it's > round 1 > sample > sample",
@@ -63,6 +62,23 @@ def test_a_task_is_one_trace_with_rounds_by_name_and_its_reward_as_feedback(mlfl
     assert {a.name: a.value for a in trace.info.assessments} == {"reward": 9.0, "outcome": "accepted"}
     assert trace.data.spans[0].outputs == {"outcome": "accepted", "reason": ""}
     assert sorted(row.outcome for row in rows) == ["accepted", "failed"]
+
+
+def test_a_node_of_the_users_own_is_in_its_round(mlflow, tmp_path):
+    async def look_again(state):
+        return {"context": "seen"}
+
+    model = Scripted(reward=["3/10", "9/10"])
+    graph = state_graph(target=model, judge=model, tools=[], candidates=2)
+    graph.edges.remove(("use_tools", "judge"))
+    graph.add_node("look_again", look_again)
+    graph.add_edge("use_tools", "look_again")
+    graph.add_edge("look_again", "judge")
+    list(synth([a_task()], graph=graph, trace=True, folder=tmp_path))
+    mlflow.flush_trace_async_logging()
+    [trace] = mlflow.search_traces(return_type="list")
+    spans = {span.span_id: span for span in trace.data.spans}
+    assert {"task t > round 1 > look_again", "task t > round 2 > look_again"} <= ways(spans)
 
 
 def ways(spans):

@@ -33,6 +33,7 @@ from anyprefer.core.records import Row
 from anyprefer.core.server_settings import ServerSettings
 from anyprefer.core.settings import SECRET, RunSettings
 from anyprefer.core.task import Task
+from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.players import Players
 from anyprefer.graph.runs.workers.remote import RemoteWorker
 from anyprefer.graph.runs.workers.shared_limits import Shared
@@ -62,7 +63,7 @@ QUIET = {
 class Cluster:
     """The workers of one run: `start`, then `play` many tasks at once, then `close`."""
 
-    def __init__(self, settings: RunSettings, players: Players, prices: Prices) -> None:
+    def __init__(self, settings: RunSettings, players: Players, prices: Prices, graph: GameGraph | None = None) -> None:
         """Starts nothing yet. Raises `SettingsError` for what cannot be played by several processes."""
         self._ray = _load_ray(alone=not settings.ray)
         for name in ("record", "trace"):
@@ -72,7 +73,7 @@ class Cluster:
         servers = (settings, *settings.servers.values())
         self._count = min(settings.workers, settings.concurrency, *(server.connections for server in servers))
         self._places = ceil(settings.concurrency / self._count)
-        self._setup = _packed_setup(settings, players, prices, self._count)
+        self._setup = _packed_setup(settings, players, prices, self._count, graph)
         self._held = {name: getattr(settings, name) for name in SECRET} | {"servers": _shared(settings, self._count)}
         self._local_model = any(model._llm_type == "anyprefer-local" for model in players.chats().values())
         self._workers: list[RemoteWorker] = []
@@ -206,10 +207,12 @@ def _load_ray(alone: bool) -> Any:
         raise SettingsError("workers and ray need Ray: pip install 'anyprefer[ray]'") from None
 
 
-def _packed_setup(settings: RunSettings, players: Players, prices: Prices, count: int) -> bytes:
+def _packed_setup(
+    settings: RunSettings, players: Players, prices: Prices, count: int, graph: GameGraph | None
+) -> bytes:
     from anyprefer.graph.runs.workers.process import Setup, pack
 
-    for name, given in players.given.items():
+    for name, given in {**players.given, "graph": graph}.items():
         try:
             pack(given)
         except Exception as error:
@@ -221,7 +224,7 @@ def _packed_setup(settings: RunSettings, players: Players, prices: Prices, count
     held = {
         name: RunSettings.model_fields[name].get_default(call_default_factory=True) for name in (*SECRET, "servers")
     }
-    return pack(Setup(settings.model_copy(update=share | held), players.given, prices))
+    return pack(Setup(settings.model_copy(update=share | held), players.given, prices, graph))
 
 
 def _shared(settings: RunSettings, count: int) -> dict[str, ServerSettings]:

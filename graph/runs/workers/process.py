@@ -21,7 +21,8 @@ from ray import cloudpickle
 from anyprefer.core.errors import AnypreferError, SettingsError
 from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
-from anyprefer.graph.build import wire
+from anyprefer.graph.build import names, wire
+from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.play_task import STOPS_THE_RUN, Game
 from anyprefer.graph.players import Players, assemble
 from anyprefer.models import redact
@@ -50,6 +51,8 @@ class Setup:
     given: Mapping[str, Any]
     """Players and tools that were given as objects."""
     prices: Prices
+    graph: GameGraph | None = None
+    """One that the user has changed."""
 
 
 class Channel:
@@ -224,7 +227,8 @@ class Worker:
         for endpoint in _endpoints(players):
             endpoint._new_traffic().pacer = RemotePacer(self._channel, endpoint)
         self._calls = RemoteCalls(self._channel, setup.prices, settings.calls_in_flight, settings.max_tokens)
-        self._game = Game(wire(players, settings), settings, players.names())
+        played = wire(players, settings, graph=setup.graph)
+        self._game = Game(played, settings, names(players, settings, setup.graph))
 
     async def play(self, packed_task: bytes) -> bytes:
         """The packed row of a packed (task, known answers), or the error that stops the run."""
