@@ -50,9 +50,9 @@ class ServerSettings(BaseModel):
     connections: int = Field(256, ge=1, description="Requests in flight at once; fewer while the server answers 429.")
     rpm: int = Field(0, ge=0, description="Requests per minute, retries counted; 0: no limit.")
     tpm: int = Field(0, ge=0, description="Tokens per minute, read and written; 0: no limit.")
-    connect_timeout: float = Field(10.0, gt=0, description="Seconds to connect to a server.")
-    read_timeout: float = Field(600.0, gt=0, description="Seconds without a byte after which a request is sent again.")
-    total_timeout: float = Field(1800.0, gt=0, description="Seconds one request may take in all.")
+    timeout: float = Field(
+        600.0, gt=0, description="Seconds a request may take before it is sent again; a model that thinks takes long."
+    )
     retries: int = Field(
         8,
         ge=0,
@@ -63,9 +63,6 @@ class ServerSettings(BaseModel):
         600.0,
         ge=0,
         description="Seconds to wait for a server that answers nobody before the run stops, and for one call before it fails.",
-    )
-    hedge: float = Field(
-        0.0, ge=0, description="Send a second request when one takes this many times the p95 latency; 0: off."
     )
 
 

@@ -31,7 +31,7 @@ class Spending:
     round: int
     usage: Usage
     requests: int = 1
-    """Requests it took: the first, retries and hedges."""
+    """Requests it took: the first and retries."""
 
 
 class ActStore(Protocol):
@@ -79,7 +79,7 @@ def sending(admission: Admission) -> Iterator[Sending]:
 
 
 def another_request() -> None:
-    """Counts a further request of the call that is being made: a retry or a hedge. Raises `BudgetSpent`."""
+    """Counts a further request of the call that is being made: a retry. Raises `BudgetSpent`."""
     if call := _SENDING.get():
         call.admission.admit()
         call.requests += 1

@@ -319,7 +319,7 @@ def main() -> None:
     folder, begun = tempfile.mkdtemp(), time.monotonic()
     with FaultServer(drawn(chosen.seed, chosen.share)) as server:
         model = {"target": f"openai:any@{server.url}", "judge": f"openai:any@{server.url}", "tools": []}
-        limits = {"concurrency": chosen.concurrency, "read_timeout": 3.0, "candidates": 2, "max_rounds": 1}
+        limits = {"concurrency": chosen.concurrency, "timeout": 3.0, "candidates": 2, "max_rounds": 1}
         rows = list(synth(tasks(chosen.tasks), folder=f"{folder}/run", **model, **limits))
         ids, outcomes = Counter(row.id for row in rows), Counter(row.outcome for row in rows)
         print(

@@ -20,7 +20,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from anyprefer.core.errors import RunStopped
 from anyprefer.core.secrets import keep_secrets_in, public_url
 from anyprefer.core.server_settings import ALONE, ServerSettings
 from anyprefer.core.settings import RunSettings
@@ -41,9 +40,6 @@ LONGEST_WAIT = 8.0
 """Seconds; a server that is down is waited for otherwise."""
 LONGEST_REFUSED = 30.0
 """Seconds between two tries that are answered with 429."""
-LOOK = 1.0
-"""Seconds after which a request in flight is looked at again, since the latency may have become known."""
-Sent = Callable[[Traffic, Call], _Answer]
 
 
 class Endpoint:
@@ -75,7 +71,7 @@ class Endpoint:
             if call.standing.down:
                 await self._verdict.until_answered(traffic, call)
             try:
-                return await self._attempt(traffic, call, self._hedged)
+                return await self._attempt(traffic, call)
             except (HTTPStatusError, TransportError) as error:
                 wait = await self._after(error, traffic, call)
             if wait:
@@ -86,7 +82,7 @@ class Endpoint:
         self._traffic = {loop: traffic for loop, traffic in self._traffic.items() if not loop.is_closed()}
         return self._traffic.setdefault(asyncio.get_running_loop(), Traffic(self.url, self.limits))
 
-    async def _attempt(self, traffic: Traffic, call: Call, sent: Sent) -> dict[str, Any]:
+    async def _attempt(self, traffic: Traffic, call: Call) -> dict[str, Any]:
         """Sends the request once, when there is a place and its turn has come."""
         gate, pacer, size = traffic.gate, traffic.pacer, len(call.request.body)
         epoch = await gate.enter(again=call.sent > 0)
@@ -96,9 +92,7 @@ class Endpoint:
             if call.sent:
                 another_request()
             call.sent += 1
-            begun = traffic.now()
-            answer = await sent(traffic, call)
-            traffic.latencies.append(traffic.now() - begun)
+            answer = await self._sent(call.request)
         except HTTPStatusError as error:
             gate.note(epoch, error.status == 429, min(error.retry_after or 0.0, self.limits.patience))
             pacer.settle(charged, size, 0, 0)
@@ -112,43 +106,10 @@ class Endpoint:
             pacer.settle(charged, size, *tokens(answer, size))
         return answer
 
-    def _once(self, traffic: Traffic, call: Call) -> _Answer:
-        request = call.request
+    def _sent(self, request: Request) -> _Answer:
         if request.deal is None:
             return self._send(request.route, request.body)
         return request.deal.sent(request.body, partial(self._send, request.route))
-
-    def _hedged(self, traffic: Traffic, call: Call) -> _Answer:
-        """The request, and with `hedge` others beside it while it is slow."""
-        return self._raced(traffic, call) if self.limits.hedge else self._once(traffic, call)
-
-    async def _raced(self, traffic: Traffic, call: Call) -> dict[str, Any]:
-        """The request, and others one after another while it is slow; the first answer counts."""
-        first = asyncio.create_task(self._once(traffic, call))
-        tries = [first]
-        try:
-            while not await self._over(first, traffic):
-                tries.append(asyncio.create_task(self._attempt(traffic, call, self._once)))
-                await asyncio.wait({first, tries[-1]}, return_when=asyncio.FIRST_COMPLETED)
-                done = [one for one in (first, tries[-1]) if one.done()]
-                if answers := [one for one in done if one.exception() is None]:
-                    return answers[0].result()
-                if first.done():
-                    return await tries[-1]
-                if isinstance(tries[-1].exception(), RunStopped):
-                    break
-            return await first
-        finally:
-            for one in tries:
-                one.add_done_callback(_heard)
-                one.cancel()
-
-    async def _over(self, first: asyncio.Task[Any], traffic: Traffic) -> bool:
-        """Waits until the request is over or slow; whether it is over."""
-        begun = traffic.now()
-        while not first.done() and (left := begun + traffic.slow(self.limits.hedge) - traffic.now()) > 0:
-            await asyncio.wait({first}, timeout=min(left, LOOK))
-        return first.done()
 
     async def _after(self, error: Failure, traffic: Traffic, call: Call) -> float:
         """Seconds until the call is tried again. Raises what ends it."""
@@ -177,7 +138,7 @@ class Endpoint:
         probe = Call(Request(request.route, body, request.model), call.standing, call.begun)
         probe.sent = 1  # it is one more request of the call it is sent for
         try:
-            await self._attempt(traffic, probe, self._once)
+            await self._attempt(traffic, probe)
         except (HTTPStatusError, TransportError) as error:
             if error.kind != "final":
                 return error
@@ -210,9 +171,3 @@ class Servers:
         if key not in self._by_url:
             self._by_url[key] = Endpoint(key, self._settings.server(key))
         return self._by_url[key]
-
-
-def _heard(task: asyncio.Task[Any]) -> None:
-    """Takes note of an error nobody waits for any more, or asyncio would log it."""
-    if not task.cancelled():
-        task.exception()

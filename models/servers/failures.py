@@ -126,12 +126,9 @@ Failure = HTTPStatusError | TransportError
 
 def _late(error: Exception, timeout: aiohttp.ClientTimeout) -> str:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"Connection timed out: no connection within connect_timeout ({timeout.connect} s)"
-    if isinstance(error, aiohttp.SocketTimeoutError):
-        what, name, seconds = "no byte came", "read_timeout", timeout.sock_read
-    else:
-        what, name, seconds = "the answer did not end", "total_timeout", timeout.total
-    return f"Request timed out: {what} within {name} ({seconds} s); a model that thinks for long needs a larger {name}"
+        return f"Connection timed out: no connection within {timeout.connect} s"
+    seconds = timeout.sock_read if isinstance(error, aiohttp.SocketTimeoutError) else timeout.total
+    return f"Request timed out: no whole answer within timeout ({seconds} s); a model that thinks for long needs a larger one"
 
 
 def clean(text: str, secrets: tuple[str, ...] = ()) -> str:

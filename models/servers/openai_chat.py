@@ -27,7 +27,6 @@ from yarl import URL
 from anyprefer.core.background_loop import on_background_loop, run_blocking
 from anyprefer.core.errors import AnswerError, ModelError, PartRefused
 from anyprefer.core.listening import unheard
-from anyprefer.core.server_settings import ServerSettings
 from anyprefer.models.servers.endpoint import Endpoint
 from anyprefer.models.servers.http import Route, proxy_for
 from anyprefer.models.servers.negotiation import Deal, Terms, encoded
@@ -38,6 +37,8 @@ from anyprefer.models.servers.traffic import Request
 _O_SERIES = re.compile(r"o\d")
 """Models that get `developer` messages for `system` ones; LangChain's converter knows how."""
 
+CONNECT = 10.0
+"""Seconds to open a connection: a server that is there takes one in far less."""
 OFF = {"top_p": 1.0, "n": 1, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 """Values that ask for nothing; they are not sent, since some servers refuse the very names."""
 
@@ -252,8 +253,7 @@ def _route(model: PostedChat) -> Route | None:
         return None
     if model.async_client is not client.chat.completions or not isinstance(key, SecretStr):
         return None
-    limits = (model.endpoint or Endpoint("")).limits
-    timeout = _timeout(model.request_timeout, limits)
+    timeout = _timeout(model.request_timeout, (model.endpoint or Endpoint("")).limits.timeout)
     url = URL(model.base_url) / "chat/completions"
     if timeout is None or url.user or url.query_string or model._use_responses_api(model._default_params):
         return None
@@ -273,14 +273,11 @@ def _route(model: PostedChat) -> Route | None:
     return Route(url, headers, timeout, URL(proxy) if proxy else None, secrets)
 
 
-def _timeout(given: Any, limits: ServerSettings) -> aiohttp.ClientTimeout | None:
-    """The limits' timeouts, or the model's own: seconds, or (connect, read) as httpx takes them; else None."""
-    connect: float | None = limits.connect_timeout
-    read: float | None = limits.read_timeout
-    if isinstance(given, int | float):
-        connect = read = float(given)
-    elif hasattr(given, "connect") and hasattr(given, "read"):
-        connect, read = given.connect, given.read
-    elif given is not None:
-        return None
-    return aiohttp.ClientTimeout(total=limits.total_timeout, connect=connect, sock_read=read)
+def _timeout(given: Any, timeout: float) -> aiohttp.ClientTimeout | None:
+    """The server's timeout, or the model's own: seconds, or (connect, read) as httpx takes them; else None."""
+    if given is None or isinstance(given, int | float):
+        seconds = timeout if given is None else float(given)
+        return aiohttp.ClientTimeout(total=seconds, connect=min(CONNECT, seconds))
+    if hasattr(given, "connect") and hasattr(given, "read"):
+        return aiohttp.ClientTimeout(total=timeout, connect=given.connect, sock_read=given.read)
+    return None

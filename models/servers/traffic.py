@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from anyprefer.core.server_settings import ServerSettings
@@ -12,9 +11,6 @@ from anyprefer.models.servers.health import Standing
 from anyprefer.models.servers.http import Route
 from anyprefer.models.servers.negotiation import Deal
 from anyprefer.models.servers.rate_limits import Pacer
-
-ENOUGH = 20
-"""Answers before the latency is known well enough to hedge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +56,9 @@ class Traffic:
         self.pacer = Pacer(limits.rpm, limits.tpm)
         self._patience, self._url = limits.patience, url
         self._standings: dict[str, Standing] = {}
-        self.latencies: deque[float] = deque(maxlen=200)
 
     def standing(self, model: str) -> Standing:
         """What is known of a model here."""
         if model not in self._standings:
             self._standings[model] = Standing(f"{model} at {self._url}", self._patience)
         return self._standings[model]
-
-    def slow(self, times: float) -> float:
-        """Seconds after which a request is slow: so many times the 95th percentile; infinite while that is unknown."""
-        if len(self.latencies) < ENOUGH:
-            return float("inf")
-        return times * sorted(self.latencies)[int(0.95 * len(self.latencies))]

@@ -8,7 +8,7 @@ from anyprefer.graph import synth
 from tests.faults import KINDS, POISON, FaultServer, drawn, tasks
 from tests.folder import check
 
-PLAYED = {"tools": [], "candidates": 2, "max_rounds": 1, "read_timeout": 3.0}
+PLAYED = {"tools": [], "candidates": 2, "max_rounds": 1, "timeout": 3.0}
 
 
 def run(server, folder, count, **values):

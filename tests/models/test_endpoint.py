@@ -257,7 +257,7 @@ def asked(server, *numbers, **limits):
 FOR_EVER = [
     status(500, words="Internal Server Error"),
     status(504),
-    TransportError("Request timed out: no byte came within read_timeout (1.5 s)"),
+    TransportError("Request timed out: no whole answer within timeout (1.5 s)"),
     BadAnswer("Answer error: an answer without choices"),
     status(404, words="no such tenant"),
 ]
@@ -647,59 +647,6 @@ def test_after_it_was_given_up_a_server_is_asked_anew():
         await endpoint.ask(request(1))
 
     virtual(main())
-
-
-# Twice at once
-
-
-def test_a_slow_call_is_sent_once_more_and_the_first_answer_counts(monkeypatch):
-    counted = []
-    monkeypatch.setattr("anyprefer.models.servers.endpoint.another_request", lambda: counted.append(1))
-
-    async def main(hedge):
-        server = Server(latency=lambda body, count: 60.0 if int(body) == 30 and count == 1 else 0.2)
-        endpoint = Endpoint("u", ServerSettings(hedge=hedge), server)
-        for number in range(31):
-            await endpoint.ask(request(number))
-        return now(), server
-
-    ended, server = virtual(main(3.0))
-    assert ended == pytest.approx(30 * 0.2 + 3 * 0.2 + 0.2, abs=0.01)
-    assert (server.counts[name(30)], server.in_flight, len(counted)) == (2, 0, 1)
-    ended, server = virtual(main(0.0))
-    assert ended > 60
-
-
-def test_calls_sent_before_the_latency_was_known_are_hedged_too():
-    server = Server(latency=lambda body, count: 60.0 if int(body) == 0 and count == 1 else 0.2)
-    results, _, ended = played(server, 100, hedge=2.0)
-    assert succeeded(results) == 100
-    assert ended < 2
-
-
-def test_a_hedge_that_fails_is_followed_by_another():
-    server = Server(latency=lambda body, count: 60.0 if int(body) == 0 and count == 1 else 0.2)
-    server.fails = lambda body, count: status(429) if int(body) == 0 and count in (2, 3) else None
-    results, _, ended = played(server, 100, hedge=2.0)
-    assert succeeded(results) == 100
-    assert server.counts[name(0)] == 4
-    assert ended < 4
-
-
-def test_a_hedge_that_the_budget_forbids_is_none(monkeypatch):
-    def spent():
-        raise BudgetSpent("spent")
-
-    monkeypatch.setattr("anyprefer.models.servers.endpoint.another_request", spent)
-
-    async def main():
-        server = Server(latency=lambda body, count: 10.0 if int(body) == 30 else 0.2)
-        endpoint = Endpoint("u", ServerSettings(hedge=2.0), server)
-        for number in range(31):
-            await endpoint.ask(request(number))
-        return now()
-
-    assert virtual(main()) == pytest.approx(16.0)
 
 
 # Sharing

@@ -5,7 +5,6 @@ import gzip
 import json
 import ssl
 import threading
-import time
 import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -79,12 +78,9 @@ async def test_an_answer_that_stays_away_is_asked_again():
         await asyncio.sleep(5 if count == 1 else 0)
         return completion("Hi.")
 
-    for limit in ("read_timeout", "total_timeout"):
-        with Loopback(slow) as server:
-            begun = time.monotonic()
-            assert (await at(server, **{limit: 0.2}).ainvoke("Hi")).content == "Hi."
-            assert time.monotonic() - begun < 3
-            assert len(server.bodies) == 2
+    with Loopback(slow) as server:
+        assert (await at(server, timeout=0.2).ainvoke("Hi")).content == "Hi."
+        assert len(server.bodies) == 2
 
 
 async def test_a_server_that_comes_back_is_waited_for():
@@ -298,22 +294,15 @@ async def test_what_comes_on_an_idle_connection_is_no_answer_to_the_next_questio
     assert said == ["1", "2", "3", "4"]
 
 
-@pytest.mark.parametrize(
-    ("limit", "words"),
-    [
-        ("read_timeout", r"no byte came within read_timeout \(0.7 s\).*needs a larger read_timeout"),
-        ("total_timeout", r"the answer did not end within total_timeout \(0.7 s\).*needs a larger total_timeout"),
-    ],
-)
-async def test_a_call_that_takes_too_long_names_the_setting_and_is_no_absent_server(limit, words):
+async def test_a_call_that_takes_too_long_names_the_setting_and_is_no_absent_server():
     async def slow(asked, count):
         if asked["messages"][-1]["content"] == "Think.":
             await asyncio.sleep(5)
         return completion("Hi.")
 
     with Loopback(slow) as server:
-        model = at(server, retries=1, **{limit: 0.7})
-        with pytest.raises(TransportError, match=f"Request timed out: {words}"):
+        model = at(server, retries=1, timeout=0.7)
+        with pytest.raises(TransportError, match=r"Request timed out: no whole answer within timeout \(0.7 s\)"):
             await model.ainvoke("Think.")
         assert (await model.ainvoke("Hi")).content == "Hi."
 
