@@ -30,20 +30,18 @@ Function = Callable[..., None]
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Players": ("target", "judge", "reward", "engine", "task_field", "system", "examples"),
-    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "resamples", "server_n"),
+    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens"),
     "Tools": ("tools", "tool_options", "tool_timeout", "image_roots"),
-    "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "reasks", "pair", "min_margin"),
+    "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "pair", "min_margin"),
     "Rounds": (
         "threshold",
         "max_rounds",
         "feedback",
         "feedback_mode",
         "prompt_scope",
-        "prompt_batch",
-        "prompt_holdout",
     ),
-    "Run": ("seed", "concurrency", "accept", "failures_in_a_row", "workers", "ray", "samples", "record", "trace"),
-    "Output": ("shard_rows", "format"),
+    "Run": ("seed", "concurrency", "accept", "workers", "ray", "samples", "record", "trace"),
+    "Output": ("format",),
     "Servers": (
         "api_key",
         "api_key_file",

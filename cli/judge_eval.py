@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from anyprefer.training.evaluation.gold import Gold
     from anyprefer.training.evaluation.judge_accuracy import JudgeAccuracy
 
-_UNUSED = ("target", "judge", "candidates", "resamples", "server_n", "max_new_tokens", "top_p", "pair", "min_margin",
-           "accept", "record", "shard_rows", "format")  # fmt: skip
+_UNUSED = ("target", "judge", "candidates", "max_new_tokens", "top_p", "pair", "min_margin",
+           "accept", "record", "format")  # fmt: skip
 """Settings that mean nothing where the answers are given."""
 
 

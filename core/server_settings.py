@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from anyprefer.core.secrets import public_url
 
-LISTED = BeforeValidator(lambda given: tuple(given.split(",")) if isinstance(given, str) else given)
+LISTED = BeforeValidator(lambda given: tuple(filter(None, given.split(","))) if isinstance(given, str) else given)
 """A list that may also be text with commas."""
 Part = Literal["temperature", "top_p", "seed", "max_tokens", "n", "tools", "response_format", "logprobs", "system"]
 

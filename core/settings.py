@@ -56,12 +56,6 @@ class Settings(BaseModel):
     temperature: float = Field(1.0, ge=0, le=5, description="Sampling temperature of the target.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling of the target.")
     max_new_tokens: int = Field(512, ge=1, description="Longest candidate, in tokens.")
-    resamples: int = Field(
-        2, ge=0, le=20, description="How often duplicates are sampled again before fewer than C are accepted."
-    )
-    server_n: bool = Field(
-        True, description="Ask a server for a task's candidates in one request (n), where it knows that."
-    )
     tools: tuple[str, ...] = Field(
         ("calculator", "knowledge_search", "fact_check", "answer_form"),
         description="Tools the judge may choose from; see `anyprefer list tools`.",
@@ -81,9 +75,6 @@ class Settings(BaseModel):
         description="How often the judge scores, each time with the candidates in another order (listwise) or sampled anew (pointwise); scores are averaged.",
     )
     judge_max_new_tokens: int = Field(2048, ge=16, description="Longest answer of judge, reward and engine, in tokens.")
-    reasks: int = Field(
-        1, ge=0, le=5, description="How often an answer that cannot be parsed is asked for again before the task fails."
-    )
     pair: str = Field(
         "best_worst",
         description="Pair builder: best_worst, ranks(i,j) with 1 the best, or reference_chosen. More: `anyprefer list pair_builders`.",
@@ -105,10 +96,6 @@ class Settings(BaseModel):
         "task",
         description="Rewritten prompts live for one task, or are versions shared by all tasks of the run.",
     )
-    prompt_batch: int = Field(16, ge=1, description="Rejected rounds a shared version is rewritten from.")
-    prompt_holdout: int = Field(
-        8, ge=1, description="First tasks of the run, on which a new shared version must raise the mean reward."
-    )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and of every random order.")
 
     def deciding(self) -> dict[str, Any]:
@@ -126,9 +113,6 @@ class RunSettings(Settings, ServerSettings):
 
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
     accept: int = Field(0, ge=0, description="Stop at exactly so many accepted pairs; 0: play all tasks.")
-    failures_in_a_row: int = Field(
-        100, ge=0, description="Stop when so many tasks failed one after another, for whatever reason; 0: never."
-    )
     workers: int = Field(1, ge=1, description="Processes that play tasks; more than one needs anyprefer[ray].")
     ray: str = Field("", description="Address of a Ray cluster to play on; empty: this machine alone.")
     image_roots: tuple[str, ...] = Field(
@@ -140,9 +124,10 @@ class RunSettings(Settings, ServerSettings):
     )
     record: str = Field("", description="File that records every model and tool call, for `replay:FILE`.")
     trace: bool = Field(False, description="Record traces to traces.db in the run folder, for MLflow's page.")
-    shard_rows: int = Field(0, ge=0, description="Rows in one output file, then the next begins; 0: one file each.")
-    format: Literal["jsonl", "parquet"] = Field(
-        "jsonl", description="Output files; parquet ones appear as shards fill."
+    format: str = Field(
+        "jsonl",
+        pattern=r"^(jsonl|parquet)(:[1-9][0-9]{0,8})?$",
+        description="Output files, jsonl or parquet; jsonl:N or parquet:N: in shards of N rows. Parquet ones appear as shards fill.",
     )
     max_calls: int = Field(0, ge=0, description="Stop after so many requests, retries counted; 0: no limit.")
     max_tokens: int = Field(0, ge=0, description="Stop after so many tokens, read and written; 0: no limit.")

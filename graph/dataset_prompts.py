@@ -3,9 +3,9 @@
 §2.2 starts p_t as x, one for each task; Algorithm 1 returns optimised prompts, one set for all. This is the
 second reading. p_t is then an instruction put before x, at first empty; x itself is never rewritten.
 
-- The first `prompt_holdout` tasks of a run are held out: they are played as any other, but no rewrite
+- The first HOLDOUT tasks of a run are held out: they are played as any other, but no rewrite
   learns from them.
-- `prompt_batch` rejected rounds that were played with the version in force make one rewrite of it, from
+- BATCH rejected rounds that were played with the version in force make one rewrite of it, from
   their joined feedback. Tasks in flight go on meanwhile; every next round has the version then in force.
 - A new version is kept only if the mean R of one round on each held-out task is higher than with the old
   one, with the same seeds; else it is rolled back. A round without a pair counts as R = 1, the lowest; a
@@ -39,6 +39,10 @@ from anyprefer.models.calls import Account, Calls, current_account
 from anyprefer.nodes.update_prompts import opening, rewritten
 
 FILE = "prompts.jsonl"
+HOLDOUT = 8
+"""First tasks of a run on which a new version must raise the mean R: each is played twice a trial."""
+BATCH = 16
+"""Rejected rounds a version is rewritten from: the feedback of fewer says little of the data set."""
 NO_PAIR = 1.0
 """R of a round that formed no pair, where versions are compared."""
 
@@ -102,7 +106,7 @@ class SharedPrompts:
 
     def first(self, task: Task) -> Prompts:
         """The version in force."""
-        if self._rewards is None and len(self._heldout) < self.settings.prompt_holdout:
+        if self._rewards is None and len(self._heldout) < HOLDOUT:
             self._heldout.setdefault(task.id, task)
         return self.current
 
@@ -110,7 +114,7 @@ class SharedPrompts:
         """The version in force, which is a new one when this round filled the batch and the gate let it pass."""
         if closed.prompts == self.current and task.id not in self._heldout:
             self._batch.append((task, closed))
-        if self._at_work or len(self._batch) < self.settings.prompt_batch:
+        if self._at_work or len(self._batch) < BATCH:
             return self.current, []
         self._at_work = True
         try:

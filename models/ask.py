@@ -87,28 +87,31 @@ async def all_done(calls: Iterable[Awaitable[T]]) -> list[T]:
     return cast("list[T]", results)
 
 
+REASKS = 1
+"""How often an answer that cannot be parsed is asked for again: a model that fails twice mostly fails further."""
+
+
 async def ask(
     model: BaseChatModel,
     messages: Sequence[Any],
     role: str,
     parse: Callable[[AIMessage], T],
-    reasks: int,
     seed: int,
     **sampling: Any,
 ) -> T:
-    """Asks until `parse` accepts the answer, at most 1 + `reasks` times, each with its own seed and with what could
+    """Asks until `parse` accepts the answer, at most 1 + REASKS times, each with its own seed and with what could
     not be read of the answers before.
 
     Raises the last `AnswerError`: what cannot be parsed never becomes a value.
     """
     asked, unread = list(messages), list[str]()
-    for attempt in range(reasks + 1):
+    for attempt in range(1 + REASKS):
         answer = await call(model, asked, role, seed=derive_seed(seed, role, attempt), **sampling)
         try:
             return parse(answer)
         except AnswerError as error:
             unread.append(last_key())
-            if attempt == reasks:
+            if attempt == REASKS:
                 if account := current_account():
                     account.unread.update(unread)
                 raise _with_cause(error, answer, role, sampling) from error

@@ -25,8 +25,12 @@ def _as_json(content: Any, name: str) -> str:
         raise ModelError(f"target {name} returned a content without a JSON form: {error}") from error
 
 
+RESAMPLES = 1
+"""How often missing candidates are drawn again: a second draw brings most of them, a third mostly the same ones."""
+
+
 def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node. Duplicates and answers without content are sampled again `resamples` times, then fewer are kept.
+    """The node. Duplicates and answers without content are sampled again, then fewer are kept.
 
     Raises `ModelError`, which names the cause and the setting, where flawed answers leave no pair to be formed: a
     rewritten prompt would not help.
@@ -35,7 +39,7 @@ def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitabl
     async def run(state: GameState) -> GameState:
         task, number = state["task"], len(state["rounds"]) + 1
         draw = _Draw(settings, target.name)
-        for _ in range(settings.resamples + 1):
+        for _ in range(1 + RESAMPLES):
             missing = settings.candidates - len(draw.kept)
             if not missing or draw.hopeless:
                 break

@@ -50,7 +50,7 @@ async def choose_tools(
     model: BaseChatModel, state: GameState, tools: Sequence[BaseTool], settings: Settings
 ) -> list[Selection]:
     """Asks a chat model. A server that refuses tool calling is asked by the text protocol instead; after a choice that
-    cannot be read, asked again as often as `reasks` says, all tools are used, and each selection's note says so."""
+    cannot be read, asked again, all tools are used, and each selection's note says so."""
     try:
         return await _asked(model, state, tools, settings)
     except AnswerError as error:
@@ -70,7 +70,6 @@ async def _asked(
             _messages(state, tools, form),
             "select_tools",
             parse=parse,
-            reasks=settings.reasks,
             seed=derive_seed(settings.seed, state["task"].id, len(state["rounds"]), "select"),
             temperature=0.0,
             max_tokens=settings.judge_max_new_tokens,

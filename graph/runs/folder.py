@@ -42,7 +42,7 @@ from anyprefer.graph.runs.shards import Shards
 from anyprefer.graph.runs.tool_use import ToolUse
 
 PARQUET_ROWS = 100_000
-"""Rows of a Parquet shard where `shard_rows` says nothing: one is made in memory."""
+"""Rows of a Parquet shard where `format` says nothing: one is made in memory."""
 
 
 class RunFolder:
@@ -80,8 +80,9 @@ class RunFolder:
             check_locks(self.path)
         except OSError as error:
             raise unwritable(self.path, error) from error
-        parquet = settings.format == "parquet"
-        shards = Shards(self.path, settings.shard_rows or (PARQUET_ROWS if parquet else 0), parquet)
+        form, _, rows = settings.format.partition(":")
+        parquet = form == "parquet"
+        shards = Shards(self.path, int(rows or (PARQUET_ROWS if parquet else 0)), parquet)
         self.ledger = Ledger(self.path / LEDGER, shards, self._scrub)
         try:
             self._take_up(repair)

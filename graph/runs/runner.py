@@ -44,6 +44,9 @@ AT_ONCE = 4
 """Tasks begun in one turn of the event loop. More: a wide run's first answers are late by all the work of beginning;
 fewer: every answer takes a turn of its own, which costs CPU."""
 
+FAILURES_IN_A_ROW = 100
+"""So many tasks failed for a reason that the next would meet too: a wrong tool, a model that answers nothing."""
+
 AHEAD = 256
 """Tasks read at once where a resumed folder has most of them."""
 
@@ -99,6 +102,8 @@ class Synthesis:
         self.skipped: set[str] | None = None
         """Ids of tasks that were finished before, for a caller who puts a set here."""
         self._accepted = self.folder.ledger.counts().get("accepted", 0) if self.folder else 0
+        self.most_failures: float = FAILURES_IN_A_ROW
+        """So many tasks that fail one after another stop the run."""
         self._failed_in_a_row = 0
         self._playing: set[asyncio.Task[Row | None]] = set()
         self._next: deque[Task | BadRow] = deque()
@@ -242,7 +247,7 @@ class Synthesis:
         return await self.game.play(task, Account(self.calls, task.id, known))
 
     def _wanted(self, row: Row) -> bool:
-        """Counts the row towards `accept` and `failures_in_a_row`; False for a pair that is one too many."""
+        """Counts the row towards `accept` and the failures in a row; False for a pair that is one too many."""
         settings = self.settings
         self._failed_in_a_row = self._failed_in_a_row + 1 if row.outcome == "failed" else 0
         if row.outcome == "accepted":
@@ -250,7 +255,7 @@ class Synthesis:
                 return False
             self._accepted += 1
             self._stop_when_enough()
-        if settings.failures_in_a_row and self._failed_in_a_row >= settings.failures_in_a_row:
+        if self._failed_in_a_row >= self.most_failures:
             self._stop(RunStopped(f"{self._failed_in_a_row} tasks failed in a row, the last one: {row.reason}"))
         return True
 

@@ -1,6 +1,6 @@
 """Appends to the row files of a run folder (`row_files.py`): one file a stream, or numbered shards of each.
 
-With `shard_rows` a stream continues in a new file after so many rows; with `parquet` each shard becomes a Parquet file
+With `format = "jsonl:N"` a stream continues in a new file after N rows; with `parquet` each shard becomes a Parquet file
 once it is full or the run ends. Files only ever grow, or are replaced whole; failed rows stay one file of lines, which
 is rewritten once their tasks have new rows.
 """

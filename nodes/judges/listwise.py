@@ -58,7 +58,6 @@ class ListwiseJudge(ModelJudge):
                 messages,
                 "judge",
                 parse=lambda answer: read_scores(answer, count, fence),
-                reasks=self.settings.reasks,
                 seed=seed,
                 **sampling,
                 **extra,

@@ -29,7 +29,7 @@ from anyprefer.models.ask import all_done, call
 from anyprefer.models.messages import system, user
 from anyprefer.models.option_probabilities import DIGITS, expected_score, option_probabilities
 from anyprefer.nodes import prompt_texts
-from anyprefer.nodes.judges.pointwise import PointwiseJudge
+from anyprefer.nodes.judges.pointwise import TEMPERATURE, PointwiseJudge
 from anyprefer.nodes.prompt_texts import Fence
 
 MARK = "Score:"
@@ -86,7 +86,7 @@ class MetaJudge(PointwiseJudge):
             asked,
             "judge",
             seed=seed,
-            temperature=self.settings.temperature,
+            temperature=TEMPERATURE,
             max_tokens=self.settings.judge_max_new_tokens,
         )
         said = read_answer(written)

@@ -14,6 +14,9 @@ from anyprefer.nodes.judges.model import ModelJudge, averaged
 from anyprefer.nodes.parsing import read_score, told
 from anyprefer.nodes.prompt_texts import Fence
 
+TEMPERATURE = 0.7
+"""Of judgments that are drawn several times: they differ, and can still be read."""
+
 
 class PointwiseJudge(ModelJudge):
     """One text scores one candidate; passes differ by their seed and are sampled when there are several."""
@@ -47,9 +50,8 @@ class PointwiseJudge(ModelJudge):
             [system(state["prompts"].judge), user(self._question(state, candidate), state["task"].images)],
             "judge",
             parse=lambda answer: parse_score(answer, self.fence(state)),
-            reasks=self.settings.reasks,
             seed=self.seed(state, candidate.index, number),
-            temperature=self.settings.temperature if self.settings.judge_passes > 1 else 0.0,
+            temperature=TEMPERATURE if self.settings.judge_passes > 1 else 0.0,
             max_tokens=self.settings.judge_max_new_tokens,
         )
 

@@ -43,7 +43,6 @@ class ChatReward:
             self._question(state, pair, fence),
             "reward",
             parse=lambda answer: parse_reward(answer, fence),
-            reasks=self.settings.reasks,
             seed=self._seed(state),
             temperature=0.0,
             max_tokens=self.settings.judge_max_new_tokens,

@@ -24,7 +24,7 @@ class ChatTarget:
         self.model = model
         self.settings = settings
         self.name = model_name(model)
-        self._knows_n = settings.server_n
+        self._knows_n = True
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Answer]:
         """One answer per seed; an error ends the task once all calls are back, and never becomes a candidate.

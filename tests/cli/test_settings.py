@@ -27,7 +27,6 @@ OTHER = {
     "temperature": 0.5,
     "top_p": 0.9,
     "max_new_tokens": 64,
-    "resamples": 0,
     "tools": ("calculator", "reference"),
     "tool_timeout": 1.5,
     "image_roots": ("pictures", "more pictures"),
@@ -36,7 +35,6 @@ OTHER = {
     "samples": "runs/samples.db",
     "judge_passes": 3,
     "judge_max_new_tokens": 99,
-    "reasks": 2,
     "pair": "ranks(1,3)",
     "min_margin": 0.25,
     "threshold": 7.5,
@@ -44,17 +42,12 @@ OTHER = {
     "feedback": ("judge",),
     "feedback_mode": "independent",
     "prompt_scope": "dataset",
-    "prompt_batch": 4,
-    "prompt_holdout": 3,
     "seed": 4,
     "concurrency": 3,
     "record": "tape.jsonl",
     "trace": True,
-    "server_n": False,
     "accept": 5,
-    "failures_in_a_row": 6,
-    "shard_rows": 1000,
-    "format": "parquet",
+    "format": "parquet:1000",
     "workers": 2,
     "ray": "auto",
     "api_key_file": "key.txt",
@@ -238,8 +231,8 @@ def test_short_help_leaves_the_rarer_settings_to_help_all(command):
     short, whole = run(command, "--help").stdout, run(command, "--help-all").stdout
     assert "--threshold" in short
     assert "--help-all" in short
-    assert "--resamples" not in short
-    assert "--resamples" in whole
+    assert "--min-margin" not in short
+    assert "--min-margin" in whole
     assert 2 * short.count("--") < whole.count("--")
 
 

@@ -103,8 +103,8 @@ async def test_max_cost_stops_within_the_calls_in_flight(tmp_path):
 
 async def test_a_budget_counts_calls_that_fail_also_when_the_run_is_gone_on_with(tmp_path):
     broken, again = Scripted(sample=RuntimeError("out")), Scripted(sample=RuntimeError("out"))
-    await play(tmp_path, broken, max_calls=10, failures_in_a_row=0)
-    await play(tmp_path, again, max_calls=10, failures_in_a_row=0)
+    await play(tmp_path, broken, max_calls=10)
+    await play(tmp_path, again, max_calls=10)
     assert (len(broken.calls), len(again.calls)) == (10, 0)
 
 
@@ -180,22 +180,25 @@ async def test_rejected_rows_do_not_count_as_accepted(tmp_path):
     assert [row.outcome for row in rows] == ["rejected", "accepted"] * 3
 
 
-async def test_failures_in_a_row_stop_the_run_with_the_last_reason(tmp_path):
+async def test_failures_in_a_row_stop_the_run_with_the_last_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr("anyprefer.graph.runs.runner.FAILURES_IN_A_ROW", 3)
     broken = Scripted(sample=RuntimeError("the GPU is on fire"))
     with pytest.raises(RunStopped, match=r"3 tasks failed in a row, the last one: .*the GPU is on fire"):
-        await play(tmp_path, broken, failures_in_a_row=3, concurrency=1)
+        await play(tmp_path, broken, concurrency=1)
     assert note(tmp_path)["counts"]["failed"] == 3
-    _, rows = await play(tmp_path, Scripted(), failures_in_a_row=3)
+    _, rows = await play(tmp_path, Scripted())
     assert len(rows) == len(check(tmp_path)) == 20
 
 
-async def test_a_success_between_failures_starts_the_count_again(tmp_path):
+async def test_a_success_between_failures_starts_the_count_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("anyprefer.graph.runs.runner.FAILURES_IN_A_ROW", 3)
+
     def sample(call):
         if number_of(call) % 3:
             raise RuntimeError("out")
         return str(call.seed)
 
-    _, rows = await play(tmp_path, Scripted(sample=sample), failures_in_a_row=3, concurrency=1)
+    _, rows = await play(tmp_path, Scripted(sample=sample), concurrency=1)
     assert len(rows) == 20
 
 
@@ -208,14 +211,14 @@ async def test_tokens_of_a_model_that_tells_none_are_unknown_cost(tmp_path):
     assert row.usage["judge"] == Usage(calls=1, cost=None)
 
 
-@pytest.mark.parametrize("server_n", [True, False])
-async def test_a_hundred_tasks_at_once_count_the_tokens_the_server_counts(tmp_path, server_n):
+@pytest.mark.parametrize("leave_out", ["", "n"])
+async def test_a_hundred_tasks_at_once_count_the_tokens_the_server_counts(tmp_path, leave_out):
     chance = random.Random(0)
     tasks = [Task(id=str(n), prompt=f"Add {chance.randrange(90)} and {n}. " + "Think. " * n) for n in range(100)]
     with OpenAIServer() as server:
         server.pause = lambda: chance.expovariate(100)
         spec = f"openai:any@{server.url}"
-        given = {"target": spec, "judge": spec, "tools": ["calculator"], "candidates": 4, "server_n": server_n}
+        given = {"target": spec, "judge": spec, "tools": ["calculator"], "candidates": 4, "leave_out": leave_out}
         rows = [row async for row in asynth(tasks, folder=tmp_path, concurrency=100, **given)]
     assert len(rows) == 100
     assert in_all(used for row in check(tmp_path) for used in row.usage.values()) == (

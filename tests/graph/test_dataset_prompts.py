@@ -9,11 +9,16 @@ from anyprefer.graph.players import assemble
 from anyprefer.graph.runs.row_files import read_rows
 from tests.scripted import Scripted, a_task, play
 
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr("anyprefer.graph.dataset_prompts.HOLDOUT", 2)
+    monkeypatch.setattr("anyprefer.graph.dataset_prompts.BATCH", 3)
+
+
 TASKS = [a_task(f"Query {n} with {{braces}}", id=str(n)) for n in range(8)]
 SHARED = {
     "prompt_scope": "dataset",
-    "prompt_holdout": 2,
-    "prompt_batch": 3,
     "max_rounds": 2,
     "feedback": ("target",),
 }

@@ -59,7 +59,7 @@ def test_the_same_call_skips_what_is_finished_and_plays_failed_rows_again(tmp_pa
     assert lines(tmp_path, "failed.jsonl") == []
 
 
-@pytest.mark.parametrize("values", [{}, {"shard_rows": 1}, {"format": "parquet"}])
+@pytest.mark.parametrize("values", [{}, {"format": "jsonl:1"}, {"format": "parquet"}])
 def test_a_failed_row_stays_until_a_new_one_takes_its_place(tmp_path, values):
     run(tmp_path, always_broken("1", "4"), **values)
     assert run(tmp_path, tasks=TASKS[:1], **values) == []  # does not come to the failed tasks

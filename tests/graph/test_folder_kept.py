@@ -148,7 +148,7 @@ def test_locks_that_do_not_hold_are_the_reason(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("values", [{"shard_rows": 2}, {"format": "parquet", "shard_rows": 2}])
+@pytest.mark.parametrize("values", [{"format": "jsonl:2"}, {"format": "parquet:2"}])
 def test_after_a_change_of_form_shards_fill_up(tmp_path, values):
     run(tmp_path, whole(), MANY[:12])
     run(tmp_path, whole(), MANY[:20], **values)

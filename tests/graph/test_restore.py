@@ -73,8 +73,8 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     for name, values in (
         ("lines", {}),
-        ("shards", {"shard_rows": 7}),
-        ("parquet", {"format": "parquet", "shard_rows": 7}),
+        ("shards", {"format": "jsonl:7"}),
+        ("parquet", {"format": "parquet:7"}),
     ):
         run(folder / name, whole(), MANY, concurrency=8, **values)
     return folder
@@ -82,7 +82,7 @@ def finished(tmp_path_factory):
 
 def test_pairs_with_columns_named_as_rows_have_them_are_taken_in_again(tmp_path):
     tasks = [task.model_copy(update={"meta": {"models": "own", "usage": "[1]"}}) for task in TASKS]
-    values = {"format": "parquet", "shard_rows": 2}
+    values = {"format": "parquet:2"}
     run(tmp_path, whole(), tasks, **values)
     before = {file.name: file.read_bytes() for file in tmp_path.glob("pairs*")}
     (tmp_path / "ledger.db").unlink()
@@ -93,7 +93,7 @@ def test_pairs_with_columns_named_as_rows_have_them_are_taken_in_again(tmp_path)
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize(
     ("form", "values"),
-    [("lines", {}), ("shards", {"shard_rows": 7}), ("parquet", {"format": "parquet", "shard_rows": 7})],
+    [("lines", {}), ("shards", {"format": "jsonl:7"}), ("parquet", {"format": "parquet:7"})],
 )
 def test_a_damaged_ledger_is_made_anew_from_the_rows(tmp_path, finished, form, values, damage):
     path = tmp_path / "run"
@@ -118,7 +118,7 @@ def test_a_damaged_ledger_of_a_finished_run_is_not_taken_for_whole(tmp_path, fin
         assert finished_ids(path, settings, source, MANY) is None, name
 
 
-@pytest.mark.parametrize("form", [{}, {"shard_rows": 4}, {"format": "parquet", "shard_rows": 4}])
+@pytest.mark.parametrize("form", [{}, {"format": "jsonl:4"}, {"format": "parquet:4"}])
 def test_an_older_ledger_takes_in_the_rows_it_does_not_know(tmp_path, form):
     path = tmp_path / "run"
     run(path, mixed(), TASKS[:3], **form)
@@ -163,7 +163,7 @@ OTHERS = ("pairs.dedup.jsonl", "rows_filtered.jsonl", "rows-backup.jsonl", "pair
           "pairs-00000.jsonl", "rows-00000.jsonl", "failed-analysis.parquet", "rows.parquet", "notes.txt")  # fmt: skip
 
 
-@pytest.mark.parametrize("form", [{}, {"shard_rows": 2}, {"format": "parquet"}])
+@pytest.mark.parametrize("form", [{}, {"format": "jsonl:2"}, {"format": "parquet"}])
 @pytest.mark.parametrize("lost", [False, True])
 def test_files_the_run_did_not_write_stay_and_are_not_read(tmp_path, form, lost):
     run(tmp_path, whole(), TASKS[:3])
@@ -226,7 +226,7 @@ def test_damaged_row_files_are_refused_and_repaired(tmp_path, name, damage):
     assert run(tmp_path, whole()) == []
 
 
-@pytest.mark.parametrize("values", [{}, {"format": "parquet", "shard_rows": 2}])
+@pytest.mark.parametrize("values", [{}, {"format": "parquet:2"}])
 def test_repair_of_a_sound_folder_changes_nothing(tmp_path, values):
     run(tmp_path, mixed(), **values)
     rows, usage = list(read_rows(tmp_path)), note(tmp_path)["usage"]

@@ -12,7 +12,7 @@ from anyprefer.training.pair_data.read import load_pairs
 from tests.folder import IDS, KILL, TASKS, check, lines, mixed, note, python, run
 from tests.scripted import Scripted
 
-PARQUET = {"format": "parquet", "shard_rows": 2}
+PARQUET = {"format": "parquet:2"}
 
 
 def files(path, stream):
@@ -24,7 +24,7 @@ def whole():
 
 
 def test_a_stream_goes_on_in_a_new_file_after_so_many_rows(tmp_path):
-    run(tmp_path, whole(), shard_rows=2)
+    run(tmp_path, whole(), format="jsonl:2")
     assert files(tmp_path, "rows") == [f"rows-0000{n}.jsonl" for n in range(3)]
     assert [len(lines(tmp_path, name)) for name in files(tmp_path, "rows")] == [2, 2, 2]
     assert [len(lines(tmp_path, name)) for name in files(tmp_path, "pairs")] == [2, 2, 1]
@@ -43,7 +43,7 @@ def test_many_rows_of_one_commit_are_parted_over_shards(tmp_path):
     assert b"".join((tmp_path / name).read_bytes() for name in files(tmp_path, "rows")) == b"0\n1\n2\n3\n4\n5\n6\n7\n"
 
 
-@pytest.mark.parametrize("values", [{"shard_rows": 4}, {"format": "parquet", "shard_rows": 4}, {"format": "parquet"}])
+@pytest.mark.parametrize("values", [{"format": "jsonl:4"}, {"format": "parquet:4"}, {"format": "parquet"}])
 @pytest.mark.parametrize("first", [1, 4, 5])
 def test_a_run_is_gone_on_with_in_the_middle_of_a_shard(tmp_path, values, first):
     run(tmp_path, whole(), TASKS[:first], **values)
@@ -55,7 +55,7 @@ def test_a_run_is_gone_on_with_in_the_middle_of_a_shard(tmp_path, values, first)
 
 
 @pytest.mark.parametrize("after", [1, 2, 5])
-@pytest.mark.parametrize("values", [{"shard_rows": 2}, PARQUET])
+@pytest.mark.parametrize("values", [{"format": "jsonl:2"}, PARQUET])
 def test_a_kill_while_shards_fill_is_mended(tmp_path, values, after):
     assert python(KILL, tmp_path, after, json.dumps(values)).returncode == 9
     assert [row.id for row in run(tmp_path, whole(), **values)] == IDS[after + 1 :]
@@ -108,7 +108,13 @@ def test_scores_that_a_whole_shard_lacks_keep_their_type(tmp_path):
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [({}, {"shard_rows": 2}), ({"shard_rows": 2}, {}), ({}, PARQUET), (PARQUET, {}), (PARQUET, {"shard_rows": 3})],
+    [
+        ({}, {"format": "jsonl:2"}),
+        ({"format": "jsonl:2"}, {}),
+        ({}, PARQUET),
+        (PARQUET, {}),
+        (PARQUET, {"format": "jsonl:3"}),
+    ],
 )
 def test_the_form_of_the_files_may_change_when_a_run_is_gone_on_with(tmp_path, before, after):
     run(tmp_path, whole(), TASKS[:3], **before)
@@ -137,7 +143,7 @@ if step == "before":
 else:
     unlink = Path.unlink
     Path.unlink = killed(unlink)
-run(sys.argv[1], mixed(broken=False), format="parquet", shard_rows=2)
+run(sys.argv[1], mixed(broken=False), format="parquet:2")
 """
 
 

@@ -64,7 +64,7 @@ async def test_every_answer_is_with_the_driver_when_the_row_comes_and_is_asked_f
     store = Kept()
     with OpenAIServer() as server:
         judge = f"openai:any@{server.url}"
-        async with working(Calls(store=store), server.url, judge=judge, server_n=False) as (worker, _):
+        async with working(Calls(store=store), server.url, judge=judge, leave_out="n") as (worker, _):
             row = await play(worker)
             asked = sum(server.calls.values())
             assert len(store.calls) == asked > 3
@@ -92,7 +92,7 @@ async def test_retries_are_admitted_by_the_driver_too(limit):
 
     calls = Calls(Budget(calls=limit), store=Kept())
     with Loopback(answer) as server:
-        async with working(calls, server.url, server_n=False, retries=9) as (worker, _):
+        async with working(calls, server.url, leave_out="n", retries=9) as (worker, _):
             stopped = await play(worker)
             assert isinstance(stopped, BudgetSpent)
             assert calls.requests == len(server.bodies) == limit

@@ -107,7 +107,7 @@ async def test_two_workers_make_the_rows_of_one_and_know_the_key(server, tmp_pat
 async def test_a_killed_workers_tasks_are_played_again_from_their_answers(cluster, server, tmp_path, caplog):
     tasks = [Task(id=f"{n:03}", prompt=f"What is {n} + {3 * n}?") for n in range(120)]
     rows = []
-    settings = game(server, server_n=False, workers=2, ray=cluster, folder=tmp_path / "run")
+    settings = game(server, leave_out="n", workers=2, ray=cluster, folder=tmp_path / "run")
     async for row in asynth(tasks, **settings):
         rows.append(row)
         if len(rows) == 30:
@@ -139,7 +139,7 @@ async def test_budget_and_pairs_are_exact_over_all_workers(cluster, server, tmp_
 async def test_requests_of_all_workers_together_keep_to_rpm(cluster, server):
     times = []
     server.requests = _Noting(times)
-    await rows_of(server, TASKS[:20], workers=2, ray=cluster, tools=(), max_rounds=1, rpm=900, server_n=False)
+    await rows_of(server, TASKS[:20], workers=2, ray=cluster, tools=(), max_rounds=1, rpm=900, leave_out="n")
     burst, rate = 9, 900 / 60
     wanted = (len(times) - burst) / rate
     assert wanted <= (times[-1] - times[0]) * 1.02
@@ -247,7 +247,7 @@ async def test_a_frozen_workers_tasks_are_played_again(server, tmp_path, caplog,
     monkeypatch.setattr("anyprefer.graph.runs.workers.remote.SILENCE", 10.0)
     tasks = [Task(id=f"{n:03}", prompt=f"What is {n} + {3 * n}?") for n in range(120)]
     rows = []
-    async for row in asynth(tasks, **game(server, server_n=False, workers=2, folder=tmp_path / "run")):
+    async for row in asynth(tasks, **game(server, leave_out="n", workers=2, folder=tmp_path / "run")):
         rows.append(row)
         if len(rows) == 10:
             os.kill(worker_processes()[0], signal.SIGSTOP)

@@ -71,10 +71,11 @@ async def test_an_answer_cut_off_names_the_setting():
         raise AnswerError("no score", str(answer.text))
 
     with pytest.raises(AnswerError, match=r"no score \(judge: cut off at judge_max_new_tokens = 16; raise it\)"):
-        await ask(model, [user("Rate it.")], "judge", parse=parse, reasks=1, seed=0, max_tokens=16)
+        await ask(model, [user("Rate it.")], "judge", parse=parse, seed=0, max_tokens=16)
 
 
-async def test_each_further_question_is_another_one_also_with_images():
+async def test_each_further_question_is_another_one_also_with_images(monkeypatch):
+    monkeypatch.setattr("anyprefer.models.ask.REASKS", 2)
     asked = []
 
     def never(answer):
@@ -83,7 +84,7 @@ async def test_each_further_question_is_another_one_also_with_images():
     model = Scripted(sample=lambda call: asked.append(call) or f"no {call.number}")
     question = user("Which?", ["http://a/b.png"])
     with pytest.raises(AnswerError, match="no 2"):
-        await ask(model, [question], "sample", parse=never, reasks=2, seed=0, temperature=0.0)
+        await ask(model, [question], "sample", parse=never, seed=0, temperature=0.0)
     texts = [str(call.messages[-1].text) for call in asked]
     assert len(set(texts)) == 3
     assert texts[0] == "Which?"

@@ -41,11 +41,11 @@ def server():
         yield running
 
 
-@pytest.mark.parametrize("server_n", [True, False])
-async def test_langgraph_hears_each_candidate_under_its_own_id(server, server_n):
+@pytest.mark.parametrize("leave_out", ["", "n"])
+async def test_langgraph_hears_each_candidate_under_its_own_id(server, leave_out):
     judge = Scripted()
     graph = build_graph(
-        target=f"openai:any@{server.url}", judge=judge, tools=[], candidates=3, max_rounds=1, server_n=server_n
+        target=f"openai:any@{server.url}", judge=judge, tools=[], candidates=3, max_rounds=1, leave_out=leave_out
     )
     heard, state = defaultdict(str), {}
     async for kind, value in graph.astream({"task": a_task()}, stream_mode=["values", "messages"]):

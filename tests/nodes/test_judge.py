@@ -82,12 +82,6 @@ async def test_a_score_out_of_range_fails_the_task(score):
     assert "AnswerError" in row.reason
 
 
-async def test_reasks_can_be_turned_off():
-    model = Scripted(judge=["no idea", scores(3, 2, 1)])
-    assert (await play(model, reasks=0)).outcome == "failed"
-    assert len(model.asked("judge")) == 1
-
-
 async def test_examples_and_task_field_reach_judge_and_reward():
     model = Scripted()
     await play(model, examples="Example: {query} gets 3/10", task_field="chemistry")

@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy
 import pytest
@@ -45,10 +46,10 @@ async def test_duplicates_are_sampled_again_with_new_seeds():
     assert len({call.seed for call in model.asked("sample")}) == 4
 
 
-async def test_after_the_resamples_fewer_candidates_are_accepted():
+async def test_after_a_second_draw_fewer_candidates_are_accepted():
     model = Scripted(sample=["a", "b", "a"])
-    row = await play(model, resamples=2)
-    assert len(model.asked("sample")) == 3 + 1 + 1
+    row = await play(model)
+    assert len(model.asked("sample")) == 3 + 1
     assert [c.content for c in row.rounds[0].candidates] == ["a", "b"]
     assert row.outcome == "accepted"
 
@@ -125,16 +126,16 @@ def said(text="", finish="stop", **beside):
 )
 async def test_flawed_answers_fail_the_task_at_once_and_the_reason_names_cause_and_setting(answer, why):
     model = Scripted(sample=answer)
-    row = await play(model, max_rounds=4, max_new_tokens=64, resamples=0)
+    row = await play(model, max_rounds=4, max_new_tokens=64)
     assert row.outcome == "failed"
-    assert f"3 of 3 answers {why}" in row.reason
+    assert re.search(rf"(\d) of \1 answers {re.escape(why)}", row.reason)
     assert model.asked("textgrad") == model.asked("judge") == []
 
 
 async def test_one_whole_answer_beside_flawed_ones_is_too_few():
     model = Scripted(sample=["whole", said(finish="length", reasoning_content="hm")])
-    row = await play(model, resamples=0, max_new_tokens=9)
-    assert "gave 1 different whole answers, too few for a pair: 2 of 3 answers were still thinking at" in row.reason
+    row = await play(model, max_new_tokens=9)
+    assert "gave 1 different whole answers, too few for a pair: 4 of 5 answers were still thinking at" in row.reason
 
 
 async def test_answers_that_differ_in_their_thoughts_alone_are_one_candidate():

@@ -105,7 +105,7 @@ def by_reference(sample: Sample) -> Rating:
 def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:
     """A chat model as the annotator: each pair alone, difficulty and satisfaction.
 
-    Of `settings`, task_field, reasks, seed and judge_max_new_tokens are read.
+    Of `settings`, task_field, seed and judge_max_new_tokens are read.
     """
     settings = settings or Settings()
     template = prompt_texts.text("quality", "anyprefer.training.analysis")
@@ -123,7 +123,6 @@ def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:
             [user(body, sample.task.images)],
             "quality",
             parse=parse_quality,
-            reasks=settings.reasks,
             seed=derive_seed(settings.seed, sample.task.id, "quality"),
             temperature=0.0,
             max_tokens=settings.judge_max_new_tokens,

@@ -14,6 +14,7 @@ The folder holds the run (`rows/`, gone on with by the same call), the same with
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,8 +39,7 @@ from anyprefer.training.evaluation.statistics import share
 MOST = 64
 """Answers of one task."""
 EVAL: dict[str, Any] = {
-    "reward": "accept", "max_rounds": 1, "feedback": ("judge", "tools"), "candidates": MOST, "resamples": 0,
-    "failures_in_a_row": 0,
+    "reward": "accept", "max_rounds": 1, "feedback": ("judge", "tools"), "candidates": MOST,
 }  # fmt: skip
 """What an evaluation sets where nothing else is said: one round, so no feedback; a task a judge cannot score is counted."""
 
@@ -89,7 +89,7 @@ class GivenAnswers:
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
         """The task's answers; empty ones, which the game leaves out, for further seeds."""
         given = task.meta["candidates"][:: -1 if self.reverse else 1]
-        return [*given, *[""] * (len(seeds) - len(given))]
+        return [*given, *[""] * (len(seeds) - len(given))][: len(seeds)]
 
 
 def eval_settings(config: str | Path | None = None, **values: Any) -> RunSettings:
@@ -149,6 +149,7 @@ def _played(
     """The judge, and the rows by task."""
     players = assemble(settings, target=GivenAnswers(reverse), **objects)
     run = Synthesis(settings, folder, players)
+    run.most_failures = math.inf  # a judge that cannot score is what is measured
     run.play([one.task for one in gold], on_row)
     for model in players.chats().values():
         unload(model)

@@ -7,7 +7,7 @@ run means the same as in one process:
 | limit | how it is kept |
 |---|---|
 | `concurrency`, `connections` | divided among the workers, each gets at least one |
-| `max_calls`, `max_tokens`, `max_cost`, `accept`, `failures_in_a_row` | the driver admits every request and sees every row |
+| `max_calls`, `max_tokens`, `max_cost`, `accept`, failures in a row | the driver admits every request and sees every row |
 | `rpm`, `tpm` | requests of all workers wait in one row, in the driver |
 
 A worker that dies or gives no sign of life for 30 seconds is replaced, and its tasks are played again from the answers they have. On a cluster

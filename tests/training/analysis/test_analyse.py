@@ -57,7 +57,9 @@ async def test_a_run_beside_a_file(tmp_path):
     assert "Not rated by references: theirs." in report.read_text(encoding="utf-8")
 
 
-async def test_a_judge_rates_and_scores_every_data_set(tmp_path):
+async def test_a_judge_rates_and_scores_every_data_set(tmp_path, monkeypatch):
+    monkeypatch.setattr("anyprefer.models.ask.REASKS", 0)
+
     def judged(call):
         if "theirs 3" in call.user:
             return "I cannot say."
@@ -72,7 +74,6 @@ async def test_a_judge_rates_and_scores_every_data_set(tmp_path):
         components=3,
         encoder=encode,
         judge=model,
-        settings=RunSettings(reasks=0),
     )
     rows = cells(report.parent, "judged-difficulty")
     assert [(row["data set"], row["easy"], row["easy n"]) for row in rows] == [("ours", "1", "8"), ("theirs", "1", "7")]
@@ -94,14 +95,14 @@ async def test_a_judge_that_goes_away_stops_and_only_missing_ratings_are_asked_f
     ours = pairs(tmp_path / "ours.jsonl", 8)
     given = {"out": tmp_path / "out", "components": 3, "encoder": encode, "judge": model}
     with pytest.raises(EndpointError, match="refuses every call"):
-        analyse([ours], settings=RunSettings(reasks=0), **given)
+        analyse([ours], **given)
     assert not (tmp_path / "out" / "REPORT.md").exists()
     asked, gone[0] = len(model.asked("sample")), False
-    report = analyse([ours], settings=RunSettings(reasks=0), **given)
+    report = analyse([ours], **given)
     assert cells(report.parent, "judged-difficulty")[0]["easy n"] == "8"
     assert len(model.asked("sample")) == asked + 2
     with pytest.raises(BudgetSpent, match="17 calls"):
-        analyse([ours, pairs(tmp_path / "more.jsonl", 8)], settings=RunSettings(reasks=0, max_calls=17), **given)
+        analyse([ours, pairs(tmp_path / "more.jsonl", 8)], settings=RunSettings(max_calls=17), **given)
 
 
 def test_the_same_analysis_is_the_same_bytes(tmp_path):

@@ -111,7 +111,7 @@ async def test_a_model_rates_each_pair_alone_and_a_bad_answer_is_asked_again():
 
 
 async def test_a_pair_a_model_fails_on_keeps_its_place():
-    ratings = await rate_all([SUM, SUM], by_model(saying(ANSWER, "no idea"), Settings(reasks=0)))
+    ratings = await rate_all([SUM, SUM], by_model(saying(ANSWER, "no idea", "none"), Settings()))
     assert ratings[0].satisfaction == "satisfied"
     assert ratings[1].satisfaction is None
     assert ratings[1].error.startswith("AnswerError: ")
@@ -126,8 +126,8 @@ async def test_a_model_that_cannot_be_used_stops():
 
 
 async def test_scores_come_from_the_reward_prompt():
-    model = Scripted(reward=["Fine. 7/10", "none"])
-    ratings = await rate_all([SUM, SUM], by_reward(model, Settings(reasks=0)))
+    model = Scripted(reward=["Fine. 7/10", "none", "none"])
+    ratings = await rate_all([SUM, SUM], by_reward(model, Settings()))
     assert ratings[0] == Rating("t", score=7)
     assert ratings[1].score is None
     assert "Positive response:\n4" in model.asked("reward")[0].user
