@@ -20,6 +20,7 @@ from anyprefer.cli.config import config
 from anyprefer.cli.console import Commands
 from anyprefer.cli.evaluate import evaluate
 from anyprefer.cli.graph import graph
+from anyprefer.cli.help import Command
 from anyprefer.cli.iterate import demo, iterate
 from anyprefer.cli.judge_eval import judge_eval
 from anyprefer.cli.listing import list_
@@ -42,7 +43,7 @@ COMMANDS = (
     synth, train, evaluate, judge_eval, iterate, analyse, reproduce, ablate, demo, apps, list_, graph, config
 )  # fmt: skip
 for command in COMMANDS:
-    app.command(command.__name__.strip("_").replace("_", "-"))(command)
+    app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)
 
 
 def _version(wanted: bool) -> None:

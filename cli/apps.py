@@ -19,7 +19,7 @@ App = Annotated[
     typer.Option(
         "--app",
         metavar="NAME[:SCALE]",
-        help="An application (see `anyprefer apps`) or its .toml file: players, tools, tasks; --config and flags win over it.",
+        help="An application or its .toml file; players, tools, tasks: see `anyprefer apps`. --config and flags win over it.",
     ),
 ]
 

@@ -64,61 +64,26 @@ NO_FLAG = ("headers", "extra_body", "servers")
 """Tables of a file: they may hold keys, which other users of the machine see in flags."""
 
 
-COMMON = {
-    *("target", "judge", "reward", "tools", "candidates", "temperature", "max_new_tokens", "judge_form", "threshold"),
-    *("max_rounds", "seed", "concurrency", "accept", "max_cost", "key_env", "trace"),
-}
-"""The settings that `--help` shows; `--help-all` shows every one."""
-
-
-def _show_all(ctx: typer.Context, wanted: bool) -> None:
-    if wanted:
-        for one in ctx.command.params:
-            one.hidden = False  # type: ignore[attr-defined]
-        typer.echo(ctx.get_help())
-        raise typer.Exit
-
-
-HELP_ALL = inspect.Parameter(
-    "help_all",
-    inspect.Parameter.KEYWORD_ONLY,
-    default=False,
-    annotation=Annotated[
-        bool,
-        typer.Option(
-            "--help-all", is_eager=True, callback=_show_all, help="Show this message with every setting and exit."
-        ),
-    ],
-)
-
-
 def flags(
     model: type[BaseModel],
     into: str,
     panels: Mapping[str, Sequence[str]],
     leave_out: Collection[str] = (),
-    common: Collection[str] | None = None,
 ) -> Callable[[Function], Function]:
     """Replaces the command's keyword parameter `into` by flags for the fields of `model`, in the panels' order.
 
-    Two of them can be stacked; the fields in `leave_out` get no flag. Fields that are not in `common`, where it is
-    given, show in `--help-all` alone.
+    Two of them can be stacked; the fields in `leave_out` get no flag.
     """
     homes = [(name, panel) for panel, names in panels.items() for name in names if name not in (*NO_FLAG, *leave_out)]
     fields = {name: model.model_fields[name] for name, _ in homes}
-    shown = fields if common is None else common
-    new = [_parameter(name, fields[name], panel, hidden=name not in shown) for name, panel in homes]
+    new = [_parameter(name, fields[name], panel) for name, panel in homes]
 
     def decorate(command: Function) -> Function:
         signature = inspect.signature(command, eval_str=True)
         kept = [parameter for name, parameter in signature.parameters.items() if name != into]
-        if common is not None and HELP_ALL.name not in signature.parameters:
-            kept.append(HELP_ALL)
 
         @functools.wraps(command)
         def with_values(**given: Any) -> None:
-            if HELP_ALL.name not in signature.parameters:
-                given.pop(HELP_ALL.name, None)
             taken = {name: given.pop(name) for name in fields}
             values = {name: _value(name, fields[name], text) for name, text in taken.items() if text is not None}
             command(**given, **{into: values})
@@ -143,14 +108,13 @@ def settings_from(
     return load_settings(config, app=app, **values)
 
 
-def _parameter(name: str, field: FieldInfo, panel: str, hidden: bool) -> inspect.Parameter:
+def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     kind = _kind(field)
     annotation: Any = list[str] if kind in (tuple, dict) else kind
     option = typer.Option(
         f"--{_dashed(name)}/--no-{_dashed(name)}" if kind is bool else _flag(name, kind),
         help=_help(field),
         rich_help_panel=panel,
-        hidden=hidden,
         metavar=_METAVARS.get(kind, "TEXT") + _range(field) if kind is not bool else None,
     )
     return inspect.Parameter(

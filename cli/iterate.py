@@ -15,7 +15,7 @@ from anyprefer.cli.apps import App, Chosen, chosen_app
 from anyprefer.cli.console import at_work, out
 from anyprefer.cli.console import table as new_table
 from anyprefer.cli.evaluate import is_asked_elsewhere, task_set
-from anyprefer.cli.flags import COMMON, PANELS, Values, flags, settings_from
+from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.progress import progress
 from anyprefer.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, source_of
 from anyprefer.cli.train import PANELS as TRAIN_PANELS
@@ -40,13 +40,12 @@ LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
 """The fields of `IterateSettings` as help shows them."""
 
 
-@flags(RunSettings, into="values", panels=PANELS, leave_out=("record", "trace"), common=COMMON)
+@flags(RunSettings, into="values", panels=PANELS, leave_out=("record", "trace"))
 @flags(
     TrainSettings,
     into="training",
     panels=TRAIN_PANELS,
     leave_out=("seed",),
-    common=("epochs", "learning_rate", "beta", "batch_size"),
 )
 @flags(IterateSettings, into="loop", panels=LOOP_PANELS)
 def iterate(
@@ -55,7 +54,7 @@ def iterate(
         list[str] | None,
         typer.Option(
             metavar="TASKS",
-            help="What each iteration is measured on: benchmarks, or files with the same columns and a reference; repeatable.",
+            help="What iterations are measured on; benchmarks, or files with the same columns and a reference; repeatable.",
             show_default="--app's benchmarks",
         ),
     ] = None,
@@ -75,7 +74,7 @@ def iterate(
     base: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="For a target behind a URL: what is trained here, and served there as an adapter."
+            metavar="MODEL", help="For a target behind a URL: what is trained here; it is served there as an adapter."
         ),
     ] = None,
     *,

@@ -15,7 +15,7 @@ from rich.text import Text
 from anyprefer.cli.apps import App, Chosen, chosen_app
 from anyprefer.cli.console import DONE, INTERRUPTED, STOPPED, at_work, out, said_warnings, to_stderr
 from anyprefer.cli.count import count_rows
-from anyprefer.cli.flags import COMMON, PANELS, Values, flags, settings_from
+from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.forecast import Timer, forecast
 from anyprefer.cli.progress import progress
 from anyprefer.cli.summary import Reasons, add_tool_errors, summarise
@@ -32,20 +32,20 @@ Input = Annotated[
     str | None,
     typer.Argument(
         metavar="INPUT",
-        help="Tasks: a .jsonl, .json, .csv, .tsv or .parquet file, - for JSONL from standard input, a folder of "
-        "save_to_disk, hub:ORG/NAME:SPLIT, or data:FILE in the folder ANYPREFER_DATA names.",
+        help="A file of tasks, hub:ORG/NAME:SPLIT, or data:FILE; a file is .jsonl, .json, .csv, .tsv or .parquet, a "
+        "folder of save_to_disk, or - for JSONL from standard input, data:FILE in the folder ANYPREFER_DATA names.",
         show_default="--app's tasks",
     ),
 ]
-Config = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings as TOML; flags win over it.")]
+Config = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings as TOML; flags win over them.")]
 Column = Annotated[
     list[str] | None,
-    typer.Option(metavar="FIELD=COLUMN", help="Which column holds a task field, such as prompt=question; repeatable."),
+    typer.Option(metavar="FIELD=COLUMN", help="Which column holds a field: prompt=question; repeatable."),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Play the first N rows only.")]
 
 
-@flags(RunSettings, into="values", panels=PANELS, common=COMMON)
+@flags(RunSettings, into="values", panels=PANELS)
 def synth(
     source: Input = None,
     to: Annotated[
@@ -63,7 +63,7 @@ def synth(
     ] = False,
     estimate: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Play N rows only, then forecast tokens, cost and time of all of them."),
+        typer.Option(min=1, metavar="N", help="Play N rows, then forecast what all take; tokens, cost and time."),
     ] = None,
     app: App = None,
     config: Config = None,

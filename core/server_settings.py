@@ -35,7 +35,7 @@ class ServerSettings(BaseModel):
     api_key_file: str = Field("", description="File with the server's key.")
     key_env: str = Field(
         "",
-        description="Environment variable with the server's key; for several servers URL=NAME,URL=NAME. OPENAI_API_KEY goes to OpenAI alone.",
+        description="Environment variable with the key; for several servers URL=NAME,URL=NAME. OPENAI_API_KEY goes to OpenAI alone.",
     )
     headers: dict[str, str] = Field(
         default_factory=dict, exclude=True, repr=False, description="Further headers of every request."

@@ -31,11 +31,11 @@ class Settings(BaseModel):
 
     target: str = Field(
         "smollm2",
-        description="Model to be aligned, π_t, or a target of another kind by its name: NAME or NAME:ARGUMENT.",
+        description="Model to be aligned, π_t; or a target of another kind by its name, NAME or NAME:ARGUMENT.",
     )
     judge: str = Field(
         "evidence",
-        description="Model that picks tools, weighs evidence and scores, π_j; `target`: the target judges itself; `evidence` is rules, no model. More: `anyprefer list judges`.",
+        description="Judge model, π_j; it picks tools, weighs evidence and scores. `target`: the target judges itself; `evidence` is rules, no model. More: `anyprefer list judges`.",
     )
     reward: str = Field(
         "",
@@ -52,7 +52,7 @@ class Settings(BaseModel):
     examples: str = Field(
         "", description="Scored examples shown to judge and reward (the {examples} slot of Appendix D)."
     )
-    candidates: int = Field(5, ge=2, le=64, description="C, unique candidates a round (paper: 5).")
+    candidates: int = Field(5, ge=2, le=64, description="C, different candidates a round; the paper has 5.")
     temperature: float = Field(1.0, ge=0, le=5, description="Sampling temperature of the target.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling of the target.")
     max_new_tokens: int = Field(512, ge=1, description="Longest candidate, in tokens.")
@@ -83,7 +83,7 @@ class Settings(BaseModel):
         0.0, ge=0, description="A pair needs a score margin above this; equal scores never form one."
     )
     threshold: float = Field(8.0, ge=1, le=10, description="τ: pairs with R ≥ τ are accepted.")
-    max_rounds: int = Field(3, ge=1, le=100, description="Rounds a task may take before it is rejected.")
+    max_rounds: int = Field(3, ge=1, le=100, description="Rounds until a task is rejected.")
     feedback: tuple[Player, ...] = Field(
         ("target", "judge", "tools"),
         description="Whose prompts the engine rewrites between rounds (Eq. 2); empty: feedback off.",
@@ -96,7 +96,7 @@ class Settings(BaseModel):
         "task",
         description="Rewritten prompts live for one task, or are versions shared by all tasks of the run.",
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed of sampling and of every random order.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of all sampling; and of every random order.")
 
     def deciding(self) -> dict[str, Any]:
         """The settings of this type alone, whichever else a run has."""
@@ -112,7 +112,7 @@ class RunSettings(Settings, ServerSettings):
     `servers`. All but the first may change when it is gone on with."""
 
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
-    accept: int = Field(0, ge=0, description="Stop at exactly so many accepted pairs; 0: play all tasks.")
+    accept: int = Field(0, ge=0, description="Stop at exactly so many pairs; 0: play all tasks.")
     workers: int = Field(1, ge=1, description="Processes that play tasks; more than one needs anyprefer[ray].")
     ray: str = Field("", description="Address of a Ray cluster to play on; empty: this machine alone.")
     image_roots: tuple[str, ...] = Field(
