@@ -32,8 +32,10 @@ class ChatTarget:
         Choices of one request all come from the first seed.
         """
         messages = task_messages(task, prompt)
-        alone = recorded(self.model, messages, seed=seeds[0], **self._sampling())  # before the run was resumed
-        together = self._knows_n and len(seeds) > 1 and not alone
+        first = {"seed": seeds[0], **self._sampling()}
+        alone = recorded(self.model, messages, **first)  # before the run was resumed
+        knows_n = self._knows_n or recorded(self.model, messages, n=len(seeds), **first)
+        together = knows_n and len(seeds) > 1 and not alone
         answers = await self._together(messages, seeds) if together else []
         rest = seeds[len(answers) :]
         answers += await all_done(call(self.model, messages, "sample", seed=seed, **self._sampling()) for seed in rest)
