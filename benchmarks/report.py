@@ -14,9 +14,10 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from anyprefer.core.versions import versions
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "runs" / "benchmarks"
@@ -52,7 +53,7 @@ def save(path: Path, title: str, command: str, tables: Sequence[dict[str, Any]],
         "command": command,
         "date": date.today().isoformat(),
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions(PACKAGES),
         "tables": list(tables),
         "notes": notes,
         "data": data,
@@ -72,16 +73,6 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 2),
     }
-
-
-def versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def section(name: str, result: Any) -> str:

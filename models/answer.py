@@ -77,10 +77,9 @@ class Answer:
         if self.ended == "error":
             return "the server ended the answer with an error"
         if self.ended == "length":
-            where = "while it was still thinking" if self.thoughts and not self.text else "cut off"
-            return (
-                f"the answer was {where} at the token limit" if where == "cut off" else f"the token limit came {where}"
-            )
+            if self.thoughts and not self.text:
+                return "the token limit came while it was still thinking"
+            return "the answer was cut off at the token limit"
         if not self.text:
             return "the model only thought and answered nothing" if self.thoughts else "the answer is empty"
         return ""

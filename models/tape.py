@@ -83,8 +83,7 @@ class Tape:
         if self._taken:
             return
         if not resumes:
-            mend = f"choose another file, or play it with replay:{self.path}"
-            raise InputError(f"recording {self.path} exists; {mend}")
+            raise InputError(f"recording {self.path} exists; choose another file, or play it with replay:{self.path}")
         with self.path.open("r+b") as file:  # a killed run may have cut its last line short
             data = file.read()
             file.truncate(data.rfind(b"\n") + 1)
@@ -99,11 +98,15 @@ class Tape:
             with tape.path.open(encoding="utf-8") as lines:
                 for line in lines:
                     number += 1
+                    if not line.strip():
+                        continue
                     entry = _Call.model_validate_json(line)
                     tape._answers[entry.key].append(entry.value)
         except FileNotFoundError:
             raise ModelSetupError(f"replay file {path} does not exist; make one with --record {path}") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise ModelSetupError(f"replay file {path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
             why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise ModelSetupError(f"replay file {path}, line {number}: not a recorded call ({why})") from error
         return tape

@@ -162,7 +162,7 @@ FINDING = {"text": "x", "verdict": 1.0, "weight": 1.0, "data": None, "seconds": 
     "value", [TRAITS, ANSWER, {"finding": FINDING}, {"failure": "ModelError", "words": "w"}, {"error": "e"}]
 )
 def test_what_is_recorded_is_loaded(tmp_path, value):
-    (tmp_path / "tape").write_text(json.dumps({"key": "k", "value": value}) + "\n")
+    (tmp_path / "tape").write_text(json.dumps({"key": "k", "value": value}) + "\n\n")
     assert Tape.load(tmp_path / "tape")._answers == {"k": deque([value])}
 
 
@@ -206,6 +206,8 @@ def test_a_tape_that_no_run_has_recorded_is_refused_with_its_line(tmp_path, line
     (tmp_path / "tape").write_text(f"{good}\n{line}\n")
     with pytest.raises(ModelSetupError, match=r"tape, line 2: not a recorded call \("):
         Tape.load(tmp_path / "tape")
+    with pytest.raises(ModelSetupError, match="cannot be read: Is a directory"):
+        Tape.load(tmp_path)
 
 
 def test_a_run_that_records_can_be_resumed_and_its_tape_is_that_of_one_run(tmp_path):
