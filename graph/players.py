@@ -256,7 +256,9 @@ def _unknown(role: str, spec: str) -> ModelSetupError:
     """The error of a string that is no model and no player of the role."""
     places = " and ".join(other for other, registry in REGISTRIES.items() if other != role and spec in registry)
     known = [*FORMS, OWN, *REGISTRIES[role].names(), *([TARGET] if role != "target" else [])]
-    return ModelSetupError(f"unknown {role} {spec!r}{f' (only as {places})' if places else ''}; {near(spec, known)}")
+    return ModelSetupError(
+        f"unknown {role} {spec!r}{f' (only as {places})' if places else ''}; {near(spec.partition(':')[0], known)}"
+    )
 
 
 def _keep_secrets_of(model: BaseChatModel) -> None:

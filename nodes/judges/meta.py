@@ -39,7 +39,7 @@ MARK = "Score:"
 class MetaJudge(PointwiseJudge):
     """Samples judgments, compares them, and scores by the best."""
 
-    prompt = "judges/meta"
+    prompt = prompt_texts.text("judges/meta")
 
     def __init__(self, model: BaseChatModel, settings: Settings) -> None:
         """Raises `SettingsError` for fewer than two passes: there would be nothing to compare."""

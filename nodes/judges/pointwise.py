@@ -21,7 +21,7 @@ TEMPERATURE = 0.7
 class PointwiseJudge(ModelJudge):
     """One text scores one candidate; passes differ by their seed and are sampled when there are several."""
 
-    prompt = "judges/pointwise"
+    prompt = prompt_texts.text("judges/pointwise")
 
     async def score(self, state: GameState) -> list[Judgment]:
         """The mean over `judge_passes` texts, 1..10 per candidate, with its spread."""
@@ -35,7 +35,7 @@ class PointwiseJudge(ModelJudge):
         """What the judge is asked about the candidate."""
         fence = self.fence(state)
         return prompt_texts.fill(
-            prompt_texts.text(self.prompt),
+            self.prompt,
             examples=self.settings.examples,
             notice=fence.notice,
             context=fence.around("Context:\n", state["context"]),

@@ -1,0 +1,1 @@
+"""One thing of each kind, one file each, offered by the entry points of pyproject.toml."""
