@@ -59,7 +59,7 @@ results: $(VENV)/.ready
 		--against $(ANYPREFER_DATA)/hh_rlhf/harmless_base_test.jsonl --against $(ANYPREFER_DATA)/dpo_demo/pairs.jsonl
 	$(BIN)/anyprefer evaluate arc_easy arc_challenge --limit $(ARC) --answers $(RESULTS)/answers \
 		--model smollm2 --model hf:$(AFTER)
-	$(BIN)/anyprefer evaluate gsm8k --limit $(GSM8K) --max-tokens 256 --batch-size 48 --answers $(RESULTS)/answers \
+	$(BIN)/anyprefer evaluate gsm8k --limit $(GSM8K) --max-new-tokens 256 --batch-size 48 --answers $(RESULTS)/answers \
 		--model smollm2 --model hf:$(AFTER)
 	for tools in calculator agreement calculator,agreement; do \
 		$(BIN)/anyprefer judge-eval $(SOLUTIONS) --judge evidence --tools $$tools --out $(RESULTS)/judges || exit; done

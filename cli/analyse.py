@@ -9,11 +9,14 @@ import typer
 from rich.text import Text
 
 from anyprefer.cli.console import at_work, out
+from anyprefer.cli.flags import ASKING, Values, flags
 from anyprefer.core.errors import SettingsError
+from anyprefer.core.settings import RunSettings
 
 View = Literal["pair", "prompt", "chosen"]
 
 
+@flags(RunSettings, into="values", panels=ASKING)
 def analyse(
     runs: Annotated[
         list[str],
@@ -42,6 +45,8 @@ def analyse(
         str, typer.Option(metavar="TEXT", help="The field the judge is an expert in.")
     ] = "question answering",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which samples are drawn, and the start of t-SNE.")] = 0,
+    *,
+    values: Values,
 ) -> None:
     """Measure diversity and quality of pairs, beside other data sets.
 
@@ -52,16 +57,16 @@ def analyse(
     [bold]anyprefer analyse runs/math --against hh.jsonl --out runs/math/analysis[/]
     """
     from anyprefer.core.settings import load_settings
-    from anyprefer.models import load_model
+    from anyprefer.training.evaluation.asking import within_limits
 
     try:
         from anyprefer.training.analysis.analyse import analyse as run
     except ImportError as error:
         raise SettingsError(f"analyse needs {error.name}: pip install 'anyprefer[analysis]'") from None
 
-    settings, _ = load_settings(task_field=task_field, seed=seed)
+    settings, _ = load_settings(task_field=task_field, seed=seed, **values)
     console = out()
-    chat = load_model(judge, "judge") if judge else None
+    chat = within_limits(judge, settings, "judge") if judge else None
     safe = f"ratings so far are kept in {to}, the same command asks for the others" if judge else f"nothing is in {to}"
     with at_work(safe), console.status("measuring"):
         report = run(

@@ -11,8 +11,10 @@ import typer
 from rich.text import Text
 
 from anyprefer.cli.console import DONE, STOPPED, at_work, out, table
+from anyprefer.cli.flags import ASKING, Values, flags
 from anyprefer.cli.synth import Column, columns_of
 from anyprefer.core.errors import InputError, near
+from anyprefer.core.settings import RunSettings, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -24,6 +26,7 @@ FILE_TOKENS = 64
 """Longest answer to a file's task, where nothing else is said."""
 
 
+@flags(RunSettings, into="values", panels=ASKING)
 def evaluate(
     source: Annotated[
         list[str],
@@ -44,7 +47,7 @@ def evaluate(
         typer.Option(min=1, metavar="N", help="Tasks to ask; families: 200 by default, others: all."),
     ] = None,
     system: Annotated[str, typer.Option(metavar="TEXT", help="System message for tasks that bring none.")] = "",
-    max_tokens: Annotated[
+    max_new_tokens: Annotated[
         int | None,
         typer.Option(
             min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; families 24; gsm8k 400"
@@ -70,20 +73,25 @@ def evaluate(
     print_command: Annotated[
         bool, typer.Option("--print-command", help="Print lm-eval's own command for the same figure, and stop.")
     ] = False,
+    *,
+    values: Values,
 ) -> None:
     """Measure accuracy on tasks with known answers, with its 95% interval.
 
     Files are marked by agreement with the reference: numbers by value, text as
     a whole but for case and punctuation. GSM8K and ARC are asked by lm-eval, and
     AlpacaEval by its own package; --system and --temperature are not theirs,
-    and of them GSM8K alone takes --max-tokens.
+    and of them GSM8K alone takes --max-new-tokens. A budget (--max-calls,
+    --max-tokens, --max-cost) is one for all that is asked; lm-eval keeps none.
 
     [bold]anyprefer evaluate sums facts --model smollm2 --model hf:models/first[/]
     [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]
     [bold]anyprefer evaluate test.jsonl --column reference=answer --model openai:gpt-4o[/]
     """
     if print_command:
-        return _print_commands(source, model, limit, batch_size, max_tokens)
+        return _print_commands(source, model, limit, batch_size, max_new_tokens)
+    from anyprefer.training.evaluation.asking import calls_of
+
     sets = {
         name: None if is_asked_elsewhere(name) else task_set(name, limit, seed, columns_of(column)) for name in source
     }
@@ -91,9 +99,11 @@ def evaluate(
         "tasks", "model", "right", "of", "accuracy", "95% interval", "unscored", right=("right", "of", "unscored")
     )
     console, errors, notes, marked = out(), dict[str, None](), list[str](), 0
-    models = _loaded(model)
-    asked = {"system": system, "temperature": temperature, "seed": seed}
-    elsewhere = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size, "max_tokens": max_tokens}
+    settings, _ = load_settings(**values)
+    models, calls = _loaded(model, settings), calls_of(settings)
+    asked = {"system": system, "temperature": temperature, "seed": seed, "calls": calls}
+    elsewhere = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size, "max_tokens": max_new_tokens}
+    elsewhere |= {"settings": settings, "calls": calls}
     safe = (
         f"answers so far are kept in {answers}, the same command asks for the others"
         if answers
@@ -106,7 +116,7 @@ def evaluate(
                     kept = answers / _plain(f"{name}-{spec}") if answers else None
                     result: EvalResult = _measured(name, spec, notes, folder=kept, **elsewhere)
                 else:
-                    longest = {"max_tokens": max_tokens or _longest(name)}
+                    longest = {"max_tokens": max_new_tokens or _longest(name)}
                     result = _evaluated(chat, *tasks, _answer_file(answers, spec, name), asked | longest)
             shown.add_row(*_cells(name, spec, result))
             errors.update({f"{spec} on {name}: {result.first_error}": None} if result.first_error else {})
@@ -187,11 +197,11 @@ def _longest(name: str) -> int:
     return MAX_TOKENS if name in FAMILIES else FILE_TOKENS
 
 
-def _loaded(specs: Sequence[str]) -> dict[str, BaseChatModel]:
+def _loaded(specs: Sequence[str], settings: RunSettings) -> dict[str, BaseChatModel]:
     """All models by name, so that an unknown one shows before the first is asked; weights are loaded later."""
-    from anyprefer.models import load_model
+    from anyprefer.training.evaluation.asking import within_limits
 
-    return {spec: load_model(spec) for spec in specs}
+    return {spec: within_limits(spec, settings) for spec in specs}
 
 
 def _evaluated(

@@ -64,6 +64,10 @@ NO_FLAG = ("headers", "extra_body", "servers")
 """Tables of a file: they may hold keys, which other users of the machine see in flags."""
 
 
+ASKING = {name: PANELS[name] for name in ("Servers", "Budget")}
+"""What of them every command takes that asks models."""
+
+
 def flags(
     model: type[BaseModel],
     into: str,

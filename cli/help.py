@@ -19,6 +19,25 @@ BRIEF: dict[str, set[str]] = {
         *("source", "heldout", "to", "app", "iterations", "config", "column", "limit", "preset", "base"),
         *("target", "judge", "tools", "candidates", "temperature", "max_new_tokens", "threshold", "accept"),
     },
+    "evaluate": {
+        *(
+            "source",
+            "model",
+            "column",
+            "limit",
+            "system",
+            "max_new_tokens",
+            "temperature",
+            "seed",
+            "judge",
+            "batch_size",
+        ),
+        *("answers", "print_command", "max_calls", "max_tokens", "max_cost", "key_env"),
+    },
+    "analyse": {
+        *("runs", "to", "against", "samples", "components", "view", "encoder", "judge", "task_field", "seed"),
+        *("max_calls", "max_tokens", "max_cost", "key_env"),
+    },
 }
 """The parameters that a command's `--help` shows."""
 LONGEST = 24

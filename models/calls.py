@@ -22,16 +22,15 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.core.errors import AnypreferError, BudgetSpent, RunStopped
 from anyprefer.core.records import Usage
-from anyprefer.models.packing import JSON, Form, packed, question, unpacked, whole
+from anyprefer.models.chat_call import ChatCall, Once
+from anyprefer.models.packing import JSON, Form, question, whole
 from anyprefer.models.prices import Prices, used
 from anyprefer.models.servers.response import estimated
-from anyprefer.models.spending import ActStore, Budget, Sending, Spending, sending
+from anyprefer.models.spending import ActStore, Budget, Spending
 from anyprefer.models.traits import traits_of
 
 log = logging.getLogger("anyprefer")
 T = TypeVar("T")
-Once = Callable[[], Awaitable[list[AIMessage]]]
-"""Makes a call; a message a choice."""
 
 
 class Calls:
@@ -48,14 +47,19 @@ class Calls:
         self.budget = budget or Budget()
         self.prices = prices or Prices()
         self.store = store
-        self.requests = spent.calls if spent else 0
-        self.tokens = spent.input_tokens + spent.output_tokens if spent else 0
-        self.cost = (spent.cost or 0.0) if spent else 0.0
+        self.requests, self.tokens, self.cost = 0, 0, 0.0
+        self.take_up(spent or Usage())
         self.stopped: RunStopped | None = None
         """Why no further call is made."""
         self.slots = asyncio.Semaphore(slots)
         """Calls in flight."""
         self._quiet: set[str] = set()
+
+    def take_up(self, spent: Usage) -> None:
+        """Counts what was spent before."""
+        self.requests += spent.calls
+        self.tokens += spent.input_tokens + spent.output_tokens
+        self.cost += spent.cost or 0.0
 
     def stop(self, reason: RunStopped) -> None:
         """No further call is made; those in flight come back and are kept. The first reason stays."""
@@ -97,50 +101,31 @@ class Calls:
         """The same for a further one that no pacer asks for."""
         self.admit()
 
-    async def keep(self, task: str, key: str, value: bytes | None, spending: Spending | None = None) -> None:
-        """Counts what a call took, and keeps an act's value where values are kept; None: it has none to keep."""
+    async def keep(
+        self, task: str, key: str, value: bytes | None, spending: Spending | None, store: ActStore | None = None
+    ) -> None:
+        """Counts what a call took, and keeps an act's value where values are kept, by default in the run's `store`; None:
+        it has none to keep."""
         if spending:
             self.tokens += spending.usage.input_tokens + spending.usage.output_tokens
             self.cost += spending.usage.cost or 0.0
             if self.budget.cost and spending.usage.cost is None:
                 self.stop(BudgetSpent(f"max_cost cannot be kept: the {spending.role} model told no tokens, so no cost"))
-        if self.store and (spending or value is not None):
-            await self.store.keep_act(task, key, value, spending)
-
-
-class _ChatCall(Form[list[AIMessage]]):
-    """A model call as an act: it waits for a slot, is admitted by the budget and counted."""
-
-    def __init__(self, calls: Calls, model: BaseChatModel, once: Once, role: str, round: int, size: int) -> None:
-        self.turn = calls.slots
-        self._calls, self._model, self._once = calls, model, once
-        self._role, self._round, self._size = role, round, size
-        self._sent: Sending | None = None
-
-    async def make(self) -> list[AIMessage]:
-        await self._calls.admitted()
-        with sending(self._calls) as self._sent:
-            return await self._once()
-
-    def pack(self, value: list[AIMessage]) -> bytes:
-        return packed(value)
-
-    def unpack(self, kept: bytes) -> list[AIMessage]:
-        return unpacked(kept)
-
-    def spending(self, value: list[AIMessage] | None) -> Spending | None:
-        if value is None and not self._sent:
-            return None
-        usage = Usage() if value is None else self._calls.used(value, self._model, self._size)
-        return Spending(self._role, self._round, usage, self._sent.requests if self._sent else 0)
+        store = store or self.store
+        if store and (spending or value is not None):
+            await store.keep_act(task, key, value, spending)
 
 
 class Account:
     """One task's acts while it is played: what is done, each once, and what it took."""
 
-    def __init__(self, calls: Calls, task: str, known: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self, calls: Calls, task: str, known: Mapping[str, bytes] | None = None, store: ActStore | None = None
+    ) -> None:
+        """`known` is what was kept of the task's acts; `store` keeps more, by default the run's."""
         self.calls = calls
         self.task = task
+        self.store = store or calls.store
         self.round = 1
         """The round the game is in, from 1."""
         self.used: dict[tuple[int, str], Usage] = {}
@@ -176,7 +161,7 @@ class Account:
     ) -> list[AIMessage]:
         """The same for a model call, which is counted: the answer is a message a choice."""
         size = sum(len(message.text) for message in messages) if self.calls.budget.tokens else 0
-        call = _ChatCall(self.calls, model, once, role, self.round, size)
+        call = ChatCall(self.calls, model, once, role, self.round, size)
         asked = question(model, messages, kwargs)
         self._keys[self._next(asked)] = (role, self.round)
         choices = await self._act(asked, call.make, call)
@@ -222,11 +207,11 @@ class Account:
             try:
                 value = await make()
             except Exception:
-                await self.calls.keep(self.task, place, None, form.spending(None))
+                await self.calls.keep(self.task, place, None, form.spending(None), self.store)
                 raise
             spending = form.spending(value)
-            kept = form.pack(value) if self.calls.store and not within else None
-            await self.calls.keep(self.task, place, kept, spending)
+            kept = form.pack(value) if self.store and not within else None
+            await self.calls.keep(self.task, place, kept, spending, self.store)
         self._count(spending)
         return value
 
@@ -255,7 +240,7 @@ class Account:
         unread = self.unread or set(self._keys) if unreadable else set()
         for key in sorted(unread | self._flawed):
             role, round = self._keys[key]
-            await self.calls.keep(self.task, key, b"", Spending(role, round, Usage(), 0))
+            await self.calls.keep(self.task, key, b"", Spending(role, round, Usage(), 0), self.store)
 
     def knows(self, model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> bool:
         """Whether the next answer to this question was recorded."""

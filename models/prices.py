@@ -45,6 +45,15 @@ class Prices:
         names = (name, bare, _DATED.sub("", name), _DATED.sub("", bare))
         return next((self._table[known] for known in names if known in self._table), None)
 
+    def check(self, model: BaseChatModel, role: str) -> None:
+        """Raises `SettingsError` for an unknown price: with a limit on cost it is not zero."""
+        if self.of(model) is None:
+            name = traits_of(model).name
+            raise SettingsError(
+                f"max_cost needs the price of {name} ({role}); put "
+                f'"{name}" = [INPUT, OUTPUT], dollars per million tokens, into a file and give it as prices'
+            )
+
     def cost(self, model: BaseChatModel, read: int, written: int) -> float | None:
         """US dollars of a call with so many input and output tokens, None when the price is unknown."""
         price = self.of(model)

@@ -33,7 +33,6 @@ from anyprefer.graph.runs.garbage import rarely_collecting
 from anyprefer.graph.runs.identity import recorded_at
 from anyprefer.graph.runs.workers.driver import Cluster
 from anyprefer.graph.traces import Tracer, untraced
-from anyprefer.models import model_name
 from anyprefer.models.calls import Account, Calls
 from anyprefer.models.prices import Prices
 from anyprefer.models.spending import Budget
@@ -288,8 +287,5 @@ class Synthesis:
     def _check_prices(self, prices: Prices) -> None:
         """A limit on cost needs every price: an unknown one is not zero."""
         for role, model in self.players.chats().items():
-            if self.settings.max_cost and prices.of(model) is None:
-                raise SettingsError(
-                    f"max_cost needs the price of {model_name(model)} ({role}); put "
-                    f'"{model_name(model)}" = [INPUT, OUTPUT], dollars per million tokens, into a file and give it as prices'
-                )
+            if self.settings.max_cost:
+                prices.check(model, role)

@@ -108,6 +108,29 @@ def test_evaluate_compares_models(model):
     assert [len(file.read_text().splitlines()) for file in Path("answers").glob("*.jsonl")] == [6, 6]
 
 
+def test_a_budget_holds_for_all_that_evaluate_asks():
+    with OpenAIServer() as server:
+        model = f"openai:any@{server.url}"
+        command = ("evaluate", "sums", "facts", "--model", model, "--limit", 4, "--answers", "kept")
+        stopped = run(*command, "--max-calls", 6)
+        assert stopped.exit_code == 1
+        assert "the budget of 6 calls is spent" in stopped.stderr
+        assert server.calls.total() == 6
+        assert run(*command).exit_code == 0
+        assert server.calls.total() == 8
+        refusal = refused(run("evaluate", "gsm8k", "--model", model, "--max-tokens", 9))
+    assert "lm-eval, which keeps no budget" in refusal
+
+
+def test_a_budget_holds_for_the_judge_of_analyse():
+    write("mine.jsonl", [{"prompt": f"{n}?", "chosen": f"a{n}", "rejected": f"b{n}"} for n in range(4)])
+    with OpenAIServer() as server:
+        command = ("analyse", "mine.jsonl", "--out", "report", "--judge", f"openai:any@{server.url}")
+        stopped = run(*command, "--components", 1, "--max-calls", 2)
+        assert "the budget of 2 calls is spent" in stopped.stderr
+        assert server.calls.total() == 2
+
+
 def test_evaluate_without_any_answer_is_exit_code_1(model):
     with OpenAIServer(0, "401") as refusing:
         result = run("evaluate", "sums", "--model", f"openai:x@{refusing.url}", "--limit", 2)

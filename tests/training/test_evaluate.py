@@ -7,10 +7,12 @@ from langchain_core.messages import AIMessage
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from anyprefer.core.errors import BudgetSpent, EndpointError, TrainingError
+from anyprefer.core.errors import BudgetSpent, EndpointError, SettingsError, TrainingError
 from anyprefer.core.task import Task
 from anyprefer.graph import RunSettings
+from anyprefer.models.calls import Calls
 from anyprefer.models.local.chat import LocalChat
+from anyprefer.training.evaluation.asking import calls_of
 from anyprefer.training.evaluation.evaluate import EvalResult, evaluate, wilson
 from tests.scripted import Scripted
 
@@ -33,7 +35,7 @@ def fake(*answers, kind=GenericFakeChatModel):
 
 
 async def test_right_answers_are_counted():
-    result = await evaluate(fake("yes", "no", "yes", "yes"), TASKS, is_correct, concurrency=1)
+    result = await evaluate(fake("yes", "no", "yes", "yes"), TASKS, is_correct, calls=Calls(slots=1))
     assert (result.n, result.correct, result.unscored, result.accuracy) == (4, 3, 0, 0.75)
     assert result.temperature == 0
     assert (result.metric, result.adapter) == ("accuracy", "")
@@ -42,7 +44,9 @@ async def test_right_answers_are_counted():
 
 async def test_a_failed_call_is_unscored_not_wrong(tmp_path):
     file = tmp_path / "out" / "answers.jsonl"
-    result = await evaluate(fake("yes", "yes", "no", kind=Broken), TASKS, is_correct, concurrency=1, answers=file)
+    result = await evaluate(
+        fake("yes", "yes", "no", kind=Broken), TASKS, is_correct, calls=Calls(slots=1), answers=file
+    )
     assert (result.n, result.correct, result.unscored) == (3, 2, 1)
     assert "server gone" in result.first_error
     rows = [json.loads(line) for line in file.read_text().splitlines()]
@@ -80,7 +84,7 @@ async def test_a_task_keeps_its_own_system_message():
             return super()._generate(messages, *args, **kwargs)
 
     tasks = [Task(id="a", prompt="q"), Task(id="b", prompt="q", system="own")]
-    await evaluate(fake("yes", "yes", kind=Listening), tasks, is_correct, system="shared", concurrency=1)
+    await evaluate(fake("yes", "yes", kind=Listening), tasks, is_correct, system="shared", calls=Calls(slots=1))
     assert seen == [["shared", "q"], ["own", "q"]]
 
 
@@ -138,7 +142,7 @@ async def test_an_evaluation_that_stopped_asks_only_what_is_missing(tmp_path):
 
     model, file = Scripted(sample=answer), tmp_path / "answers" / "set.jsonl"
     with pytest.raises(EndpointError, match="does not answer"):
-        await evaluate(model, tasks, is_correct, concurrency=1, answers=file)
+        await evaluate(model, tasks, is_correct, calls=Calls(slots=1), answers=file)
     assert not file.exists()
     asked, gone[0] = len(model.calls), False
     assert asked < 6  # nothing is asked once the server is known to be gone
@@ -166,14 +170,27 @@ async def test_a_budget_holds_over_resumed_evaluations(tmp_path):
     model, file = Scripted(sample="yes"), tmp_path / "set.jsonl"
     for _ in range(2):
         with pytest.raises(BudgetSpent, match="3 calls"):
-            await evaluate(model, TASKS, is_correct, answers=file, settings=RunSettings(max_calls=3), concurrency=1)
+            await evaluate(model, TASKS, is_correct, answers=file, calls=calls_of(RunSettings(max_calls=3)))
     assert len(model.calls) == 3
-    assert (await evaluate(model, TASKS, is_correct, answers=file, settings=RunSettings(max_calls=4))).n == 4
+    assert (await evaluate(model, TASKS, is_correct, answers=file, calls=calls_of(RunSettings(max_calls=4)))).n == 4
+
+
+async def test_a_budget_is_one_for_all_evaluations_of_a_command():
+    model, calls = Scripted(sample="yes"), calls_of(RunSettings(max_calls=6))
+    assert (await evaluate(model, TASKS, is_correct, calls=calls)).n == 4
+    with pytest.raises(BudgetSpent, match="6 calls"):
+        await evaluate(model, TASKS, is_correct, calls=calls)
+    assert len(model.calls) == 6
+
+
+async def test_a_limit_on_cost_needs_a_price():
+    with pytest.raises(SettingsError, match="max_cost needs the price of Scripted"):
+        await evaluate(Scripted(), TASKS, is_correct, calls=calls_of(RunSettings(max_cost=1.0)))
 
 
 async def test_thoughts_are_no_answer_and_an_answer_that_never_came_is_unscored():
     cut = AIMessage("<think>Let me see", response_metadata={"finish_reason": "length"})
     model = Scripted(sample=["<think>no</think>yes", AIMessage("", additional_kwargs={"refusal": "I will not"}), cut])
-    result = await evaluate(model, TASKS[:3], is_correct, concurrency=1)
+    result = await evaluate(model, TASKS[:3], is_correct, calls=Calls(slots=1))
     assert (result.correct, result.n, result.unscored) == (1, 2, 1)
     assert "token limit came while it was still thinking; max_tokens is 64" in result.first_error

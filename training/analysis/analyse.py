@@ -34,7 +34,7 @@ from anyprefer.training.analysis.quality import (
 )
 from anyprefer.training.analysis.report import Cell, Figure, Note, Report, Table, write_report
 from anyprefer.training.analysis.reward_over_iterations import is_loop, iterations, read_rounds, round_parts
-from anyprefer.training.evaluation.asking import Asking
+from anyprefer.training.evaluation.asking import Asking, calls_of
 from anyprefer.training.evaluation.evaluate import wilson
 from anyprefer.training.evaluation.statistics import mean_over_seeds
 from anyprefer.training.pair_data.any_data_set import Sample, draw, read_samples
@@ -104,7 +104,7 @@ async def _judged(
     data: Data, judge: BaseChatModel, settings: RunSettings, seed: int, file: Path
 ) -> tuple[dict[str, list[Rating]], dict[str, list[Rating]]]:
     drawn = {name: draw(some, SCORED, seed) for name, some in data.items()}
-    asking = Asking(judge, file, settings)
+    asking = Asking(judge, file, calls_of(settings))
     try:
         levels, scores = by_model(judge, settings), by_reward(judge, settings)
         rated = {name: await rate_all(some, levels, asking, f"levels {name}") for name, some in drawn.items()}

@@ -27,9 +27,11 @@ from anyprefer.core.game_state import FRESH, GameState
 from anyprefer.core.records import PreferencePair
 from anyprefer.core.settings import Settings
 from anyprefer.core.values import as_text, derive_seed
+from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import all_done, ask
 from anyprefer.models.messages import user
 from anyprefer.nodes import prompt_texts
+from anyprefer.nodes.prompt_texts import Fence
 from anyprefer.nodes.rewards.model import ChatReward
 from anyprefer.tools.reference import agrees
 from anyprefer.training.evaluation.asking import Asking
@@ -44,7 +46,7 @@ SATISFACTIONS: tuple[Satisfaction, ...] = get_args(Satisfaction)
 _WIDEST = 9.0
 """The largest margin on a scale of 1..10."""
 _LINE = re.compile(
-    r"^\W*(chosen|rejected|difficulty)\W*:\W*(correct|incorrect|very easy|easy|medium|hard)\W*$", re.I | re.M
+    r"\W{0,9}(chosen|rejected|difficulty)\W{0,9}:\W{0,9}(correct|incorrect|very easy|easy|medium|hard)\W{0,9}"
 )
 
 
@@ -111,19 +113,22 @@ def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:
     template = prompt_texts.text("quality", "anyprefer.training.analysis")
 
     async def rate(sample: Sample) -> Rating:
+        seed = derive_seed(settings.seed, sample.task.id, "quality")
+        fence = Fence(seed, [sample.task.text, sample.chosen, sample.rejected])
         body = prompt_texts.fill(
             template,
             task_field=settings.task_field,
-            query=sample.task.text,
-            chosen=sample.chosen,
-            rejected=sample.rejected,
+            notice=fence.notice,
+            query=fence.around("Query: ", sample.task.text),
+            chosen=fence.around("Chosen response:\n", sample.chosen),
+            rejected=fence.around("Rejected response:\n", sample.rejected),
         )
         chosen, rejected, level = await ask(
             model,
             [user(body, sample.task.images)],
             "quality",
             parse=parse_quality,
-            seed=derive_seed(settings.seed, sample.task.id, "quality"),
+            seed=seed,
             temperature=0.0,
             max_tokens=settings.judge_max_new_tokens,
         )
@@ -168,12 +173,12 @@ async def rate_all(samples: Sequence[Sample], rate: Rate, asking: Asking | None 
 def parse_quality(answer: AIMessage) -> tuple[bool, bool, Difficulty]:
     """(chosen correct, rejected correct, difficulty). Raises `AnswerError` unless each line is there once with
     a word of its own."""
-    text = str(answer.text)
-    found = [(name.lower(), word.lower()) for name, word in _LINE.findall(text)]
-    said = dict(found)
+    text = read_answer(answer).text
+    lines = [found.groups() for line in text.lower().split("\n") if (found := _LINE.fullmatch(line))]
+    said = dict(lines)
     marks = {"correct": True, "incorrect": False}
     level = next((known for known in DIFFICULTIES if known == said.get("difficulty")), None)
-    if len(found) != 3 or said.get("chosen") not in marks or said.get("rejected") not in marks or level is None:
+    if len(lines) != 3 or said.get("chosen") not in marks or said.get("rejected") not in marks or level is None:
         raise AnswerError("not one line each for Chosen, Rejected and Difficulty with one of the words asked for", text)
     return marks[said["chosen"]], marks[said["rejected"]], level
 

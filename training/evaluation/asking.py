@@ -15,7 +15,6 @@ from langchain_core.language_models import BaseChatModel
 
 from anyprefer.core.errors import RunStopped
 from anyprefer.core.kept import Kept, weights_stamp
-from anyprefer.core.records import Usage
 from anyprefer.core.secrets import scrubber
 from anyprefer.core.settings import RunSettings
 from anyprefer.models import load_model
@@ -32,35 +31,35 @@ T = TypeVar("T")
 _APART = "\x1f"
 
 
+def calls_of(settings: RunSettings) -> Calls:
+    """The calls of one command, all its evaluations together: the settings' budget, prices and connections."""
+    budget = Budget(settings.max_calls, settings.max_tokens, settings.max_cost)
+    return Calls(budget, Prices(settings.prices or None), settings.calls_in_flight)
+
+
 class Asking:
-    """The calls of one evaluation. `close` it."""
+    """One evaluation's part of a command's calls. `close` it."""
 
-    def __init__(
-        self, model: BaseChatModel, file: Path | None = None, settings: RunSettings | None = None, slots: int = 0
-    ) -> None:
-        """`file` keeps the answers; None: nowhere. Of `settings` the budget, the prices and `connections` are read;
-        earlier answers of the file count against the budget. `slots`: calls in flight; 0: `connections`.
+    def __init__(self, model: BaseChatModel, file: Path | None = None, calls: Calls | None = None) -> None:
+        """`file` keeps the answers; None: nowhere. Earlier answers of the file count against the budget of `calls`.
 
-        Raises `RunFolderError` when the file cannot be opened.
+        Raises `RunFolderError` when the file cannot be opened, `SettingsError` for a limit on cost without a price.
         """
+        self.calls = calls or calls_of(RunSettings())
+        if self.calls.budget.cost:
+            self.calls.prices.check(model, "target")
         self._kept = Kept(file, "answers file") if file else None
         self._scrub = scrubber()
         self._weights = f"{weights_stamp(model_name(model))}{_APART}"
         self._known: dict[str, dict[str, bytes]] = {}
-        prices = Prices(settings.prices or None) if settings else Prices()
-        spent = self._take_up(model, prices)
-        budget = Budget(settings.max_calls, settings.max_tokens, settings.max_cost) if settings else Budget()
-        slots = slots or (settings or RunSettings()).calls_in_flight
-        self.calls = Calls(budget, prices, slots, self, spent)
+        self._take_up(model)
 
-    def _take_up(self, model: BaseChatModel, prices: Prices) -> Usage:
-        """Reads the answers so far, and returns what they took."""
-        spent = Usage()
+    def _take_up(self, model: BaseChatModel) -> None:
+        """Reads the answers so far, and counts what they took."""
         for key, answer in self._kept.under(self._weights) if self._kept else ():
             _, task, call = key.split(_APART)
             self._known.setdefault(task, {})[call] = answer
-            spent += used(unpacked(answer), prices, model)
-        return spent
+            self.calls.take_up(used(unpacked(answer), self.calls.prices, model))
 
     async def keep_act(self, task: str, key: str, answer: bytes | None, spending: Spending | None) -> None:
         """Keeps one answer (`ActStore`)."""
@@ -76,7 +75,7 @@ class Asking:
         return await all_done(self._one(name.replace(_APART, " "), work) for name, work in works)
 
     async def _one(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        with accounted(Account(self.calls, name, self._known.get(name))):
+        with accounted(Account(self.calls, name, self._known.get(name), self)):
             try:
                 return await work()
             except RunStopped as stop:
@@ -94,6 +93,6 @@ def keys_of(settings: RunSettings) -> Keys:
     return Keys(settings)
 
 
-def within_limits(spec: str, settings: RunSettings) -> BaseChatModel:
+def within_limits(spec: str, settings: RunSettings, role: str = "target") -> BaseChatModel:
     """The model a string describes, asked with a run's limits and keys."""
-    return load_model(spec, servers=Servers(settings))
+    return load_model(spec, role, servers=Servers(settings))

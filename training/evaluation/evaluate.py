@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from anyprefer.core.errors import AnswerError, ModelSetupError, RunFolderError, RunStopped, TrainingError
 from anyprefer.core.images import load, loaded
 from anyprefer.core.secrets import redact
-from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.core.versions import versions
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import call
+from anyprefer.models.calls import Calls
 from anyprefer.models.messages import task_messages
 from anyprefer.models.traits import model_name, traits_of
 from anyprefer.training.evaluation.asking import Asking
@@ -106,15 +106,14 @@ async def evaluate(
     max_tokens: int = 64,
     temperature: float = 0.0,
     seed: int = 0,
-    concurrency: int = 256,
     answers: Path | None = None,
-    settings: RunSettings | None = None,
+    calls: Calls | None = None,
 ) -> EvalResult:
     """Ask every task once, greedily by default, and mark the answers.
 
     `system` is used for tasks that bring none. `answers` is a JSONL file for the answers, one row a task in order;
     beside it, in a `.db` file, they are kept as they come, and the same evaluation asks only what is missing there.
-    `settings` limits what may be spent. A call that fails leaves its task unscored; a server that is gone and a budget
+    `calls` are those of the command, with its budget. A call that fails leaves its task unscored; a server that is gone and a budget
     that is spent raise `RunStopped`, a model that cannot be set up `ModelSetupError`, no tasks `TrainingError`.
     """
     if not tasks:
@@ -136,7 +135,7 @@ async def evaluate(
         except Exception as error:  # one failed call is reported, it does not end the evaluation
             return EvalAnswer(id=task.id, prompt=task.text, error=redact(f"{type(error).__name__}: {error}"))
 
-    asking = Asking(model, answers.with_suffix(".db") if answers else None, settings, concurrency)
+    asking = Asking(model, answers.with_suffix(".db") if answers else None, calls)
     try:
         rows = await asking.all((task.id, partial(ask, task)) for task in tasks)
     finally:

@@ -15,6 +15,7 @@ from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.models import model_string
 from anyprefer.models.traits import unload
+from anyprefer.training.evaluation.asking import calls_of
 from anyprefer.training.evaluation.benchmarks import measure
 from anyprefer.training.evaluation.evaluate import EvalResult, IsCorrect, evaluate
 from anyprefer.training.loop.iterate import Evaluate
@@ -29,11 +30,12 @@ def on_heldout(
     """Greedy answers to the task sets, with the system message and length of the run, then each benchmark.
 
     The answers are kept beside the evaluation, one JSONL file a set, and asked for only once; the budget of `settings` is
-    that of a set. `limit`: rows of a benchmark; 0: its own number.
+    that of an iteration's sets together. `limit`: rows of a benchmark; 0: its own number.
     """
 
     def run(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
         results: dict[str, EvalResult] = {}
+        calls = calls_of(settings)
         for name, (tasks, is_correct) in sets.items():
             asked = evaluate(
                 model,
@@ -43,11 +45,12 @@ def on_heldout(
                 max_tokens=settings.max_new_tokens,
                 seed=settings.seed,
                 answers=home / "answers" / f"{Path(name).stem}.jsonl",
-                settings=settings,
+                calls=calls,
             )
             results[name] = run_blocking(asked)
         unload(model)
         spec = model_string(model)
-        return results | {name: measure(name, spec, limit or None, settings.seed, home) for name in benchmarks}
+        asked = {"limit": limit or None, "seed": settings.seed, "folder": home, "settings": settings, "calls": calls}
+        return results | {name: measure(name, spec, **asked) for name in benchmarks}
 
     return run

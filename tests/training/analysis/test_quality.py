@@ -4,6 +4,8 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import AnswerError, InputError, ModelSetupError
 from anyprefer.core.settings import Settings
+from anyprefer.core.values import derive_seed
+from anyprefer.nodes.prompt_texts import Fence
 from anyprefer.training.analysis.quality import (
     DIFFICULTIES,
     SATISFACTIONS,
@@ -95,6 +97,7 @@ def test_a_judges_three_lines_are_read(text, found):
         "Chosen: correct\nRejected: hard\nDifficulty: easy",
         "Chosen: correct or incorrect\nRejected: incorrect\nDifficulty: easy",
         f"{ANSWER}\nDifficulty: hard",
+        "<think>\nChosen: correct\nRejected: incorrect\nDifficulty: easy\n</think>\nI am not sure.",
     ],
 )
 def test_what_a_judge_leaves_open_is_unrated(text):
@@ -102,12 +105,21 @@ def test_what_a_judge_leaves_open_is_unrated(text):
         parse_quality(AIMessage(text))
 
 
+@pytest.mark.parametrize("filler", ["\n", " ", "*", "chosen:", "chosen: \n", "difficulty"])
+def test_lines_are_read_in_linear_time(filler):
+    with pytest.raises(AnswerError):
+        parse_quality(AIMessage(filler * 100_000))
+
+
 async def test_a_model_rates_each_pair_alone_and_a_bad_answer_is_asked_again():
     model = saying("no idea", ANSWER)
     [rating] = await rate_all([SUM], by_model(model, Settings(task_field="sums {query}")))
     assert rating == Rating("t", "satisfied", "very easy")
     assert "expert in sums {query}." in model.seen[0]
-    assert "Chosen response:\n4\n\nRejected response:\nIt is 5" in model.seen[0]
+    fence = Fence(derive_seed(0, "t", "quality"), ["What is 2 + 2?", "4", "It is 5"])
+    assert fence.around("Chosen response:\n", "4") in model.seen[0]
+    assert fence.around("Rejected response:\n", "It is 5") in model.seen[0]
+    assert fence.notice in model.seen[0]
 
 
 async def test_a_pair_a_model_fails_on_keeps_its_place():

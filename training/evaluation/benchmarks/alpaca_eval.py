@@ -29,7 +29,7 @@ from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.data_folder import data_file, has_data
 from anyprefer.core.errors import InputError, ModelError, ModelSetupError
 from anyprefer.core.task import Task
-from anyprefer.models import load_model
+from anyprefer.training.evaluation.asking import within_limits
 from anyprefer.training.evaluation.benchmarks.alpaca_judge import Rows, check_judge, is_read, verdicts
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 from anyprefer.training.evaluation.evaluate import EvalResult, evaluate
@@ -62,7 +62,7 @@ class AlpacaEval(Benchmark):
         asked = replace(asked, judge=asked.judge or JUDGE)
         if find_spec("alpaca_eval") is None:
             raise ModelSetupError("alpaca_eval is not installed; install it with: pip install 'anyprefer[benchmarks]'")
-        check_judge(asked.judge)
+        check_judge(asked.judge, asked.settings)
         reference = [{key: row[key] for key in ("instruction", "output")} for row in _reference(asked.limit)]
         difficulties = _file(*DIFFICULTIES)
         answers, found = _answers(asked, [row["instruction"] for row in reference])
@@ -126,9 +126,10 @@ def _answers(asked: Asked, instructions: Sequence[str]) -> tuple[dict[int, str],
         return bool(answer.strip())
 
     file = asked.folder / "alpaca_eval.jsonl" if asked.folder else None
-    model = load_model(asked.model)
+    model = within_limits(asked.model, asked.settings)
+    given = {"max_tokens": MAX_TOKENS, "seed": asked.seed, "calls": asked.calls}
     try:
-        found = run_blocking(evaluate(model, tasks, keep, max_tokens=MAX_TOKENS, seed=asked.seed, answers=file))
+        found = run_blocking(evaluate(model, tasks, keep, answers=file, **given))
     finally:
         if hasattr(model, "unload"):
             model.unload()

@@ -16,12 +16,12 @@ from langchain_core.messages import convert_to_messages
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.errors import AnypreferError, ModelError, ModelSetupError
 from anyprefer.core.secrets import redact
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.values import stable_hash
-from anyprefer.models import load_model
 from anyprefer.models.ask import call
 from anyprefer.models.load import split_server
 from anyprefer.models.servers.keys import OPENAI, Keys
-from anyprefer.training.evaluation.asking import Asking
+from anyprefer.training.evaluation.asking import Asking, within_limits
 from anyprefer.training.evaluation.benchmarks.base import Asked
 
 _PROBABILITIES = {"logprobs": True, "top_logprobs": 5}
@@ -30,12 +30,12 @@ log = logging.getLogger("anyprefer")
 Rows = list[dict[str, Any]]
 
 
-def check_judge(spec: str) -> None:
+def check_judge(spec: str, settings: RunSettings) -> None:
     """Raises `ModelSetupError` for a judge of another form, or OpenAI's without a key."""
     form, _, rest = spec.partition(":")
     if form != "openai" or not rest:
         raise ModelSetupError(f"the judge of alpaca_eval must be openai:NAME or openai:NAME@URL, not {spec!r}")
-    if not split_server(rest)[1] and not Keys().of(OPENAI):
+    if not split_server(rest)[1] and not Keys(settings).of(OPENAI):
         raise ModelSetupError(f"judge {spec} needs OPENAI_API_KEY; or give another: openai:NAME@URL")
 
 
@@ -43,8 +43,8 @@ def verdicts(ours: Rows, theirs: Rows, folder: Path, asked: Asked) -> Rows:
     """AlpacaEval's annotations: `preference` is 1 where the reference is better for sure, 2 where the model is."""
     config = folder / "alpaca_eval_judge.yaml"
     config.write_text(json.dumps({asked.judge: _annotator()}, indent=2) + "\n", encoding="utf-8")
-    model = load_model(asked.judge, "judge")
-    asking = Asking(model, folder / "alpaca_eval_judge.db")
+    model = within_limits(asked.judge, asked.settings, "judge")
+    asking = Asking(model, folder / "alpaca_eval_judge.db", asked.calls)
     try:
         from alpaca_eval.annotators import PairwiseAnnotator
 

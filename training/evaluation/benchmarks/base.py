@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.settings import RunSettings
+from anyprefer.models.calls import Calls
 from anyprefer.training.evaluation.evaluate import EvalResult
 
 
@@ -45,6 +47,10 @@ class Asked:
     """Sequences that a local model reads at once (GSM8K, ARC), or requests in flight at a server."""
     max_tokens: int | None = None
     """Longest answer of a benchmark that lets it be chosen (GSM8K); None: the benchmark's own."""
+    settings: RunSettings = field(default_factory=RunSettings)
+    """How servers are asked."""
+    calls: Calls | None = None
+    """Those of the command, with its budget; None: without one."""
 
 
 class Benchmark(ABC):

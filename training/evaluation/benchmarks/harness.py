@@ -22,11 +22,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from anyprefer.core.errors import AnypreferError, ModelError, ModelSetupError
+from anyprefer.core.errors import AnypreferError, ModelError, ModelSetupError, SettingsError
 from anyprefer.core.secrets import redact
+from anyprefer.core.settings import RunSettings
 from anyprefer.models.load import split_server
 from anyprefer.models.local.model_files import model_source
 from anyprefer.models.servers.keys import Keys
+from anyprefer.models.spending import Budget
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 
 TASKS = Path(__file__).parent / "lm_eval_tasks"
@@ -58,6 +60,10 @@ class Harness(Benchmark):
         """
         _check_installed()
         kind, arguments = self._model(asked.model, asked.batch_size)
+        if kind != "hf" and asked.calls and asked.calls.budget != Budget():
+            raise SettingsError(
+                f"{self.name} is asked by lm-eval, which keeps no budget; leave {self.name} or the budget out"
+            )
         if kind == "hf":
             model_source(arguments["pretrained"])  # lm-eval would ask the hub for a minute
         samples = self._run(kind, arguments, asked)
@@ -88,7 +94,7 @@ class Harness(Benchmark):
 
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         try:
-            with _sent_key(arguments.get("base_url", "")):
+            with _sent_key(arguments.get("base_url", ""), asked.settings):
                 found = simple_evaluate(
                     model=kind,
                     model_args=arguments,
@@ -139,10 +145,10 @@ class Harness(Benchmark):
 
 
 @contextmanager
-def _sent_key(url: str) -> Iterator[None]:
+def _sent_key(url: str, settings: RunSettings) -> Iterator[None]:
     """lm-eval sends OPENAI_API_KEY to whatever server it asks, so it is the server's own key meanwhile, or none."""
     before = os.environ.get("OPENAI_API_KEY")
-    os.environ["OPENAI_API_KEY"] = Keys().of(url) if url else ""
+    os.environ["OPENAI_API_KEY"] = Keys(settings).of(url) if url else ""
     try:
         yield
     finally:

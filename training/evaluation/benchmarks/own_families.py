@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anyprefer.core.background_loop import run_blocking
-from anyprefer.models import load_model
+from anyprefer.training.evaluation.asking import within_limits
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 from anyprefer.training.evaluation.evaluate import evaluate
 from anyprefer.training.evaluation.families import Family
@@ -27,10 +27,18 @@ class FamilyBenchmark(Benchmark):
         """Asks every task once, greedily."""
         tasks = self.family.make(asked.limit or TASKS, asked.seed, "heldout")
         answers = asked.folder / f"{self.name}.jsonl" if asked.folder else None
-        model = load_model(asked.model)
+        model = within_limits(asked.model, asked.settings)
         try:
             found = run_blocking(
-                evaluate(model, tasks, self.family.is_correct, max_tokens=MAX_TOKENS, seed=asked.seed, answers=answers)
+                evaluate(
+                    model,
+                    tasks,
+                    self.family.is_correct,
+                    max_tokens=MAX_TOKENS,
+                    seed=asked.seed,
+                    answers=answers,
+                    calls=asked.calls,
+                )
             )
         finally:
             if hasattr(model, "unload"):
