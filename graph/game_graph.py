@@ -43,7 +43,7 @@ class GameGraph(StateGraph[GameState, None, GameState, GameState]):
     def set_node_defaults(self, **policies: Any) -> GameGraph:
         """As LangGraph's."""
         self.node_defaults.update(policies)
-        return cast("GameGraph", super().set_node_defaults(**policies))
+        return super().set_node_defaults(**policies)
 
     def compile(self, checkpointer: Checkpointer = None, *, name: str | None = None, **more: Any) -> Graph:
         """As LangGraph's, with a checkpointer that can read the game's records back."""

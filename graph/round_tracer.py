@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +15,7 @@ HANDLER = "__default_error_handler__"
 """LangGraph's name for the node that ends a game where another one failed."""
 
 
-class RoundTracer(MlflowLangchainTracer):  # type: ignore[misc]
+class RoundTracer(MlflowLangchainTracer):
     """MLflow's tracer with a span a round, around the nodes that played it."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class RoundTracer(MlflowLangchainTracer):  # type: ignore[misc]
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
-        tags: Sequence[str] | None = None,
+        tags: list[str] | None = None,
         name: str | None = None,
         **more: Any,
     ) -> None:
@@ -90,4 +90,5 @@ class RoundTracer(MlflowLangchainTracer):  # type: ignore[misc]
 
     def _close(self, game: UUID) -> None:
         if ended := self._open.pop(game, None):
-            super().on_chain_end(self._told.pop(game, None), run_id=ended)
+            told: Any = self._told.pop(game, None)
+            super().on_chain_end(told, run_id=ended)
