@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from operator import add
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -48,7 +48,7 @@ class GameGraph(StateGraph[GameState, None, GameState, GameState]):
     def compile(self, checkpointer: Checkpointer = None, *, name: str | None = None, **more: Any) -> Graph:
         """As LangGraph's, with a checkpointer that can read the game's records back."""
         self.players.take_tape()
-        return cast("Graph", super().compile(knowing_records(checkpointer), name=name or "anyprefer", **more))
+        return super().compile(knowing_records(checkpointer), name=name or "anyprefer", **more)
 
     def rewired(self, fresh: GameGraph) -> GameGraph:
         """This graph with the steps of `fresh`, which others may play with other settings; nodes and edges that are the

@@ -59,8 +59,8 @@ async def asynth(
         )
     settings, objects = parted(settings, roles, values, tools, build_pair)
     name = source_name(tasks, columns)
-    asked_again = folder is not None and not objects and graph is None and not repair
-    if asked_again and not (isinstance(tasks, Iterator) or tasks == STDIN):
+    may_be_done = not objects and graph is None and not repair
+    if folder is not None and may_be_done and not (isinstance(tasks, Iterator) or tasks == STDIN):
         again = read_tasks(tasks, columns, settings.image_roots)
         done = await asyncio.to_thread(finished_ids, Path(folder), settings, name, again)
         if done is not None:
