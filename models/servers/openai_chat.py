@@ -128,6 +128,11 @@ class PostedChat(StreamedChat):
         manager = AsyncCallbackManager.configure(config.get("callbacks"), self.callbacks, self.verbose)
         return bool(manager.handlers)
 
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What callbacks and traces are told: all but `extra_body`, which may hold secrets."""
+        told = super()._get_invocation_params(stop=stop, **kwargs)
+        return {name: value for name, value in told.items() if name != "extra_body"}
+
     @property
     def base_url(self) -> str:
         """The server's URL, without a slash at its end."""

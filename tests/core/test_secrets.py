@@ -169,7 +169,7 @@ def test_headers_and_further_fields_that_are_secrets_are_in_no_file(tmp_path, ca
         holder.append(server)
         shown = {
             "headers": {"X-Odd": "va1ue-of-a-header"},
-            "extra_body": {"extra": {"password": "0penSesame"}, "tier": "flex"},
+            "extra_body": {"extra": {"password": "0penSesame"}, "tier": "flexible"},
         }
         spec = f"openai:any@{server.url}"
         given = {
@@ -184,7 +184,8 @@ def test_headers_and_further_fields_that_are_secrets_are_in_no_file(tmp_path, ca
             synth([f"{n} + 1" for n in range(6)], folder=tmp_path / "run", servers={server.url: shown}, **given)
         )
     assert len(rows) == 6
-    assert "flex" in str(server.bodies)
+    assert "flexible" in str(server.bodies)
+    assert not found("flexible", tmp_path)
     for secret in ("va1ue-of-a-header", "0penSesame"):
         assert not found(secret, tmp_path, caplog.text)
 
