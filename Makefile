@@ -31,8 +31,8 @@ rules:
 	rm -rf build $(VENV)/check
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --target $(VENV)/check .
 	rm -rf build
-	cd $(VENV)/check && ../bin/mypy --cache-dir ../mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
 	cd $(VENV)/check && PYTHONPATH=. ../bin/lint-imports --no-cache ../../pyproject.toml
+	cd $(VENV)/check && ../bin/mypy --cache-dir ../mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
 
 bench: $(VENV)/.ready
 	eval "$$(PYTHON=$(PYTHON) benchmarks/peers.sh)" && \
