@@ -11,7 +11,8 @@ from tomlkit.items import Item
 from anyprefer.cli.apps import App, chosen_app
 from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.synth import Config
-from anyprefer.core.settings import Origin, RunSettings
+from anyprefer.core.server_settings import ServerSettings
+from anyprefer.core.settings import Origin, RunSettings, Settings
 
 
 @flags(RunSettings, into="values", panels=PANELS)
@@ -32,13 +33,24 @@ def as_toml(settings: RunSettings, origins: dict[str, Origin]) -> str:
     for panel, names in PANELS.items():
         if document:
             document.add(tomlkit.nl())
-        document.add(tomlkit.comment(panel))
+        document.add(tomlkit.comment(f"{panel} ({_about(names[0])})"))
         for name in names:
             field = RunSettings.model_fields[name]
             item = _item(shown.get(name, field.get_default(call_default_factory=True)))  # a key is never shown
             item.comment(f"{origins[name]}; {field.description}")
             document.add(name, item)
     return tomlkit.dumps(document)
+
+
+def _about(name: str) -> str:
+    """What the type of a setting says of it."""
+    if name in Settings.model_fields:
+        return "decides a row"
+    return (
+        "of every server without a table in `servers`"
+        if name in ServerSettings.model_fields
+        else "how a run is carried out"
+    )
 
 
 def _item(value: Any) -> Item:

@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 from anyprefer.core.errors import SettingsError
+from anyprefer.core.server_settings import ServerSettings
 from anyprefer.core.settings import Origin, RunSettings, load_settings
 
 Values = dict[str, Any]
@@ -30,36 +31,15 @@ Function = Callable[..., None]
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Players": ("target", "judge", "reward", "engine", "task_field", "system", "examples"),
-    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens"),
-    "Tools": ("tools", "tool_options", "tool_timeout", "image_roots"),
+    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "seed"),
+    "Tools": ("tools", "tool_options", "tool_timeout"),
     "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "pair", "min_margin"),
-    "Rounds": (
-        "threshold",
-        "max_rounds",
-        "feedback",
-        "feedback_mode",
-        "prompt_scope",
-    ),
-    "Run": ("seed", "concurrency", "accept", "workers", "ray", "samples", "record", "trace"),
-    "Output": ("format",),
-    "Servers": (
-        "api_key",
-        "api_key_file",
-        "key_env",
-        "leave_out",
-        "connections",
-        "rpm",
-        "tpm",
-        "timeout",
-        "retries",
-        "patience",
-        "headers",
-        "extra_body",
-        "servers",
-    ),
+    "Rounds": ("threshold", "max_rounds", "feedback", "feedback_mode", "prompt_scope"),
+    "Run": ("concurrency", "accept", "workers", "ray", "image_roots", "samples", "format", "record", "trace"),
     "Budget": ("max_calls", "max_tokens", "max_cost", "prices"),
+    "Servers": (*ServerSettings.model_fields, "servers"),
 }
-"""The fields of `RunSettings` as help and `anyprefer config` group them."""
+"""The fields of `RunSettings` as help and `anyprefer config` group them: five groups decide a row, the others do not."""
 NO_FLAG = ("headers", "extra_body", "servers")
 """Tables of a file: they may hold keys, which other users of the machine see in flags."""
 

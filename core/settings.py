@@ -96,7 +96,7 @@ class Settings(BaseModel):
         "task",
         description="Rewritten prompts live for one task, or are versions shared by all tasks of the run.",
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed of all sampling; and of every random order.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of all sampling; of every random order too.")
 
     def deciding(self) -> dict[str, Any]:
         """The settings of this type alone, whichever else a run has."""

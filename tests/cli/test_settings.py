@@ -13,7 +13,7 @@ from anyprefer.cli import app, console, flags
 from anyprefer.cli.evaluate import task_set
 from anyprefer.cli.help import BRIEF
 from anyprefer.cli.train import PANELS as TRAIN_PANELS
-from anyprefer.graph import RunSettings, load_settings
+from anyprefer.graph import RunSettings, Settings, load_settings
 from anyprefer.training.trainers.settings import TrainSettings
 
 OTHER = {
@@ -140,6 +140,25 @@ def test_the_printed_settings_load_again_and_name_their_origin(tmp_path):
     assert re.search(r"^top_p = 1\.0 # default; ", text, re.MULTILINE)
     assert loaded(text, tmp_path) == RunSettings(threshold=6, seed=3, system=odd)
     assert loaded(printed(), tmp_path) == RunSettings()
+
+
+def test_all_settings_are_printed_by_type_and_no_secret_of_a_server(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text(
+        'headers = { X-A = "header-value" }\n[servers."http://gpu/v1"]\nrpm = 5\nextra_body = { k = "body-value" }\n'
+    )
+    text = printed("--config", str(file))
+    by_type = re.split(r"^# .*\((.*)\)$", text, flags=re.MULTILINE)[1:]
+    named = [
+        (about, re.findall(r"^(\w+) =", lines, re.MULTILINE))
+        for about, lines in zip(by_type[::2], by_type[1::2], strict=True)
+    ]
+    decide = {name for about, names in named if about == "decides a row" for name in names}
+    assert decide == set(Settings.model_fields)
+    assert {name for _, names in named for name in names} == set(RunSettings.model_fields)
+    assert 'servers = {"http://gpu/v1" = {rpm = 5}}' in text
+    assert "header-value" not in text
+    assert "body-value" not in text
 
 
 def test_lists_are_repeated_or_parted_by_commas_and_may_be_empty(tmp_path):
