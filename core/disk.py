@@ -41,6 +41,15 @@ def unwritable(folder: Path, error: object) -> RunFolderError:
     )
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raises what the disk refuses within as `unwritable` tells it."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 def say(words: str) -> None:
     """A note to the user; the command line shows it."""
     _LOG.warning(words)

@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anyprefer.core.disk import check_locks, unwritable, write_json
+from anyprefer.core.disk import check_locks, write_json, writing
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Row, Usage
@@ -74,21 +74,14 @@ class RunFolder:
         self._began = time.monotonic()
         self._ahead: dict[str, bytes] = {}
         self._reach = 1
-        try:
+        with writing(self.path):
             self._check()
             self.path.mkdir(parents=True, exist_ok=True)
             check_locks(self.path)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-        form, _, rows = settings.format.partition(":")
-        parquet = form == "parquet"
-        shards = Shards(self.path, int(rows or (PARQUET_ROWS if parquet else 0)), parquet)
-        self.ledger = Ledger(self.path / LEDGER, shards, self._scrub)
+        self.ledger = Ledger(self.path / LEDGER, self._shards(), self._scrub)
         try:
-            self._take_up(repair)
-        except OSError as error:
-            self.ledger.abandon()
-            raise unwritable(self.path, error) from error
+            with writing(self.path):
+                self._take_up(repair)
         except BaseException:
             self.ledger.abandon()
             raise
@@ -105,6 +98,11 @@ class RunFolder:
             return
         if not self.path.is_dir() or not any((self.path / name).is_file() for name in (SETTINGS, LEDGER)):
             raise RunFolderError(f"{self.path} exists and is no run folder; choose another with --out")
+
+    def _shards(self) -> Shards:
+        form, _, rows = self.settings.format.partition(":")
+        parquet = form == "parquet"
+        return Shards(self.path, int(rows or (PARQUET_ROWS if parquet else 0)), parquet)
 
     def _take_up(self, repair: bool) -> None:
         """What is there, once it is known to be of the same run."""
@@ -204,10 +202,8 @@ class RunFolder:
             "seconds": round(self._seconds + time.monotonic() - self._began, 1),
             "versions": {"python": platform.python_version(), **versions()},
         }
-        try:
+        with writing(self.path):
             write_json(self.path / RUN, said)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
 
     def close(self) -> None:
         """Writes run.json and the data set's card, and lets go of the ledger."""
@@ -216,7 +212,5 @@ class RunFolder:
             self.note(now())
         finally:
             self.ledger.close()
-        try:
+        with writing(self.path):
             write_card(self.path, {stream: row_files(self.path, stream) for stream in DERIVED})
-        except OSError as error:
-            raise unwritable(self.path, error) from error

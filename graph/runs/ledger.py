@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anyprefer.core.disk import move_aside, unwritable
+from anyprefer.core.disk import move_aside, unwritable, writing
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.records import Row, Usage
 from anyprefer.core.secrets import Scrub
@@ -271,15 +271,14 @@ class Ledger:
     def _told(self) -> Iterator[None]:
         """Turns what SQLite and the file system say into one clear line."""
         try:
-            yield
+            with writing(self.path.parent):
+                yield
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise RunFolderError(
                     f"run folder {self.path.parent} is being written by another run; wait for it, or close its stream, "
                     f"or the program that has {self.path.name} open"
                 ) from error
-            raise unwritable(self.path.parent, error) from error
-        except OSError as error:
             raise unwritable(self.path.parent, error) from error
 
 
