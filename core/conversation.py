@@ -46,10 +46,20 @@ def _turn(number: int, message: Any) -> Message:
         )
     content = message["content"] if "content" in message else message.get("value")
     kept = {key: message[key] for key in _KEPT if message.get(key)}
-    calls = kept.get("tool_calls", ())
+    if "tool_calls" in kept:
+        kept["tool_calls"] = _calls(number, kept["tool_calls"])
+    return {"role": role, "content": content, **kept}
+
+
+def _calls(number: int, given: Any) -> list[Any]:
+    """A message's tool calls; tables hold them as JSON text."""
+    try:
+        calls = json.loads(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError):
+        calls = None
     if not isinstance(calls, list | tuple) or not all(isinstance(call, Mapping) for call in calls):
         raise ValueError(f"message {number} of the conversation has tool_calls that are no list of objects")
-    return {"role": role, "content": content, **kept}
+    return list(calls)
 
 
 def normal(messages: Iterable[Any], system: str | None = None, images: Sequence[Any] = ()) -> dict[str, Any]:

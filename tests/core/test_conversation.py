@@ -173,6 +173,12 @@ def test_tool_calls_that_the_protocol_cannot_carry_are_sent_as_text(call):
     assert sent.text == "Look:\n" + json.dumps(call["function"])
 
 
+def test_tool_calls_may_stand_as_json_text():
+    calls = [{"id": "1", "type": "function", "function": {"name": "w", "arguments": "{}"}}]
+    chat = [HISTORY[1], {"role": "assistant", "content": "", "tool_calls": json.dumps(calls)}, HISTORY[1]]
+    assert Task(id="1", prompt=chat).prompt[1]["tool_calls"] == calls
+
+
 def test_a_content_part_without_a_type_is_text():
     assert Task(id="1", prompt=[{"role": "user", "content": [{"text": "Q"}]}]).prompt == "Q"
 

@@ -129,6 +129,7 @@ def test_answers_that_begin_alike_keep_their_beginning(chosen, rejected):
         ({"prompt": [SKY], "chosen": [user("a")], "rejected": [user("b")]}, "exactly one assistant message"),
         ({"chosen": [SKY, BLUE], "rejected": [user("Sea?"), GREEN]}, "part before their last message"),
         ({"chosen": 4, "rejected": 5}, "'chosen' must be a text or a list of messages"),
+        ({"prompt": "q\ud800", "chosen": "a", "rejected": "b"}, "surrogates not allowed"),
     ],
 )  # fmt: skip
 def test_what_is_no_pair_is_one_line_with_row_and_columns(tmp_path, row, words):

@@ -127,6 +127,8 @@ def _preference(row: Mapping[str, Any]) -> Preference:
     for name, text in zip(_ANSWERS, (best, worst), strict=True):
         if not text.strip():
             raise ValueError(f"column {name!r}: the answer is empty; it must hold text")
+    for text in (*(message["content"] for message in prompt), best, worst):
+        text.encode()  # half a surrogate pair is a `ValueError`: no tokenizer takes it, and no file
     if not any(message["role"] == "user" and message["content"].strip() for message in prompt):
         raise ValueError("there is no question: the prompt is empty or has no user message")
     return Preference(tuple(prompt), best, worst)
