@@ -3,8 +3,9 @@
 
 The rule, all of it spelling:
 
-1. What is read: the last line where it is marked as the answer ("A: 18", "Answer: B", "#### 18"), else the whole text.
-   What denies, asks, lists several, refuses, is cut off or is longer than `stated.LONGEST` states no final answer.
+1. What is read: the one line that is marked as the answer ("A: 18", "Answer: B", "#### 18") and not taken back behind it,
+   else the whole text. What denies, asks, lists several, refuses, is cut off or is longer than `stated.LONGEST` states no
+   final answer.
 2. What is compared: the choice, where the question lists choices; the number, where the question counts ("How many …")
    or most answers are a number alone; else the words, at most `reference.SHORT`, without case, accents and articles.
 3. Verdict of an answer that n candidates give: n / (n + m), where the strongest other answer has m. A lead of 3 to 1 is
@@ -42,6 +43,7 @@ _COUNTS = re.compile(r"\bhow (?:many|much|old|far|long|tall|big|fast|heavy|high|
 _REFUSES = re.compile(
     r"\b(?:sorry|apologi[sz]e|unable to|as an ai|language model|decline to|refuse to)\b", re.IGNORECASE
 )
+_TAKEN_BACK = re.compile(r"\b(?:wait|actually|correction|mistake|instead|sorry)\b", re.IGNORECASE)
 _SHOWN = 40
 _LISTED = 3
 
@@ -147,6 +149,10 @@ def _number(written: str | None) -> FinalAnswer | None:
 
 
 def _closing(text: str) -> str:
-    """The last line where it is marked as the answer, else the text."""
-    last = text.strip().rpartition("\n")[2].strip()
-    return last if _CONCLUSION.match(last) else text.strip()
+    """The one line that is marked as the answer and not taken back behind it, else the text; "" where several are."""
+    lines = [line.strip() for line in text.strip().split("\n")]
+    marked = [place for place, line in enumerate(lines) if _CONCLUSION.match(line)]
+    if not marked:
+        return text.strip()
+    taken_back = _TAKEN_BACK.search("\n".join(lines[marked[0] + 1 :]))
+    return "" if taken_back or len({lines[place] for place in marked}) > 1 else lines[marked[0]]

@@ -51,6 +51,7 @@ SAME_NUMBER = (
     "7", "7.", "7.0", "seven", "Seven.", "**7**", "７", "\\boxed{7}", "#### 7", "The answer is 7.", "A: 7", "14/2", "$7", "He has 7 apples.",
     "3 + 4 = 7", "First 3.\nThen 4 more.\nA: 7", "He did not eat any.\nThree and four make 7.\nSo the answer is 7.", "It is not 8.\n**Answer:** 7",
     "3 + 4 = <<3+4=7>>7 apples\nA: 7", "Is it 8? No.\n#### 7",
+    "Answer: 7\n\nBecause three and four, not five, make it.", "A: 7\nA: 7", "$$\\boxed{7}$$",
 )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def test_other_numbers_are_other_answers(answer: str) -> None:
 
 NONE_STATED = (
     "", "  ", "7 or 8", "not 7", "7?", "about 7", "between 6 and 8", "6, 7, 8", "I don't know.", "I'm sorry, but I cannot help with that.",
-    "As an AI language model I count 7 rules.", "3 + 4 =", "A: 7 or 8", "7%", "and", "1" * 41,
+    "As an AI language model I count 7 rules.", "3 + 4 =", "A: 7 or 8", "A: 8\nWait, it is 7.", "A: 7\nQ: And with 5?\nA: 8", "7%", "and", "1" * 41,
 )  # fmt: skip
 
 
