@@ -13,7 +13,7 @@ from rich.text import Text
 from anyprefer.cli.console import DONE, STOPPED, at_work, out, table
 from anyprefer.cli.flags import ASKING, Values, flags
 from anyprefer.cli.synth import Column, columns_of
-from anyprefer.core.errors import InputError, near
+from anyprefer.core.errors import InputError, SettingsError, near
 from anyprefer.core.settings import RunSettings, load_settings
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def evaluate(
     """
     if print_command:
         return _print_commands(source, model, limit, batch_size, max_new_tokens)
+    from anyprefer.models.spending import Budget
     from anyprefer.training.evaluation.asking import calls_of
 
     sets = {
@@ -102,8 +103,10 @@ def evaluate(
     settings, _ = load_settings(**values)
     models, calls = _loaded(model, settings), calls_of(settings)
     asked = {"system": system, "temperature": temperature, "seed": seed, "calls": calls}
-    elsewhere = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size, "max_tokens": max_new_tokens}
-    elsewhere |= {"settings": settings, "calls": calls}
+    elsewhere: dict[str, Any] = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size}
+    elsewhere |= {"max_tokens": max_new_tokens, "settings": settings, "calls": calls}
+    if calls.budget != Budget():
+        _check_budget([name for name, tasks in sets.items() if tasks is None], model)
     safe = (
         f"answers so far are kept in {answers}, the same command asks for the others"
         if answers
@@ -144,6 +147,17 @@ def _print_commands(names: Sequence[str], models: Sequence[str], limit: Any, bat
         asked = Asked(spec, limit, batch_size=batch_size, max_tokens=max_tokens)
         for name in names:
             typer.echo(benchmark(name).command(asked))
+
+
+def _check_budget(names: Sequence[str], specs: Sequence[str]) -> None:
+    """Raises `SettingsError` where a budget would not hold."""
+    from anyprefer.training.evaluation.benchmarks import benchmark
+
+    served = next((spec for spec in specs if spec.startswith("openai:")), "")
+    if served and (loose := [name for name in names if not benchmark(name).budgeted]):
+        raise SettingsError(
+            f"{loose[0]} on {served} is asked by another package, which keeps no budget; leave one of them out"
+        )
 
 
 def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResult:

@@ -119,7 +119,7 @@ def test_a_budget_holds_for_all_that_evaluate_asks():
         assert run(*command).exit_code == 0
         assert server.calls.total() == 8
         refusal = refused(run("evaluate", "gsm8k", "--model", model, "--max-tokens", 9))
-    assert "lm-eval, which keeps no budget" in refusal
+    assert "which keeps no budget; leave one of them out" in refusal
 
 
 def test_a_budget_holds_for_the_judge_of_analyse():

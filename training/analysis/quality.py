@@ -174,7 +174,7 @@ def parse_quality(answer: AIMessage) -> tuple[bool, bool, Difficulty]:
     """(chosen correct, rejected correct, difficulty). Raises `AnswerError` unless each line is there once with
     a word of its own."""
     text = read_answer(answer).text
-    lines = [found.groups() for line in text.lower().split("\n") if (found := _LINE.fullmatch(line))]
+    lines = [(found[1], found[2]) for line in text.lower().split("\n") if (found := _LINE.fullmatch(line))]
     said = dict(lines)
     marks = {"correct": True, "incorrect": False}
     level = next((known for known in DIFFICULTIES if known == said.get("difficulty")), None)

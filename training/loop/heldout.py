@@ -50,7 +50,9 @@ def on_heldout(
             results[name] = run_blocking(asked)
         unload(model)
         spec = model_string(model)
-        asked = {"limit": limit or None, "seed": settings.seed, "folder": home, "settings": settings, "calls": calls}
-        return results | {name: measure(name, spec, **asked) for name in benchmarks}
+        return results | {
+            name: measure(name, spec, limit or None, settings.seed, home, settings=settings, calls=calls)
+            for name in benchmarks
+        }
 
     return run

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.data_folder import data_file, has_data
@@ -127,7 +128,7 @@ def _answers(asked: Asked, instructions: Sequence[str]) -> tuple[dict[int, str],
 
     file = asked.folder / "alpaca_eval.jsonl" if asked.folder else None
     model = within_limits(asked.model, asked.settings)
-    given = {"max_tokens": MAX_TOKENS, "seed": asked.seed, "calls": asked.calls}
+    given: dict[str, Any] = {"max_tokens": MAX_TOKENS, "seed": asked.seed, "calls": asked.calls}
     try:
         found = run_blocking(evaluate(model, tasks, keep, answers=file, **given))
     finally:

@@ -20,15 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from anyprefer.core.errors import AnypreferError, ModelError, ModelSetupError, SettingsError
+from anyprefer.core.errors import AnypreferError, ModelError, ModelSetupError
 from anyprefer.core.secrets import redact
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.load import split_server
 from anyprefer.models.local.model_files import model_source
 from anyprefer.models.servers.keys import Keys
-from anyprefer.models.spending import Budget
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 
 TASKS = Path(__file__).parent / "lm_eval_tasks"
@@ -47,6 +46,8 @@ class Harness(Benchmark):
     """Asked through the chat template for an answer; else compared by likelihood, without the template."""
     max_tokens: int
     """Longest answer; 1 where no answer is written."""
+    budgeted: ClassVar[bool] = False
+    """lm-eval asks servers by a client of its own."""
 
     @property
     def task(self) -> str:
@@ -60,10 +61,6 @@ class Harness(Benchmark):
         """
         _check_installed()
         kind, arguments = self._model(asked.model, asked.batch_size)
-        if kind != "hf" and asked.calls and asked.calls.budget != Budget():
-            raise SettingsError(
-                f"{self.name} is asked by lm-eval, which keeps no budget; leave {self.name} or the budget out"
-            )
         if kind == "hf":
             model_source(arguments["pretrained"])  # lm-eval would ask the hub for a minute
         samples = self._run(kind, arguments, asked)
