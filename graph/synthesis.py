@@ -46,21 +46,19 @@ async def asynth(
     """Plays tasks and yields a `Row` for each as it finishes; arguments as for `build_graph` and `read_tasks`.
 
     `folder` keeps everything on disk. The same call with the same folder resumes a run that was stopped and yields the
-    rows that were missing; where none is missing it yields the kept ones. `graph`, what `state_graph` returned and you
-    changed, is played instead of the game's own, with its players and settings but for what is given here. `repair` makes the best of a folder whose
-    files are short or damaged: whole rows are kept, the others' tasks are played again.
+    rows that were missing; where none is missing it yields the kept ones. `repair` makes the best of a folder whose
+    files are short or damaged: whole rows are kept, the others' tasks are played again. `graph`, what `state_graph` returned
+    and you changed, is played instead of the game's own, with its players and settings but for those given here.
     """
     roles = {"target": target, "judge": judge, "reward": reward, "engine": engine}
+    given = {**roles, "tools": tools, "build_pair": build_pair}
     if graph is not None:
-        settings, given = settings or _state_graph(graph).settings, graph.players.given
-        roles = {role: given.get(role) if one is None else one for role, one in roles.items()}
-        tools, build_pair = (
-            given.get(name) if one is None else one for name, one in (("tools", tools), ("build_pair", build_pair))
-        )
-    settings, objects = parted(settings, roles, values, tools, build_pair)
+        settings = settings or _state_graph(graph).settings
+        given = {name: graph.players.given.get(name) if one is None else one for name, one in given.items()}
+    settings, objects = parted(settings, {role: given.pop(role) for role in roles}, values, **given)
     name = source_name(tasks, columns)
-    may_be_done = not objects and graph is None and not repair
-    if folder is not None and may_be_done and not (isinstance(tasks, Iterator) or tasks == STDIN):
+    known = not (objects or graph or repair or isinstance(tasks, Iterator) or tasks == STDIN)
+    if folder is not None and known:
         again = read_tasks(tasks, columns, settings.image_roots)
         done = await asyncio.to_thread(finished_ids, Path(folder), settings, name, again)
         if done is not None:

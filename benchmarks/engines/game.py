@@ -45,7 +45,9 @@ async def close(given: Any) -> None:
 
 def settings(chosen: Any) -> dict[str, Any]:
     """The run's settings; those this version does not have are left out, and named in the result."""
-    from anyprefer.graph import Settings
+    from anyprefer import graph
+
+    fields = getattr(graph, "RunSettings", graph.Settings).model_fields  # older versions have one type
 
     wanted = {
         "candidates": chosen.candidates,
@@ -54,7 +56,7 @@ def settings(chosen: Any) -> dict[str, Any]:
         "tools": (chosen.tool,),
         **json.loads(chosen.settings),
     }
-    return {name: value for name, value in wanted.items() if name in Settings.model_fields}
+    return {name: value for name, value in wanted.items() if name in fields}
 
 
 async def play(chosen: Any, given: Any, values: dict[str, Any]) -> dict[str, Any]:
