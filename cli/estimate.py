@@ -10,11 +10,22 @@ from rich.text import Text
 
 from anyprefer.cli.console import table
 from anyprefer.cli.forecast import duration
+from anyprefer.core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from anyprefer.core.roles import Trainer
     from anyprefer.training.trainers.settings import Gpu, TrainSettings
 
 _GIB = 2**30
+
+
+def of_text(trainer: Trainer) -> TrainSettings:
+    """The settings an estimate is made from. Raises `SettingsError` for a trainer that trains no language model."""
+    from anyprefer.training.trainers.settings import TrainSettings
+
+    if isinstance(trainer.settings, TrainSettings):
+        return trainer.settings
+    raise SettingsError(f"there is no estimate for trainer {trainer.name}; leave --estimate out")
 
 
 def show_estimate(

@@ -13,14 +13,15 @@ from rich.text import Text
 from anyprefer.cli.console import DONE, STOPPED, at_work, out, table
 from anyprefer.cli.flags import ASKING, Values, flags
 from anyprefer.cli.synth import Column, columns_of
-from anyprefer.core.errors import InputError, SettingsError, near
+from anyprefer.core.errors import SettingsError
 from anyprefer.core.settings import RunSettings, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from anyprefer.core.results import EvalResult
     from anyprefer.core.task import Task
-    from anyprefer.training.evaluation.evaluate import EvalResult, IsCorrect
+    from anyprefer.training.evaluation.evaluate import IsCorrect
 
 FILE_TOKENS = 64
 """Longest answer to a file's task, where nothing else is said."""
@@ -92,6 +93,7 @@ def evaluate(
         return _print_commands(source, model, limit, batch_size, max_new_tokens)
     from anyprefer.models.spending import Budget
     from anyprefer.training.evaluation.asking import calls_of
+    from anyprefer.training.evaluation.task_sets import is_asked_elsewhere, task_set
 
     sets = {
         name: None if is_asked_elsewhere(name) else task_set(name, limit, seed, columns_of(column)) for name in source
@@ -132,14 +134,6 @@ def evaluate(
     raise typer.Exit(DONE if marked else STOPPED)
 
 
-def is_asked_elsewhere(name: str) -> bool:
-    """Whether it is a benchmark that other packages ask: GSM8K, ARC, AlpacaEval."""
-    from anyprefer.training.evaluation.benchmarks import BENCHMARKS
-    from anyprefer.training.evaluation.families import FAMILIES
-
-    return name in BENCHMARKS and name not in FAMILIES
-
-
 def _print_commands(names: Sequence[str], models: Sequence[str], limit: Any, batch_size: int, max_tokens: Any) -> None:
     from anyprefer.training.evaluation.benchmarks import Asked, benchmark
 
@@ -170,38 +164,6 @@ def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResu
         [f"{name} on {spec}: {figures}" + (f", judge {found.judge}" if found.judge else "")] if figures else []
     )
     return found
-
-
-def task_set(name: str, limit: int | None, seed: int, columns: dict[str, str]) -> tuple[Sequence[Task], IsCorrect]:
-    """The tasks of a family or a file, and the rule that marks them.
-
-    Raises `InputError` for what is neither, and for a row that is no task or has no reference: an evaluation leaves none
-    out.
-    """
-    from itertools import islice
-
-    from anyprefer.core.input_rows import BadRow
-    from anyprefer.core.inputs import read_tasks
-    from anyprefer.core.values import as_text
-    from anyprefer.tools.reference import agrees
-    from anyprefer.training.evaluation.benchmarks import BENCHMARKS
-    from anyprefer.training.evaluation.benchmarks.own_families import TASKS
-    from anyprefer.training.evaluation.families import FAMILIES
-
-    if name in FAMILIES:
-        return FAMILIES[name].make(limit or TASKS, seed, "heldout"), FAMILIES[name].is_correct
-    if ":" not in name and not Path(name).exists():
-        raise InputError(f"{name} is neither a file nor a benchmark; {near(name, BENCHMARKS)}")
-    tasks = []
-    for task in islice(read_tasks(name, columns), limit):
-        if isinstance(task, BadRow):
-            raise InputError(task.error)
-        if task.reference is None:
-            raise InputError(
-                f"{name}, task {task.id}: no reference to mark with; map one with --column reference=COLUMN"
-            )
-        tasks.append(task)
-    return tasks, lambda task, answer: agrees(answer, as_text(task.reference))
 
 
 def _longest(name: str) -> int:

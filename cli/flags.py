@@ -176,11 +176,11 @@ def _options(name: str, given: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise SettingsError(
                 f"{_flag(name, dict)} {text!r} must be TOOL.OPTION=VALUE, such as knowledge_search.corpus=facts.jsonl"
             )
-        options.setdefault(tool, {})[option] = _literal(value)
+        options.setdefault(tool, {})[option] = literal(value)
     return options
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
     """A TOML value (3, 0.5, true, "text", [1, 2]), or the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -16,7 +16,7 @@ BRIEF: dict[str, set[str]] = {
         *("max_cost", "key_env"),
     },
     "iterate": {
-        *("source", "heldout", "to", "app", "iterations", "config", "column", "limit", "preset", "base"),
+        *("source", "heldout", "to", "app", "iterations", "config", "column", "limit", "preset", "base", "trainer"),
         *("target", "judge", "tools", "candidates", "temperature", "max_new_tokens", "threshold", "accept"),
     },
     "evaluate": {

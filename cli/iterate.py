@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,35 +14,32 @@ from rich.text import Text
 from anyprefer.cli.apps import App, Chosen, chosen_app
 from anyprefer.cli.console import at_work, out
 from anyprefer.cli.console import table as new_table
-from anyprefer.cli.evaluate import is_asked_elsewhere, task_set
 from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.progress import progress
 from anyprefer.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, source_of
-from anyprefer.cli.train import PANELS as TRAIN_PANELS
-from anyprefer.cli.train import Preset, default_preset
+from anyprefer.cli.train import Preset, TrainerName, TrainerOption, chosen_trainer, trainer_options
 from anyprefer.core.errors import InputError
 from anyprefer.core.settings import RunSettings
-from anyprefer.training.trainers.settings import (
-    IterateSettings,
-    TrainSettings,
-    iterate_settings,
-    train_settings,
-)
+from anyprefer.training.loop.settings import IterateSettings, iterate_settings
+from anyprefer.training.trainers.settings import TextSettings
 
 if TYPE_CHECKING:
     from anyprefer.core.input_rows import BadRow
     from anyprefer.core.records import Row
+    from anyprefer.core.roles import Evaluate, Trainer
     from anyprefer.core.task import Task
-    from anyprefer.training.loop.iterate import Evaluate, Iteration, Plan
+    from anyprefer.training.loop.iterate import Iteration, Plan
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder; the same command resumes it.")]
+TRAIN_PANELS = {"Training (defaults of --preset paper)": tuple(TextSettings.model_fields)}
+"""The fields of `TextSettings` as help shows them."""
 LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
 """The fields of `IterateSettings` as help shows them."""
 
 
 @flags(RunSettings, into="values", panels=PANELS, leave_out=("record", "trace"))
 @flags(
-    TrainSettings,
+    TextSettings,
     into="training",
     panels=TRAIN_PANELS,
     leave_out=("seed",),
@@ -54,7 +51,7 @@ def iterate(
         list[str] | None,
         typer.Option(
             metavar="TASKS",
-            help="What iterations are measured on; benchmarks, or files with the same columns and a reference; repeatable.",
+            help="What iterations are measured on; benchmarks, files with the same columns and a reference, or FILE.py:NAME; repeatable.",
             show_default="--app's benchmarks",
         ),
     ] = None,
@@ -70,6 +67,8 @@ def iterate(
     config: Config = None,
     column: Column = None,
     limit: Limit = None,
+    trainer: TrainerName = None,
+    trainer_option: TrainerOption = None,
     preset: Preset = None,
     base: Annotated[
         str | None,
@@ -84,7 +83,7 @@ def iterate(
 ) -> None:
     """Synthesise, train, evaluate; then again with the stronger target.
 
-    A folder holds each iteration's pairs, adapter and evaluation. Finished
+    A folder holds each iteration's pairs, checkpoint and evaluation. Finished
     steps are skipped when the same command is given again. An iteration that
     loses held-out tasks beyond chance is not adopted (--no-gate adopts all).
 
@@ -92,6 +91,7 @@ def iterate(
     [bold]anyprefer iterate --app natural-language[/]
     [bold]anyprefer iterate tasks.jsonl --heldout heldout.jsonl --target openai:my-7b@http://gpu:8000/v1 --base hf:my/7b[/]
     """
+    from anyprefer.training.evaluation.heldout import evaluation
     from anyprefer.training.loop.iterate import Plan
 
     chosen = chosen_app(app)
@@ -108,17 +108,20 @@ def iterate(
     measured = heldout or (chosen.app.measured(chosen.scale) if chosen.app else ())
     folder = to or default_folder(played).with_name(f"{default_folder(played).name}-iterations")
     base = base if base is not None else chosen.app.scale(chosen.scale).base if chosen.app else ""
-    trained = _training(preset, chosen, base or settings.target, {"seed": settings.seed, **training})
+    given = {**training, **trainer_options(trainer_option)}
+    trained = _trainer(trainer, preset, chosen, base or settings.target, given)
     loop_settings = iterate_settings(**loop)
     plan = Plan(settings, trained, count, lambda n: tasks[(n - 1) % len(tasks)], base, loop_settings, shares)
-    _run(plan, folder, _marked(measured, columns_of(column), settings))
+    _run(plan, folder, evaluation(measured, settings, columns_of(column)))
 
 
-def _training(preset: str | None, chosen: Chosen, base: str, changes: Values) -> TrainSettings:
-    """--preset wins over the application's, and the base decides where there is neither."""
-    if chosen.app and not preset:
-        return chosen.app.training(chosen.scale, **changes)
-    return train_settings(preset or default_preset(base.removeprefix("hf:")), **changes)
+def _trainer(name: str | None, preset: str | None, chosen: Chosen, start: str, changes: Values) -> Trainer:
+    """--trainer and --preset win over the application's, and what is trained decides where there is neither."""
+    if chosen.app and not preset and not name:
+        return chosen.app.trainer(chosen.scale, **changes)
+    return chosen_trainer(
+        name or (chosen.app.scale(chosen.scale).trainer if chosen.app else None), preset, start, changes
+    )
 
 
 def _of_app(chosen: Chosen, settings: RunSettings, count: int, limit: int | None) -> list[list[Task | BadRow]]:
@@ -143,10 +146,10 @@ def demo(
     No key, no GPU, no network: SmolLM2 answers, real tools check, rules over
     their verdicts judge, DPO trains; held-out accuracy before and after.
     """
-    from anyprefer.training.applications.demo import Demo
+    from anyprefer.training.applications.demo import demo as shown
 
-    shown = Demo(tasks, heldout, iterations, seed)
-    _run(shown.plan(), to, shown.evaluate)
+    plan, evaluate = shown(tasks, heldout, iterations, seed)
+    _run(plan, to, evaluate)
 
 
 def _run(plan: Plan, folder: Path, evaluate: Evaluate) -> None:
@@ -217,12 +220,3 @@ def _shares(source: str, columns: dict[str, str], limit: int | None, count: int)
 
     tasks = list(islice(read_tasks(source, columns), limit))
     return [tasks[number::count] for number in range(count)]
-
-
-def _marked(heldout: Iterable[str], columns: dict[str, str], settings: RunSettings) -> Evaluate:
-    """Task sets are marked as `anyprefer evaluate` marks them; benchmarks ask by themselves."""
-    from anyprefer.training.loop.heldout import on_heldout
-
-    elsewhere = [name for name in heldout if is_asked_elsewhere(name)]
-    sets = {name: task_set(name, None, settings.seed, columns) for name in heldout if name not in elsewhere}
-    return on_heldout(sets, elsewhere, settings)

@@ -24,6 +24,7 @@ HOW = {
     "rewards": "--reward NAME",
     "engines": "--engine NAME",
     "pair_builders": "--pair NAME",
+    "trainers": "--trainer NAME; an application's trainer",
     "tools": "--tools NAME,NAME; options: --tool-option NAME.OPTION=VALUE",
     "benchmarks": "anyprefer evaluate NAME --model MODEL",
 }
@@ -66,8 +67,9 @@ def registries() -> Mapping[str, Registry]:
     from anyprefer.nodes.targets import TARGETS
     from anyprefer.tools import TOOLS
     from anyprefer.training.evaluation.benchmarks import BENCHMARKS
+    from anyprefer.training.trainers.by_name import TRAINERS
 
-    known = (TARGETS, JUDGES, REWARDS, ENGINES, PAIR_BUILDERS, TOOLS, BENCHMARKS)
+    known = (TARGETS, JUDGES, REWARDS, ENGINES, PAIR_BUILDERS, TRAINERS, TOOLS, BENCHMARKS)
     return {registry.group.removeprefix("anyprefer."): registry for registry in known}
 
 

@@ -146,14 +146,14 @@ def _seeds(given: str) -> tuple[int, ...]:
 
 
 def _estimate(console: Console, lab: Lab) -> None:
-    from anyprefer.cli.estimate import show_estimate
+    from anyprefer.cli.estimate import of_text, show_estimate
     from anyprefer.training.trainers.settings import gpu_settings
 
     scale = lab.app.scale(lab.scale)
     pairs = sum(source.tasks for source in scale.sources)
     base = (scale.base or scale.target).removeprefix("hf:")
     console.print(f"each arm, seed and iteration, if every task gives a pair ({pairs:,}):")
-    show_estimate(console, base, lab.app.training(lab.scale), gpu_settings(), pairs, None)
+    show_estimate(console, base, of_text(lab.app.trainer(lab.scale)), gpu_settings(), pairs, None)
 
 
 def _watch(console: Console) -> Watch:

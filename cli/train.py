@@ -1,19 +1,23 @@
-"""`anyprefer train`: accepted pairs to a LoRA adapter."""
+"""`anyprefer train`: accepted pairs to a stronger target, such as a LoRA adapter."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from anyprefer.cli.console import at_work, out, said_warnings, table
-from anyprefer.cli.estimate import show_estimate
-from anyprefer.cli.flags import Values, flags
+from anyprefer.cli.estimate import of_text, show_estimate
+from anyprefer.cli.flags import Values, flags, literal
 from anyprefer.core.errors import RunFolderError, SettingsError
-from anyprefer.training.trainers.settings import PRESETS, Gpu, TrainSettings, gpu_settings, train_settings
+from anyprefer.training.trainers.settings import PRESETS, Gpu, TrainSettings, gpu_settings
+
+if TYPE_CHECKING:
+    from anyprefer.core.roles import Trainer
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Training (defaults of --preset paper)": tuple(TrainSettings.model_fields),
@@ -29,6 +33,18 @@ Preset = Annotated[
         help=f"Values the flags below start from: {' or '.join(PRESETS)} (default: embedded for smollm2, else paper).",
     ),
 ]
+TrainerName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What trains: text_dpo, a package's, or your own FILE.py:NAME.",
+        show_default="--app's, or text_dpo",
+    ),
+]
+TrainerOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SETTING=VALUE", help="A setting of the trainer that has no flag; repeatable."),
+]
 
 
 @flags(TrainSettings, into="values", panels=PANELS)
@@ -41,8 +57,11 @@ def train(
         list[str] | None, typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, or .jsonl files of pairs.")
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where the LoRA adapter goes, must be new.")
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Where the adapter or other output goes, must be new."),
     ] = None,
+    trainer: TrainerName = None,
+    trainer_option: TrainerOption = None,
     preset: Preset = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Print the memory and time it will take on one GPU, and train nothing.")
@@ -54,7 +73,7 @@ def train(
     values: Values,
     gpu: Values,
 ) -> None:
-    """Train a model on accepted pairs: DPO with LoRA.
+    """Train a model on accepted pairs: DPO with LoRA, or a trainer of your own.
 
     An adapter's folder as --base is trained on, so rounds stay one adapter.
     On several GPUs: accelerate launch --config_file FILE -m anyprefer.cli
@@ -64,16 +83,33 @@ def train(
     [bold]anyprefer train runs/a runs/b --base hf:ORG/MODEL --preset paper --out models/ab[/]
     [bold]anyprefer train --base hf:meta-llama/Llama-2-7b-chat-hf --estimate-pairs 6000[/]
     """
-    name = base.removeprefix("hf:")
-    settings = train_settings(preset or default_preset(name), **values)
+    seed = values.pop("seed", 0)
+    chosen = chosen_trainer(trainer, preset, base, {**values, **trainer_options(trainer_option)})
     if estimate or estimate_pairs:
-        _estimate(pairs, name, settings, estimate_pairs, gpu)
+        _estimate(pairs, base.removeprefix("hf:"), chosen, estimate_pairs, gpu)
     else:
-        _train(pairs or [], name, to, settings)
+        _train(pairs or [], base, to, chosen, seed)
 
 
-def _estimate(pairs: list[str] | None, base: str, settings: TrainSettings, planned: int | None, gpu: Values) -> None:
-    console = out()
+def chosen_trainer(name: str | None, preset: str | None, start: str, values: Values) -> Trainer:
+    """The trainer with its settings; that of language models has a preset for every model."""
+    from anyprefer.training.trainers.by_name import TEXT, trainer
+
+    name = name or TEXT
+    return trainer(name, values, preset or (default_preset(start.removeprefix("hf:")) if name == TEXT else ""))
+
+
+def trainer_options(given: list[str] | None) -> Values:
+    """`SETTING=VALUE` as values. Raises `SettingsError` for another form."""
+    parted = [text.partition("=") for text in given or []]
+    for name, equals, value in parted:
+        if not (name and equals):
+            raise SettingsError(f"--trainer-option {name + equals + value!r} must be SETTING=VALUE, such as steps=100")
+    return {name.strip(): literal(value) for name, _, value in parted}
+
+
+def _estimate(pairs: list[str] | None, base: str, trainer: Trainer, planned: int | None, gpu: Values) -> None:
+    console, settings = out(), of_text(trainer)
     if not pairs and not planned:
         raise SettingsError("--estimate needs pairs: name a run folder, or give --estimate-pairs N")
     with console.status("loading"):
@@ -85,7 +121,7 @@ def _estimate(pairs: list[str] | None, base: str, settings: TrainSettings, plann
     show_estimate(console, base, settings, gpu_settings(**gpu), planned or len(rows), lengths)
 
 
-def _train(pairs: list[str], name: str, to: Path | None, settings: TrainSettings) -> None:
+def _train(pairs: list[str], base: str, to: Path | None, trainer: Trainer, seed: int) -> None:
     from anyprefer.training.trainers.processes import is_first, processes
 
     if to is None:
@@ -93,32 +129,25 @@ def _train(pairs: list[str], name: str, to: Path | None, settings: TrainSettings
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RunFolderError(f"{to} exists; choose another folder with --out")
     console = out() if is_first() else Console(quiet=True)
+    files = [Path(file) for file in pairs]
     with console.status("loading"):
-        from anyprefer.models.local.adapters import model_or_base_source
-
-        model_or_base_source(name)
-        from anyprefer.training.pair_data.read import load_pairs
-        from anyprefer.training.trainers.text_dpo import train as run
-
-        rows = load_pairs(*pairs)
+        ready = trainer.ready(files, base)
     at_once = f" in {processes()} processes" if processes() > 1 else ""
-    console.print(f"training {name} on {len(rows)} pairs{at_once}")
+    console.print(f"training {base.removeprefix('hf:')} on {ready}{at_once}")
     with at_work(f"nothing was saved in {to}; the same command starts again"), said_warnings():
-        report = run(pairs, base=name, output=to, settings=settings)
+        checkpoint = trainer.train(files, base, to, seed)
+    if is_first():
+        _say(console, trainer.told(to), checkpoint)
+
+
+def _say(console: Console, told: Mapping[str, str], checkpoint: str) -> None:
     shown = table("", "")
     shown.show_header = False
-    for key, value in (
-        ("pairs", str(report.trained)),
-        ("loss", f"{report.losses[0]:.3f} → {report.losses[-1]:.3f}" if report.losses else "none"),
-        *((key, f"{value:.3f}") for key, value in report.metrics.items() if key.startswith("rewards/")),
-        ("seconds", f"{report.seconds:g}"),
-        ("adapter", report.adapter),
-    ):
+    for key, value in {**told, "checkpoint": checkpoint}.items():
         shown.add_row(Text(key, "dim"), Text(value))
     console.print(shown)
-    console.print(
-        Text.assemble("next: ", (f"anyprefer synth TASKS --target hf:{to} …", "bold"), " plays with it"), soft_wrap=True
-    )
+    next_command = f"anyprefer synth TASKS --target {checkpoint} …"
+    console.print(Text.assemble("next: ", (next_command, "bold"), " plays with it"), soft_wrap=True)
 
 
 def default_preset(base: str) -> str:

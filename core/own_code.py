@@ -4,6 +4,7 @@
 |---|---|
 | `FILE.py:NAME` | the object of that name in a file |
 | `package.module:NAME` | the object of that name in an installed module or one in the current folder |
+| `…:NAME:ARGUMENT` | a player that is made with an argument, such as a policy's checkpoint |
 | `FILE.py` | every tool in a file; tools alone |
 
 What a model string may be (`openai:NAME`, `hf:NAME`, `replay:FILE`) is never taken for a module.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -31,7 +33,7 @@ def is_own_code(spec: Any) -> bool:
     """Does a string name the user's own code? Nothing is imported to find out."""
     if not isinstance(spec, str):
         return False
-    place, _, name = spec.rpartition(":")
+    place, name, _ = own_parts(spec)
     if spec.endswith(".py") or place.endswith(".py"):
         return True
     parts = place.split(".")
@@ -40,9 +42,18 @@ def is_own_code(spec: Any) -> bool:
     return _in_this_folder(parts[0]) or parts[0] in sys.modules or importlib.util.find_spec(parts[0]) is not None
 
 
+def own_parts(spec: str) -> tuple[str, str, str]:
+    """File or module, name and argument of a string that names own code; empty where there is none of it."""
+    found = _OWN.fullmatch(spec)
+    return (found[1], found[2], found[3] or "") if found else ("", "", "")
+
+
+_OWN = re.compile(r"(.+?\.py|[\w.]+):(\w+)(?::(.+))?", re.DOTALL)
+
+
 def own_object(spec: str) -> Any:
     """The object that a string names. Raises `SettingsError` naming file, name or error."""
-    place, _, name = spec.rpartition(":")
+    place, name, _ = own_parts(spec)
     if not place:
         raise SettingsError(f"{spec!r} names a file; say which object of it plays, {spec}:NAME")
     module = own_module(place)

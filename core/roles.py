@@ -7,13 +7,18 @@ simulator policy is a `Target` with one method; a judge that ranks by a computed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict
 
 from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Judgment, PreferencePair, Prompts, Reward, Round, Selection, Update
+from anyprefer.core.results import EvalResult
+from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 
 Builder = Callable[[GameState], PreferencePair | str | None]
@@ -21,14 +26,34 @@ Builder = Callable[[GameState], PreferencePair | str | None]
 
 
 class Target(Protocol):
-    """π_t, the model to be aligned."""
+    """π_t, the model to be aligned: a language model, a robot's policy, anything that answers a task by seed.
+
+    It may also have `open()` and `close()`, plain or async: a run calls them before its first task and after its last
+    one, where simulators start and weights are freed. And `checkpoint: str`: what it was made from.
+    """
 
     name: str
     """Written into every row."""
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
-        """One content (text or any JSON value) per seed, in order. `prompt` is p_t."""
+        """One content (text, a `Trajectory`, or any JSON value) per seed, in order. `prompt` is p_t."""
         ...
+
+
+async def opened(target: object) -> None:
+    """Calls the target's `open()`, where it has one."""
+    await _called(target, "open")
+
+
+async def closed(target: object) -> None:
+    """Calls the target's `close()`, where it has one."""
+    await _called(target, "close")
+
+
+async def _called(target: object, name: str) -> None:
+    found = getattr(target, name)() if hasattr(target, name) else None
+    if inspect.isawaitable(found):
+        await found
 
 
 class Judge:
@@ -90,7 +115,7 @@ class Engine(Protocol):
 
 
 class PromptPolicy(Protocol):
-    """Which prompts a round is played with (`Settings.prompt_scope`)."""
+    """Which prompts a round is played with (`RunSettings.prompt_scope`)."""
 
     def first(self, task: Task) -> Prompts:
         """The prompts of a task's first round."""
@@ -98,4 +123,62 @@ class PromptPolicy(Protocol):
 
     async def then(self, task: Task, closed: Round) -> tuple[Prompts, list[Update]]:
         """The prompts of its next round, and what became of each that was to be rewritten after `closed`."""
+        ...
+
+
+class NoSettings(BaseModel):
+    """Of a trainer with nothing to set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trainer:
+    """Makes a stronger target of preference pairs. Subclasses give `train`, and `settings_type` where there is something
+    to set; a settings class should refuse unknown fields."""
+
+    name: str = "trainer"
+    settings_type: ClassVar[type[BaseModel]] = NoSettings
+    """Its settings: the fields, their ranges and defaults."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Good values by name, which changes win over."""
+    folder: str = "checkpoint"
+    """What its output is called in an iteration's folder."""
+
+    def __init__(self, settings: Any = None) -> None:
+        self.settings = self.settings_type() if settings is None else settings
+
+    def check(self, start: str, played: RunSettings) -> None:
+        """Raises `SettingsError` or `TrainingError` for what cannot be trained, before anything is played.
+
+        `start` is what is trained first, `played` the settings of the first iteration's run.
+        """
+
+    def ready(self, pairs: Sequence[Path], start: str) -> str:
+        """What there is to train on, such as `62 pairs`. Raises `TrainingError` or `ModelError` for what cannot be used,
+        before anything is trained."""
+        return f"{len(pairs)} files and folders of pairs"
+
+    def train(self, pairs: Sequence[Path], start: str, output: Path, seed: int) -> str:
+        """The checkpoint that training `start` on the pairs came to: what a later call may start from.
+
+        `pairs` are run folders and files of pairs. `output` is the folder for all there is to keep; it may hold what a
+        killed run of the same training left. Raises `TrainingError`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define train()")
+
+    def target(self, checkpoint: str, played: RunSettings) -> str:
+        """The string of the target that plays a checkpoint; asked for again by every command that goes on."""
+        return checkpoint
+
+    def told(self, output: Path) -> dict[str, str]:
+        """What is worth saying of a finished training in `output`, by name."""
+        return {}
+
+
+class Evaluate(Protocol):
+    """Measures a target on held-out tasks."""
+
+    def __call__(self, target: Target, iteration: int, folder: Path, /) -> Mapping[str, EvalResult]:
+        """Results by name of the task set, of the target after so many iterations (0: before the first); `folder` is
+        for what should be kept of it."""
         ...

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from anyprefer.core.errors import AnypreferError, ModelSetupError, SettingsError, near
 from anyprefer.core.naming import stable_name
-from anyprefer.core.own_code import is_own_code
+from anyprefer.core.own_code import is_own_code, own_parts
 from anyprefer.core.registry import OWN
-from anyprefer.core.roles import Builder, Engine, Judge, RewardModel, Target
+from anyprefer.core.roles import Builder, Engine, Judge, RewardModel, Target, closed, opened
 from anyprefer.core.secrets import keep_secret, keep_secrets_in, keep_url_secrets
 from anyprefer.core.settings import RunSettings, Settings, load_settings
 from anyprefer.graph.own_players import able
@@ -23,6 +23,7 @@ from anyprefer.models.load import FORMS, is_model
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.openai_chat import terms_of
 from anyprefer.models.tape import RecordingChat, Tape
+from anyprefer.models.traits import unload
 from anyprefer.nodes.engines import ENGINES
 from anyprefer.nodes.judges import JUDGES
 from anyprefer.nodes.pair_builders.by_name import checked, pair_builder
@@ -52,6 +53,18 @@ class Players:
     """Where the players' calls are recorded."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """What `assemble` was given beside the settings: other processes assemble the same players from both."""
+    loaded: tuple[BaseChatModel, ...] = ()
+    """Models that were loaded from strings for these players alone."""
+
+    async def open(self) -> None:
+        """Before the first task: what the target wants, such as a simulator."""
+        await opened(self.target)
+
+    async def close(self) -> None:
+        """After the last task: the target is closed, and models that were loaded for it free their weights."""
+        await closed(self.target)
+        for model in self.loaded:
+            unload(model)
 
     def take_tape(self, resumes: bool = False) -> None:
         """Raises `InputError` for a recording that exists, unless the run that made it resumes."""
@@ -115,7 +128,16 @@ def assemble(
         else checked(build_pair, "it"),
         tape=loader.tape,
         given={name: given for name, given in objects.items() if given is not None},
+        loaded=tuple(loader.loaded.values()),
     )
+
+
+def load_target(spec: str, settings: RunSettings) -> Target:
+    """The target that a string describes, as a run with these settings plays it, outside a run: to be measured.
+
+    Raises `ModelSetupError` or `SettingsError` naming the mend.
+    """
+    return _Loader(settings.model_copy(update={"record": "", "samples": ""})).target(spec)
 
 
 def settle(
@@ -202,22 +224,25 @@ class _Loader:
         if name in REGISTRIES[role]:
             return self.made(role, name, model, argument)
         if is_own_code(given):
-            return self.made(role, given, model)
+            place, name, argument = own_parts(given)
+            return self.made(role, f"{place}:{name}" if name else given, model, argument)
         raise _unknown(role, given)
 
     def made(self, role: str, name: str, model: Any = None, argument: str = "") -> Any:
-        """What a name means; a class is called with what it takes of model, argument and settings."""
+        """What a name means; a class is called with what it takes of model, argument and settings, and a target's with
+        the checkpoint: its argument, or the string of its model."""
         offered = REGISTRIES[role].get(name)
         if not inspect.isclass(offered):
-            return offered
+            return offered if not argument else _no_argument(role, name, argument)
         takes = inspect.signature(offered).parameters
         if "model" in takes:
             self.played[role] = argument or model or _no_model(role, name)
-        elif argument and "argument" not in takes:
-            raise SettingsError(f"{role} {name!r} takes no argument: {argument!r}")
+        elif argument and not {"argument", "checkpoint"} & takes.keys():
+            _no_argument(role, name, argument)
         can: dict[str, Callable[[], Any]] = {
             "settings": lambda: self.settings,
             "argument": lambda: argument,
+            "checkpoint": lambda: argument or (played if isinstance(played := self.played.get(role), str) else ""),
             "model": lambda: self.chat(self.played[role], role),
         }
         try:
@@ -245,6 +270,10 @@ class _Loader:
 
 def _is_model(given: Any) -> bool:
     return isinstance(given, BaseChatModel) or (isinstance(given, str) and is_model(given))
+
+
+def _no_argument(role: str, name: str, argument: str) -> NoReturn:
+    raise SettingsError(f"{role} {name!r} takes no argument: {argument!r}")
 
 
 def _no_model(role: str, name: str) -> NoReturn:

@@ -123,8 +123,7 @@ class Synthesis:
         self._stop_when_enough()
         with rarely_collecting():
             try:
-                if self.cluster:
-                    await self.cluster.start(self.calls)
+                await (self.cluster.start(self.calls) if self.cluster else self.players.open())
                 while True:
                     over = self._ending or (feed.over and not self._next)
                     free = 0 if over else self._room() - len(playing)
@@ -270,8 +269,7 @@ class Synthesis:
         for left in playing:
             left.cancel()
         await asyncio.gather(*playing, return_exceptions=True)
-        if self.cluster:
-            await self.cluster.close()
+        await (self.cluster.close() if self.cluster else self.players.close())
         if self._tracer:
             await asyncio.to_thread(self._tracer.close)
         if self.folder:

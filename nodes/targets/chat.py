@@ -15,13 +15,16 @@ from anyprefer.models.answer import Answer, read_answer
 from anyprefer.models.ask import all_done, call, choices, recorded
 from anyprefer.models.messages import task_messages
 from anyprefer.models.servers.openai_chat import PostedChat
+from anyprefer.models.traits import unload
 
 
 class ChatTarget:
     """A LangChain chat model as π_t: one request for all candidates where the server knows `n`, else one a seed."""
 
-    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
+    def __init__(self, model: BaseChatModel, settings: Settings, checkpoint: str = "") -> None:
+        """`checkpoint` is the string the model was loaded from; empty for one that is the caller's own."""
         self.model = model
+        self.checkpoint = checkpoint
         self.settings = settings
         self.name = model_name(model)
         self._knows_n = True
@@ -40,6 +43,11 @@ class ChatTarget:
         rest = seeds[len(answers) :]
         answers += await all_done(call(self.model, messages, "sample", seed=seed, **self._sampling()) for seed in rest)
         return [read_answer(answer) for answer in answers]
+
+    def close(self) -> None:
+        """Frees the weights of a model that was loaded for this target; the next call loads them again."""
+        if self.checkpoint:
+            unload(self.model)
 
     async def _together(self, messages: Sequence[Any], seeds: Sequence[int]) -> list[AIMessage]:
         """All answers from one request, or as many as the server gave; none from one that refuses `n`."""

@@ -139,7 +139,7 @@ def measured(monkeypatch):
         marks = {str(number): number < 5 for number in range(10)}
         return BenchmarkResult(n=10, correct=5, marks=marks, figures={"acc_norm": 0.25}, judge=judge, **values)
 
-    for place in ("evaluation.benchmarks", "loop.heldout"):
+    for place in ("evaluation.benchmarks", "evaluation.heldout"):
         monkeypatch.setattr(f"anyprefer.training.{place}.measure", measure)
     return asked
 

@@ -36,19 +36,15 @@ def test_train_passes_preset_and_flags(monkeypatch, tiny):
 
     def fake(pairs, base, output, settings):
         seen.update(pairs=pairs, base=base, output=output, settings=settings)
-        return SimpleNamespace(
-            trained=4,
-            losses=(0.693, 0.5),
-            metrics={"rewards/margins": 0.25, "loss": 1},
-            seconds=2.0,
-            adapter=str(output),
-        )
+        told = {"trained": 4, "losses": [0.693, 0.5], "metrics": {"rewards/margins": 0.25, "loss": 1}, "seconds": 2.0}
+        output.mkdir(parents=True)
+        (output / "anyprefer.json").write_text(json.dumps(told))
 
-    monkeypatch.setattr("anyprefer.training.trainers.text_dpo.train", fake)
+    monkeypatch.setattr("anyprefer.training.trainers.dpo.train", fake)
     write("pairs.jsonl", [PAIR])
     result = run("train", "pairs.jsonl", "--base", f"hf:{tiny}", "--out", "models/a", "--beta", "0.3")
     assert result.exit_code == 0, result.output
-    assert (seen["pairs"], seen["base"], seen["output"]) == (["pairs.jsonl"], str(tiny), Path("models/a"))
+    assert (seen["pairs"], seen["base"], seen["output"]) == ([Path("pairs.jsonl")], str(tiny), Path("models/a"))
     assert (seen["settings"].beta, seen["settings"].lora_r) == (0.3, 128)
     assert "0.693 → 0.500" in result.stdout
     assert "rewards/margins" in result.stdout
@@ -56,7 +52,7 @@ def test_train_passes_preset_and_flags(monkeypatch, tiny):
     run("train", "pairs.jsonl", "--base", "smollm2", "--out", "models/b")
     assert seen["settings"].lora_r == 16
     two = ("--loss-type", "sigmoid,sft", "--loss-weights", "1,0.5")
-    run("train", "pairs.jsonl", "--base", "smollm2", "--out", "models/b", "--preset", "paper", *two)
+    run("train", "pairs.jsonl", "--base", "smollm2", "--out", "models/c", "--preset", "paper", *two)
     assert (seen["settings"].loss_type, seen["settings"].loss_weights) == (("sigmoid", "sft"), (1.0, 0.5))
 
 
@@ -81,7 +77,7 @@ def test_a_training_that_diverges_is_exit_code_1(monkeypatch):
     def diverging(*arguments, **values):
         raise TrainingError("the loss is no longer a number; lower the learning rate")
 
-    monkeypatch.setattr("anyprefer.training.trainers.text_dpo.train", diverging)
+    monkeypatch.setattr("anyprefer.training.trainers.dpo.train", diverging)
     write("pairs.jsonl", [PAIR])
     result = run("train", "pairs.jsonl", "--base", "smollm2", "--out", "models/a")
     assert refused(result, code=1).startswith("the loss is no longer a number")
@@ -91,7 +87,7 @@ def test_ctrl_c_is_exit_code_130(monkeypatch):
     def interrupted(*arguments, **values):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anyprefer.training.trainers.text_dpo.train", interrupted)
+    monkeypatch.setattr("anyprefer.training.trainers.dpo.train", interrupted)
     write("pairs.jsonl", [PAIR])
     result = run("train", "pairs.jsonl", "--base", "smollm2", "--out", "models/a")
     assert result.exit_code == 130

@@ -12,7 +12,7 @@ def messages(role, text):
 
 
 def test_the_estimate_is_printed_and_nothing_is_trained(tiny, monkeypatch, tmp_path):
-    monkeypatch.setattr("anyprefer.training.trainers.text_dpo.train", None)
+    monkeypatch.setattr("anyprefer.training.trainers.dpo.train", None)
     answers = {"chosen": messages("assistant", "y" * 40), "rejected": messages("assistant", "n" * 20)}
     write("pairs.jsonl", [{"prompt": messages("user", "p" * 80), **answers}] * 3)
     flags = ("--base", f"hf:{tiny}", "--preset", "paper", "--estimate")

@@ -6,9 +6,9 @@ import pytest
 
 from anyprefer.core.errors import TrainingError
 from anyprefer.core.records import Row
-from anyprefer.training.evaluation.evaluate import EvalResult
+from anyprefer.core.results import EvalResult
 from anyprefer.training.loop.iterate import Iteration
-from anyprefer.training.trainers.settings import IterateSettings
+from anyprefer.training.loop.settings import IterateSettings
 from tests.command_line import refused, run, write
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -46,9 +46,9 @@ def test_iterate_plans_from_flags_and_writes_a_report(planned):
     given = run("iterate", "sums.jsonl", "--column", "prompt=question", *flags, "--out", "loop")
     assert given.exit_code == 0, given.output
     [(plan, _)] = planned
-    assert (plan.settings.candidates, plan.settings.seed, plan.training.epochs, plan.training.seed) == (3, 5, 1, 5)
+    assert (plan.settings.candidates, plan.settings.seed, plan.trainer.settings.epochs) == (3, 5, 1)
     assert plan.loop == IterateSettings()
-    assert plan.training.lora_r == 16  # the embedded preset, since the target is smollm2
+    assert plan.trainer.settings.lora_r == 16  # the embedded preset, since the target is smollm2
     first, second = plan.tasks(1), plan.tasks(2)
     assert {task.id for task in first}.isdisjoint(task.id for task in second)
     assert len(first) + len(second) == 8
@@ -62,7 +62,8 @@ def test_flags_turn_the_gate_the_adapter_and_the_replay(planned):
     write("held.jsonl", [{"question": "2 + 2?", "reference": "4"}])
     flags = ("--no-gate", "--adapter", "merge", "--replay", 0.5)
     run("iterate", "sums.jsonl", "--column", "prompt=question", "--heldout", "held.jsonl", *flags, "--out", "loop")
-    assert planned[0][0].loop == IterateSettings(gate=False, adapter="merge", replay=0.5)
+    assert planned[0][0].loop == IterateSettings(gate=False, replay=0.5)
+    assert planned[0][0].trainer.settings.adapter == "merge"
 
 
 def test_a_refused_iteration_is_said_and_reported(monkeypatch):
@@ -92,11 +93,13 @@ def test_iterations_repeat_all_tasks_unless_they_share_them(planned):
 
 
 def test_iterate_marks_the_held_out_tasks_with_the_model_it_is_given(planned, tmp_path):
+    from anyprefer.core.settings import Settings
+    from anyprefer.nodes.targets.chat import ChatTarget
     from tests.scripted import Scripted
 
     write("held.jsonl", [{"question": "2 + 2?", "reference": "4"}, {"question": "2 + 3?", "reference": "5"}])
     run("iterate", "sums.jsonl", "--column", "prompt=question", "--heldout", "held.jsonl", "--out", "loop")
-    marked = planned[0][1](Scripted(sample="It is 4."), 1, tmp_path)
+    marked = planned[0][1](ChatTarget(Scripted(sample="It is 4."), Settings()), 1, tmp_path)
     assert (marked["held.jsonl"].correct, marked["held.jsonl"].n) == (1, 2)
 
 

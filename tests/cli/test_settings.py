@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from anyprefer.cli import app, console, flags
-from anyprefer.cli.evaluate import task_set
 from anyprefer.cli.help import BRIEF
 from anyprefer.cli.train import PANELS as TRAIN_PANELS
 from anyprefer.graph import RunSettings, Settings, load_settings
+from anyprefer.training.evaluation.task_sets import task_set
 from anyprefer.training.trainers.settings import TrainSettings
 
 OTHER = {

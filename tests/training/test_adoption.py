@@ -1,7 +1,7 @@
 import pytest
 
 from anyprefer.core.errors import TrainingError
-from anyprefer.training.evaluation.evaluate import EvalResult
+from anyprefer.core.results import EvalResult
 from anyprefer.training.loop.adoption import POOLED, judged
 
 

@@ -15,7 +15,7 @@ from anyprefer.training.applications.application import (
     list_applications,
     load_application,
 )
-from anyprefer.training.applications.demo import Demo
+from anyprefer.training.applications.demo import demo
 from anyprefer.training.applications.task_source import TaskSource
 from tests import sample_data
 
@@ -62,13 +62,13 @@ def test_every_packaged_application_has_both_scales_and_loads(name):
     assert {"embedded", "paper"} <= set(app.scales)
     for scale in app.scales:
         assert app.settings(scale).judge == app.scale(scale).judge
-        assert app.training(scale)
+        assert app.trainer(scale).name == "text_dpo"
         assert app.measured(scale)
 
 
 def test_the_papers_natural_language_is_appendix_a2_and_table_3():
     app = load_application("natural-language")
-    settings, training = app.settings("paper"), app.training("paper")
+    settings, training = app.settings("paper"), app.trainer("paper").settings
     assert settings.target == "hf:meta-llama/Llama-2-7b-chat-hf"
     assert {settings.judge, settings.reward, settings.engine} == {"openai:gpt-4o"}
     assert settings.tools == ("web_search", "reward_model")
@@ -82,9 +82,9 @@ def test_the_papers_natural_language_is_appendix_a2_and_table_3():
 
 def test_the_demonstration_is_the_demo_scale():
     app = load_application("natural-language")
-    plan = Demo(seed=4).plan()
+    plan, _ = demo(seed=4)
     assert plan.settings == app.settings("demo", seed=4)
-    assert plan.training == app.training("demo", seed=4)
+    assert plan.trainer.settings == app.trainer("demo").settings
     for iteration in (1, 2):
         assert app.tasks("demo", iteration, seed=4) == plan.tasks(iteration)
 
@@ -102,7 +102,7 @@ def test_an_application_of_python_and_one_of_toml_are_equal(tmp_path):
     mine = Application(name="mine", title="Mine", tools=("calculator",), benchmarks=("sums",), scales={"small": small})
     assert mine == load(tmp_path)
     assert mine.settings("small").candidates == 3
-    assert mine.training().epochs == 1
+    assert mine.trainer().settings.epochs == 1
 
 
 def test_iterations_share_no_task_and_a_seed_gives_the_same_again(tmp_path, data):

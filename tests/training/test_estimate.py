@@ -7,6 +7,7 @@ from transformers import AutoConfig
 from anyprefer.core.errors import ModelSetupError, TrainingError
 from anyprefer.graph import RunSettings
 from anyprefer.training.trainers.answers_only import AnswersTrainer
+from anyprefer.training.trainers.dpo import train
 from anyprefer.training.trainers.estimate import (
     GIB,
     KNOWN,
@@ -18,7 +19,6 @@ from anyprefer.training.trainers.estimate import (
 )
 from anyprefer.training.trainers.memory import activation_bytes, checkpointed_bytes
 from anyprefer.training.trainers.settings import Gpu, gpu_settings, train_settings
-from anyprefer.training.trainers.text_dpo import train
 from tests.command_line import write
 from tests.stand_ins import PLAIN, save_llama, tokenizer
 
@@ -116,7 +116,7 @@ def test_activations_are_within_a_factor_of_two_of_those_a_step_keeps(tmp_path, 
     model = save_llama(tmp_path / "model", tokens, **shape, initializer_range=0.02)
     write(tmp_path / "pairs.jsonl", [pair("y" * 150, "n" * 150)])  # a byte is a token: both are cut to max_length
     settings = train_settings("paper", lora_r=8, epochs=1, max_length=128, dtype="bfloat16", threads=1)
-    monkeypatch.setattr("anyprefer.training.trainers.text_dpo.needs_checkpointing", lambda *_: checkpointing)
+    monkeypatch.setattr("anyprefer.training.trainers.dpo.needs_checkpointing", lambda *_: checkpointing)
     kept = {}
     monkeypatch.setattr(AnswersTrainer, "compute_loss", counting(AnswersTrainer.compute_loss, kept))
     train([tmp_path], str(model), tmp_path / "adapter", settings)

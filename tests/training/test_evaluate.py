@@ -8,12 +8,13 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from anyprefer.core.errors import BudgetSpent, EndpointError, SettingsError, TrainingError
+from anyprefer.core.results import EvalResult, wilson
 from anyprefer.core.task import Task
 from anyprefer.graph import RunSettings
 from anyprefer.models.calls import Calls
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.training.evaluation.asking import calls_of
-from anyprefer.training.evaluation.evaluate import EvalResult, evaluate, wilson
+from anyprefer.training.evaluation.evaluate import evaluate
 from tests.scripted import Scripted
 
 TASKS = [Task(id=str(number), prompt=f"q{number}", reference="yes") for number in range(4)]

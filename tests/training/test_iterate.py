@@ -8,23 +8,26 @@ import torch
 
 from anyprefer.core.errors import BudgetSpent, RunFolderError, RunStopped, SettingsError, TrainingError
 from anyprefer.core.input_rows import BadRow
+from anyprefer.core.results import EvalResult
 from anyprefer.graph import RunSettings, Synthesis, Task
 from anyprefer.graph.dataset_prompts import Decision
 from anyprefer.models.local.weights import load_weights
+from anyprefer.nodes.targets.chat import ChatTarget
 from anyprefer.tools import Finding, tool
-from anyprefer.training.applications.demo import Demo
-from anyprefer.training.evaluation.evaluate import EvalResult
-from anyprefer.training.loop.heldout import on_heldout
+from anyprefer.training.applications.demo import demo
+from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.heldout import on_heldout
 from anyprefer.training.loop.iterate import Iteration, Plan, Steps, _evaluated, iterate
 from anyprefer.training.loop.report import change, markdown, table
-from anyprefer.training.trainers.settings import iterate_settings, train_settings
+from anyprefer.training.loop.settings import iterate_settings
+from anyprefer.training.trainers.by_name import trainer
 from anyprefer.training.trainers.text_dpo import REPORT
 from tests.scripted import Scripted
 
 TASKS = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
-TRAINING = train_settings(
-    "embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3, dtype="float32"
-)
+TRAINING = {
+    "epochs": 1, "batch_size": 2, "lora_r": 2, "max_length": 64, "learning_rate": 1e-3, "dtype": "float32"
+}  # fmt: skip
 
 
 def result(correct, n=100):
@@ -33,11 +36,12 @@ def result(correct, n=100):
     return EvalResult(model="m", n=n, correct=correct, marks=marks, seed=0, temperature=0.0, max_tokens=8)
 
 
-def plan(tiny_player, loop=None, **values):
+def plan(tiny_player, loop=None, adapter="chain", **values):
     given = {"judge": "evidence", "candidates": 3, "max_new_tokens": 6, "threshold": 1.0, "max_rounds": 1, **values}
     settings = RunSettings(target=f"hf:{tiny_player}", tools=("answer_length",), **given)
     loop = iterate_settings(**loop or {})
-    return Plan(settings, TRAINING, iterations=2, tasks=lambda number: TASKS[(number - 1) * 3 : number * 3], loop=loop)
+    trained = trainer("text_dpo", {**TRAINING, "adapter": adapter}, "embedded")
+    return Plan(settings, trained, iterations=2, tasks=lambda number: TASKS[(number - 1) * 3 : number * 3], loop=loop)
 
 
 class Log(Steps):
@@ -58,23 +62,23 @@ def answer_length(monkeypatch):
         """Prefers short answers."""
         return Finding("length", verdict=max(0.0, 1 - len(candidate.text) / most))
 
-    from anyprefer.tools import registry
+    from anyprefer.tools import TOOLS
 
-    monkeypatch.setattr(registry, "_named", lambda name: answer_length if name == "answer_length" else None)
+    monkeypatch.setattr(TOOLS, "get", {"answer_length": answer_length}.get)
 
 
 def test_two_iterations_each_train_the_model_the_next_one_plays(tiny_player, tmp_path, answer_length):
     asked = []
 
-    def evaluate(model, number, home):
-        asked.append((number, model.model))
+    def evaluate(target, number, home):
+        asked.append((number, target.checkpoint))
         return {"short": result(10 + number)}
 
     log = Log()
     done = iterate(plan(tiny_player), tmp_path, evaluate, log)
     first, second = tmp_path / "iteration-1" / "adapter", tmp_path / "iteration-2" / "adapter"
     assert [it.target for it in done] == [f"hf:{tiny_player}", f"hf:{first}", f"hf:{second}"]
-    assert asked == [(0, str(tiny_player)), (1, str(first)), (2, str(second))]
+    assert asked == [(number, it.target) for number, it in enumerate(done)]
     assert [step for number, step in log.steps if number == 1] == ["synthesise", "train", "evaluate"]
     assert {(number, target) for number, _, target in log.rows} == {(1, str(tiny_player)), (2, str(first))}
     assert json.loads((second / "anyprefer.json").read_text())["base"] == str(first)
@@ -94,7 +98,7 @@ def trained_on(folder, number):
 def test_a_worse_iteration_is_not_adopted_and_resuming_sees_the_same(tiny_player, tmp_path, answer_length):
     asked = []
 
-    def evaluate(model, number, home):
+    def evaluate(target, number, home):
         asked.append(number)
         return {"short": result({0: 50, 1: 40, 2: 60}[number])}
 
@@ -117,7 +121,7 @@ def test_a_worse_iteration_is_not_adopted_and_resuming_sees_the_same(tiny_player
 
 
 def test_without_the_gate_every_iteration_is_adopted(tiny_player, tmp_path, answer_length):
-    def evaluate(model, number, home):
+    def evaluate(target, number, home):
         return {"short": result(50 - 25 * number)}
 
     done = iterate(plan(tiny_player, {"gate": False}), tmp_path, evaluate)
@@ -127,8 +131,8 @@ def test_without_the_gate_every_iteration_is_adopted(tiny_player, tmp_path, answ
 
 
 def test_merged_iterations_train_fresh_adapters_and_replay_earlier_pairs(tiny_player, tmp_path, answer_length):
-    loop = {"adapter": "merge", "replay": 1.0}
-    done = iterate(plan(tiny_player, loop), tmp_path, lambda model, number, home: {"short": result(10 + number)})
+    merging = plan(tiny_player, {"replay": 1.0}, "merge")
+    done = iterate(merging, tmp_path, lambda target, number, home: {"short": result(10 + number)})
     first, second = tmp_path / "iteration-1" / "model", tmp_path / "iteration-2" / "model"
     assert [it.target for it in done] == [f"hf:{tiny_player}", f"hf:{first}", f"hf:{second}"]
     assert (first / "model.safetensors").is_file()
@@ -162,7 +166,7 @@ class Kill(Log):
 def test_a_run_killed_at_every_step_comes_to_the_same(tiny_player, tmp_path, answer_length):
     played = plan(tiny_player, {"replay": 0.5})
 
-    def evaluate(model, number, home):
+    def evaluate(target, number, home):
         return {"short": result(10 + number)}
 
     kills = 0
@@ -188,14 +192,14 @@ def test_a_run_killed_at_every_step_comes_to_the_same(tiny_player, tmp_path, ans
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("changes", [{"replay": 1.5}, {"adapter": "stack"}, {"gates": True}])
+@pytest.mark.parametrize("changes", [{"replay": 1.5}, {"gates": True}])
 def test_bad_iteration_settings_are_named(changes):
     with pytest.raises(TrainingError, match=next(iter(changes))):
         iterate_settings(**changes)
 
 
 def test_a_spent_budget_stops_before_training_and_goes_on_when_raised(tiny_player, tmp_path, answer_length):
-    def evaluate(model, number, home):
+    def evaluate(target, number, home):
         return {"short": result(10 + number)}
 
     for _ in range(2):
@@ -214,7 +218,9 @@ def test_an_outage_is_no_evaluation_and_the_same_command_asks_again(tmp_path, mo
         return "yes" if there[0] or call.user == "q0" else RuntimeError("connection refused")
 
     model = Scripted(sample=answer)
-    monkeypatch.setattr("anyprefer.training.loop.iterate.within_limits", lambda spec, settings: model)
+    monkeypatch.setattr(
+        "anyprefer.training.loop.iterate.load_target", lambda spec, settings: ChatTarget(model, settings)
+    )
     held = [Task(id=str(n), prompt=f"q{n}", reference="yes") for n in range(5)]
     evaluate = on_heldout({"held": (held, lambda task, text: text == "yes")}, [], RunSettings())
     one = replace(plan(tiny_player, {"gate": False}), iterations=1)
@@ -230,17 +236,17 @@ def test_an_outage_is_no_evaluation_and_the_same_command_asks_again(tmp_path, mo
 
 def test_single_tasks_without_an_answer_are_asked_again_until_the_next_iteration_begins(tmp_path, monkeypatch):
     missing = [2]
-    monkeypatch.setattr("anyprefer.training.loop.iterate.load_model", lambda spec: Scripted())
+    monkeypatch.setattr("anyprefer.training.loop.iterate.load_target", lambda spec, settings: None)
 
-    def evaluate(model, number, home):
+    def evaluate(target, number, home):
         return {"held": result(40).model_copy(update={"unscored": missing.pop()})}
 
-    first = _evaluated(tmp_path, "m", 1, evaluate)
+    first = _evaluated(tmp_path, "m", 1, evaluate, RunSettings())
     missing.append(0)
-    assert _evaluated(tmp_path, "m", 1, evaluate, settled=True) == first
-    again = _evaluated(tmp_path, "m", 1, evaluate)
+    assert _evaluated(tmp_path, "m", 1, evaluate, RunSettings(), settled=True) == first
+    again = _evaluated(tmp_path, "m", 1, evaluate, RunSettings())
     assert (first["held"].unscored, again["held"].unscored) == (2, 0)
-    assert _evaluated(tmp_path, "m", 1, evaluate) == again
+    assert _evaluated(tmp_path, "m", 1, evaluate, RunSettings()) == again
 
 
 def test_what_is_left_of_a_run_that_mostly_failed_is_not_trained_on(tiny_player, tmp_path, answer_length):
@@ -249,25 +255,25 @@ def test_what_is_left_of_a_run_that_mostly_failed_is_not_trained_on(tiny_player,
     with pytest.raises(
         RunStopped, match=r"iteration 1 is not trained on what is left, since most tasks failed: \d of 7"
     ):
-        iterate(broken, tmp_path, lambda model, number, home: {"short": result(10)})
+        iterate(broken, tmp_path, lambda target, number, home: {"short": result(10)})
     assert not (tmp_path / "iteration-1" / "adapter").exists()
 
 
 def test_pairs_that_were_trained_on_are_not_played_further(tiny_player, tmp_path, answer_length):
     held = {"short": result(10)}
     one = replace(plan(tiny_player), iterations=1)
-    done = iterate(one, tmp_path, lambda model, number, home: held)
+    done = iterate(one, tmp_path, lambda target, number, home: held)
     log = Log()
     more = replace(one, tasks=lambda number: [*TASKS[:3], Task(id="new", prompt="Say more")])
-    assert iterate(more, tmp_path, lambda model, number, home: held, log) == done
+    assert iterate(more, tmp_path, lambda target, number, home: held, log) == done
     assert log.rows == []
 
 
 def test_a_share_of_the_tasks_is_that_of_as_many_iterations(tiny_player, tmp_path, answer_length):
     dealt = replace(plan(tiny_player), iterations=1, shares=2)
-    iterate(dealt, tmp_path, lambda model, number, home: {"short": result(10)})
+    iterate(dealt, tmp_path, lambda target, number, home: {"short": result(10)})
     with pytest.raises(RunFolderError, match=r"other settings \(shares\)"):
-        iterate(replace(dealt, shares=3), tmp_path, lambda model, number, home: {})
+        iterate(replace(dealt, shares=3), tmp_path, lambda target, number, home: {})
 
 
 def test_prompts_shared_by_all_tasks_start_as_the_iteration_before_left_them(
@@ -285,33 +291,33 @@ def test_prompts_shared_by_all_tasks_start_as_the_iteration_before_left_them(
 
     monkeypatch.setattr("anyprefer.training.loop.iterate.Synthesis", Watched)
     shared = {"prompt_scope": "dataset", "engine": f"hf:{tiny_player}", "max_rounds": 2}
-    iterate(plan(tiny_player, **shared), tmp_path, lambda model, number, home: {"short": result(10)})
+    iterate(plan(tiny_player, **shared), tmp_path, lambda target, number, home: {"short": result(10)})
     assert begun == ["", "Lesson 1."]
 
 
 def test_ctrl_c_while_tasks_are_played_does_not_go_on_to_training(tiny_player, tmp_path, answer_length, monkeypatch):
     monkeypatch.setattr(Synthesis, "play", lambda self, tasks, *on_row: (self.drain(), self.folder.close()))
     with pytest.raises(KeyboardInterrupt):
-        iterate(plan(tiny_player), tmp_path, lambda model, number, home: {"short": result(10)})
+        iterate(plan(tiny_player), tmp_path, lambda target, number, home: {"short": result(10)})
 
 
 def test_a_folder_of_another_plan_is_refused(tiny_player, tmp_path, answer_length):
     with pytest.raises(TrainingError, match="accepted no pair"):
-        iterate(plan(tiny_player, threshold=10.0, min_margin=100.0), tmp_path, lambda model, number, home: {})
+        iterate(plan(tiny_player, threshold=10.0, min_margin=100.0), tmp_path, lambda target, number, home: {})
     with pytest.raises(RunFolderError, match="other settings"):
-        iterate(plan(tiny_player), tmp_path, lambda model, number, home: {})
+        iterate(plan(tiny_player), tmp_path, lambda target, number, home: {})
 
 
 def test_a_target_that_cannot_be_trained_is_refused(tmp_path):
-    hosted = Plan(RunSettings(target="openai:gpt-4o"), TRAINING, 1, lambda number: TASKS)
+    hosted = Plan(RunSettings(target="openai:gpt-4o"), trainer("text_dpo"), 1, lambda number: TASKS)
     with pytest.raises(SettingsError, match="cannot be trained here"):
-        iterate(hosted, tmp_path, lambda model, number, home: {})
+        iterate(hosted, tmp_path, lambda target, number, home: {})
 
 
 def test_the_demonstration_trains_on_no_held_out_entity_and_on_no_task_twice():
-    demo = Demo(tasks=100, heldout=200, iterations=2)
-    first, second = demo.train_tasks(1), demo.train_tasks(2)
-    heldout = [task for family in demo.families() for task in family.make(200, 0, "heldout")]
+    plan, _ = demo(tasks=100, heldout=200, iterations=2)
+    first, second = plan.tasks(1), plan.tasks(2)
+    heldout = [task for name in ("sums", "facts") for task in FAMILIES[name].make(200, 0, "heldout")]
     assert len(first) == len(second) == 200
     assert not {task.prompt for task in first} & {task.prompt for task in second}
     assert not {task.meta["entity"] for task in [*first, *second]} & {task.meta["entity"] for task in heldout}

@@ -4,8 +4,8 @@ import re
 import pytest
 
 from anyprefer.core.errors import INTERRUPT, BudgetSpent, InputError
+from anyprefer.core.results import wilson
 from anyprefer.graph.runs.runner import Synthesis
-from anyprefer.training.evaluation.evaluate import wilson
 from anyprefer.training.evaluation.gold import read_gold
 from anyprefer.training.evaluation.judge_accuracy import eval_settings, judge_accuracy, pair_accuracy
 from tests.scripted import Scripted, scores

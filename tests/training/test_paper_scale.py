@@ -17,8 +17,10 @@ from transformers import GenerationConfig
 from anyprefer.core.records import Row
 from anyprefer.graph import RunSettings, Task
 from anyprefer.training.loop.iterate import Plan, Steps, iterate
-from anyprefer.training.trainers.settings import iterate_settings, train_settings
-from anyprefer.training.trainers.text_dpo import TrainReport
+from anyprefer.training.loop.settings import iterate_settings
+from anyprefer.training.trainers.by_name import trainer
+from anyprefer.training.trainers.dpo import TrainReport
+from anyprefer.training.trainers.settings import train_settings
 from tests import server as fake_server
 from tests.server import OpenAIServer
 from tests.stand_ins import FakeEngine, save_llama_2, save_reward_model
@@ -59,8 +61,8 @@ def played(tmp_path_factory):
         def row(self, iteration: int, row: Row) -> None:
             rows.append((iteration, row))
 
-    def evaluate(model, number, folder):
-        answers.append(model.invoke(SAID, temperature=0, max_tokens=8).text)
+    def evaluate(target, number, folder):
+        answers.append(target.model.invoke(SAID, temperature=0, max_tokens=8).text)
         return {}
 
     with OpenAIServer() as server, pytest.MonkeyPatch.context() as patch:
@@ -80,7 +82,8 @@ def played(tmp_path_factory):
         )
         tasks = [Task(id=str(n), prompt=f"What is {n} + {2 * n}?") for n in range(8)]
         ungated = iterate_settings(gate=False)  # nothing is measured here
-        plan = Plan(settings, TRAINING, 2, lambda number: tasks[(number - 1) * 4 :][:4], loop=ungated)
+        trained = trainer("text_dpo", {"threads": 1, "dtype": "float32"}, "paper")
+        plan = Plan(settings, trained, 2, lambda number: tasks[(number - 1) * 4 :][:4], loop=ungated)
         done = iterate(plan, home / "loop", evaluate, Log())
         calls = Counter(server.calls)
     return SimpleNamespace(home=home, target=target, done=done, rows=rows, calls=calls, search=search, answers=answers)

@@ -11,9 +11,9 @@ import pytest
 from datasets import Dataset
 
 from anyprefer.training.trainers import processes
+from anyprefer.training.trainers.dpo import TrainReport, train
 from anyprefer.training.trainers.memory import activation_bytes, needs_checkpointing
 from anyprefer.training.trainers.settings import train_settings
-from anyprefer.training.trainers.text_dpo import TrainReport, train
 
 CONFIGS = resources.files("anyprefer.training") / "accelerate-configs"
 SETTINGS = {

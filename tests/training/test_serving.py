@@ -4,20 +4,19 @@ import asyncio
 import json
 import threading
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
 from anyprefer.core.errors import SettingsError, TrainingError
+from anyprefer.core.results import EvalResult
 from anyprefer.graph import RunSettings, Task
-from anyprefer.tools import Finding, registry, tool
-from anyprefer.training.evaluation.evaluate import EvalResult
+from anyprefer.tools import TOOLS, Finding, tool
 from anyprefer.training.loop.iterate import Plan, iterate
-from anyprefer.training.loop.serving import serve_adapter
-from anyprefer.training.trainers.settings import iterate_settings, train_settings
+from anyprefer.training.trainers.by_name import trainer
+from anyprefer.training.trainers.serving import serve_adapter
 
-TRAINING = train_settings("embedded", epochs=1, batch_size=2, lora_r=2, max_length=64, learning_rate=1e-3)
+TRAINING = {"epochs": 1, "batch_size": 2, "lora_r": 2, "max_length": 64, "learning_rate": 1e-3}
 
 
 class LoraServer:
@@ -110,12 +109,13 @@ def test_no_server_and_no_adapter_are_named(adapter, tmp_path):
         serve_adapter("http://127.0.0.1:9/v1", "round-1", tmp_path)
 
 
-def plan(target, base):
+def plan(target, base, **training):
     tasks = [Task(id=str(n), prompt=f"Say {n}") for n in range(6)]
     settings = RunSettings(
         target=target, judge="evidence", tools=("answer_length",), candidates=3, threshold=1.0, max_rounds=1
     )
-    return Plan(settings, TRAINING, 2, lambda number: tasks[(number - 1) * 3 : number * 3], base=base)
+    trained = trainer("text_dpo", {**TRAINING, **training}, "embedded")
+    return Plan(settings, trained, 2, lambda number: tasks[(number - 1) * 3 : number * 3], start=base)
 
 
 def test_a_served_target_is_sampled_there_trained_here_and_served_again(tiny, tmp_path, monkeypatch):
@@ -124,9 +124,9 @@ def test_a_served_target_is_sampled_there_trained_here_and_served_again(tiny, tm
         """Prefers short answers."""
         return Finding("length", verdict=max(0.0, 1 - len(candidate.text) / most))
 
-    monkeypatch.setattr(registry, "_named", {"answer_length": answer_length}.get)
+    monkeypatch.setattr(TOOLS, "get", {"answer_length": answer_length}.get)
 
-    def evaluate(model, number, home):
+    def evaluate(target, number, home):
         marks = {str(task): task < number for task in range(9)}
         return {"short": EvalResult(model="m", n=9, correct=number, marks=marks, seed=0, temperature=0.0, max_tokens=8)}
 
@@ -161,6 +161,6 @@ def test_target_and_base_must_fit(target, base, said, tmp_path):
 
 
 def test_a_server_is_given_no_merged_model(tmp_path):
-    merged = replace(plan("openai:base@http://127.0.0.1:9/v1", "hf:base"), loop=iterate_settings(adapter="merge"))
+    merged = plan("openai:base@http://127.0.0.1:9/v1", "hf:base", adapter="merge")
     with pytest.raises(SettingsError, match="leave adapter at chain"):
         iterate(merged, tmp_path / "out", lambda *given: {})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anyprefer.core.errors import InputError
-from anyprefer.training.evaluation.evaluate import wilson
+from anyprefer.core.results import wilson
 from anyprefer.training.evaluation.statistics import (
     at_least,
     correlate,

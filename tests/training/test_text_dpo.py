@@ -9,8 +9,8 @@ import yaml
 from anyprefer.core.errors import ModelSetupError, TrainingError
 from anyprefer.models.local.adapters import adapter_base, public_name
 from anyprefer.models.local.chat import LocalChat
+from anyprefer.training.trainers.dpo import REPORT, TrainReport, train
 from anyprefer.training.trainers.settings import PRESETS, train_settings
-from anyprefer.training.trainers.text_dpo import REPORT, TrainReport, train
 
 FAST = {
     "dtype": "float32",
@@ -88,9 +88,7 @@ def test_an_empty_file_beside_the_pairs_loses_no_training(tiny, pairs, tmp_path)
 
 
 def test_all_that_can_be_refused_is_refused_before_training(tiny, pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "anyprefer.training.trainers.text_dpo._trainer", lambda *given: pytest.fail("it began to train")
-    )
+    monkeypatch.setattr("anyprefer.training.trainers.dpo._trainer", lambda *given: pytest.fail("it began to train"))
     settings, file = train_settings(**FAST), tmp_path / "file"
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "pairs.jsonl").touch()
@@ -105,7 +103,7 @@ def test_the_adapter_is_saved_before_what_is_said_of_it(tiny, pairs, tmp_path, m
     def full(report):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("anyprefer.training.trainers.text_dpo.model_card", full)
+    monkeypatch.setattr("anyprefer.training.trainers.dpo.model_card", full)
     with pytest.raises(OSError, match="no space"):
         train([pairs], str(tiny), tmp_path / "out", train_settings(**{**FAST, "epochs": 1}))
     assert adapter_base(str(tmp_path / "out")) == str(tiny)

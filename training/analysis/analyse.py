@@ -16,6 +16,7 @@ from langchain_core.language_models import BaseChatModel
 
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.errors import InputError
+from anyprefer.core.results import wilson
 from anyprefer.core.settings import RunSettings
 from anyprefer.models import model_name
 from anyprefer.training.analysis import plots
@@ -35,7 +36,6 @@ from anyprefer.training.analysis.quality import (
 from anyprefer.training.analysis.report import Cell, Figure, Note, Report, Table, write_report
 from anyprefer.training.analysis.reward_over_iterations import is_loop, iterations, read_rounds, round_parts
 from anyprefer.training.evaluation.asking import Asking, calls_of
-from anyprefer.training.evaluation.evaluate import wilson
 from anyprefer.training.evaluation.statistics import mean_over_seeds
 from anyprefer.training.pair_data.any_data_set import Sample, draw, read_samples
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.results import EvalResult
 from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table
-from anyprefer.training.evaluation.evaluate import EvalResult
 from anyprefer.training.evaluation.statistics import Correlation, Estimate, correlate, mean_over_seeds
 
 

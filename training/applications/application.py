@@ -1,8 +1,9 @@
 """An application is data: what is played, with which models and tools, how it is trained and measured.
 
     app = load_application("natural-language")           # or a TOML file of your own
-    settings, training = app.settings("embedded"), app.training("embedded")
+    settings, trainer = app.settings("embedded"), app.trainer("embedded")
     tasks = app.tasks("embedded", iteration=1, seed=0)
+    evaluate = app.evaluation("embedded", settings)
 
 Packaged ones are the TOML files in this folder; `anyprefer apps NAME` shows one, to be copied and changed. An application
 has scales: the same thing on this machine (`embedded`) and as the paper did it (`paper`). Values of the application
@@ -20,14 +21,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from anyprefer.core.errors import InputError, SettingsError, ToolError, TrainingError, near
 from anyprefer.core.input_rows import BadRow
+from anyprefer.core.roles import Evaluate, Trainer
 from anyprefer.core.settings import RunSettings, load_settings
 from anyprefer.core.task import Task
 from anyprefer.nodes.pair_builders.by_name import pair_builder
 from anyprefer.tools import load_tools
 from anyprefer.training.applications.arms import arm
 from anyprefer.training.applications.task_source import TaskSource
-from anyprefer.training.evaluation.benchmarks import benchmark
-from anyprefer.training.trainers.settings import TrainSettings, train_settings
+from anyprefer.training.evaluation.heldout import check_measured, evaluation
+from anyprefer.training.trainers.by_name import TEXT, trainer
 
 PACKAGED = Path(__file__).parent
 
@@ -63,18 +65,22 @@ class Scale(_Data):
     engine: str = ""
     """Empty: the judge's."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Further values of `Settings`."""
+    """Further values of `RunSettings`."""
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Values of `Settings` that an experiment's arm needs at this scale, by the arm's name; changes to its training
+    """Values of `RunSettings` that an experiment's arm needs at this scale, by the arm's name; changes to its training
     under `training`."""
     fluency: TaskSource | None = None
     """Answers, as the tasks' references, whose perplexity experiments watch; never trained on."""
-    preset: str = "paper"
+    trainer: str = TEXT
+    """What makes a stronger target of the pairs: a name, or own code as `FILE.py:NAME`."""
+    preset: str = ""
+    """Values of the trainer's settings by name; empty: its defaults."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """Changes to the preset."""
+    """Values of the trainer's own settings, over the preset's."""
     sources: tuple[TaskSource, ...] = Field(min_length=1)
     benchmarks: tuple[str, ...] = ()
-    """Empty: the application's."""
+    """What each iteration is measured on: benchmarks, or evaluations of your own as `FILE.py:NAME`; empty: the
+    application's."""
     iterations: int = Field(ge=1)
 
 
@@ -99,13 +105,13 @@ class Application(_Data):
             settings = self.settings(name)
             load_tools(settings.tools, settings.tool_options)
             pair_builder(settings.pair, settings.candidates)
-            self.training(name)
+            self.trainer(name)
             for experiment in self.scales[name].arms:
                 changes, training = self.arm_changes(name, experiment)
                 self.settings(name, **{**arm(experiment).settings, **changes})
-                self.training(name, **training)
+                self.trainer(name, **training)
             for measured in self.measured(name):
-                benchmark(measured)
+                check_measured(measured)
         return self
 
     def scale(self, name: str = "") -> Scale:
@@ -116,7 +122,7 @@ class Application(_Data):
         return self.scales[name]
 
     def values(self, scale: str = "") -> dict[str, Any]:
-        """The values of `Settings` it sets."""
+        """The values of `RunSettings` it sets."""
         chosen = self.scale(scale)
         ours = {
             "task_field": self.task_field,
@@ -132,22 +138,23 @@ class Application(_Data):
         """The settings to play a scale with; changes win."""
         return load_settings(**{**self.values(scale), **changes})[0]
 
-    def training(self, scale: str = "", **changes: Any) -> TrainSettings:
-        """How the scale's target is trained; changes win."""
+    def trainer(self, scale: str = "", **changes: Any) -> Trainer:
+        """What trains the scale's target, with its settings; changes win."""
         chosen = self.scale(scale)
-        for key in (*chosen.training, *changes):
-            if key not in TrainSettings.model_fields:
-                raise SettingsError(f"unknown training setting {key!r}; {near(key, TrainSettings.model_fields)}")
-        return train_settings(chosen.preset, **{**chosen.training, **changes})
+        return trainer(chosen.trainer, {**chosen.training, **changes}, chosen.preset)
 
     def arm_changes(self, scale: str, experiment: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the scale changes for one arm of an experiment: values of `Settings`, and of `TrainSettings`."""
+        """What the scale changes for one arm of an experiment: values of `RunSettings`, and of the trainer's."""
         changes = dict(self.scale(scale).arms.get(experiment, {}))
         return changes, changes.pop("training", {})
 
     def measured(self, scale: str = "") -> tuple[str, ...]:
         """Names of the scale's benchmarks."""
         return self.scale(scale).benchmarks or self.benchmarks
+
+    def evaluation(self, scale: str, settings: RunSettings, limit: int = 0) -> Evaluate:
+        """Measures a target on the scale's benchmarks; `limit` tasks of each, 0: its own number."""
+        return evaluation(self.measured(scale), settings, limit=limit)
 
     def tasks(self, scale: str = "", iteration: int = 1, seed: int = 0) -> list[Task | BadRow]:
         """The iteration's tasks, of every source in order. Iterations share none.

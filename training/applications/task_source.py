@@ -14,8 +14,9 @@ from anyprefer.core.data_folder import PREFIX, has_data
 from anyprefer.core.errors import InputError, SettingsError, near
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.inputs import read_tasks
+from anyprefer.core.own_code import is_own_code, own_object
 from anyprefer.core.task import Task
-from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.families import FAMILIES, Make
 
 _SLOT = re.compile(r"\{(\w+)\}")
 Row = Task | BadRow
@@ -27,7 +28,8 @@ class TaskSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: str = ""
-    """The training split of a family of `training/evaluation/families.py`."""
+    """The training split of a family of `training/evaluation/families.py`, or own code, `FILE.py:NAME`: a function of
+    (n, seed, split) that makes n tasks."""
     name: str = ""
     """Begins the ids of a source's tasks, so that two sources can be mixed."""
     source: str = ""
@@ -53,8 +55,8 @@ class TaskSource(BaseModel):
     def _one(self) -> TaskSource:
         if bool(self.family) == bool(self.source):
             raise SettingsError("a source has either a family (such as sums) or a source (a file, data:FILE, hub:ID)")
-        if self.family and self.family not in FAMILIES:
-            raise SettingsError(f"unknown family {self.family!r}; {near(self.family, FAMILIES)}")
+        if self.family:
+            self._make()
         if self.source and not self.name:
             raise SettingsError(f"source {self.source} needs a name, which its tasks' ids begin with")
         if self.local and not self.local.startswith(PREFIX):
@@ -71,7 +73,7 @@ class TaskSource(BaseModel):
         """
         wanted, start = self.tasks * iterations, (iteration - 1) * self.tasks
         if self.family:
-            return list(FAMILIES[self.family].make(wanted, seed, "train")[start : start + self.tasks])
+            return list(self._make()(wanted, seed, "train")[start : start + self.tasks])
         streamed = self._place().startswith("hub:")
         rows = self._rows(wanted if streamed else None)
         if len(rows) < wanted:
@@ -84,6 +86,16 @@ class TaskSource(BaseModel):
             return rows
         random.Random(f"{seed} {self.name}").shuffle(rows)
         return rows[start : start + self.tasks]
+
+    def _make(self) -> Make:
+        if self.family in FAMILIES:
+            return FAMILIES[self.family].make
+        if not is_own_code(self.family):
+            raise SettingsError(f"unknown family {self.family!r}; {near(self.family, FAMILIES)}")
+        found: Make = own_object(self.family)
+        if not callable(found):
+            raise SettingsError(f"{self.family} is no function of (n, seed, split) that makes n tasks")
+        return found
 
     def _place(self) -> str:
         return self.local if self.local and has_data(self.local) else self.source

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from anyprefer.core.errors import INTERRUPT, BudgetSpent, RunStopped, TrainingError
+from anyprefer.core.results import EvalResult
 from anyprefer.graph.play_task import mostly_failed
 from anyprefer.graph.runs.ledger import reasons
 from anyprefer.graph.runs.runner import Synthesis
-from anyprefer.training.evaluation.evaluate import EvalResult
 
 
 def check_ended(run: Synthesis) -> None:

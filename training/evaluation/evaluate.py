@@ -13,10 +13,11 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict
 
 from anyprefer.core.errors import AnswerError, ModelSetupError, RunFolderError, RunStopped, TrainingError
 from anyprefer.core.images import load, loaded
+from anyprefer.core.results import EvalResult
 from anyprefer.core.secrets import redact
 from anyprefer.core.task import Task
 from anyprefer.core.versions import versions
@@ -28,9 +29,6 @@ from anyprefer.models.traits import model_name, traits_of
 from anyprefer.training.evaluation.asking import Asking
 
 IsCorrect = Callable[[Task, str], bool]
-
-_Z95 = 1.959964
-"""97.5th percentile of the standard normal distribution."""
 
 
 class EvalAnswer(BaseModel):
@@ -47,54 +45,6 @@ class EvalAnswer(BaseModel):
     correct: bool | None = None
     """None when there was no answer to mark."""
     error: str = ""
-
-
-class EvalResult(BaseModel):
-    """How many answers were right, and what is needed to ask again. Every task is in `n` or in `unscored`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    metric: str = "accuracy"
-    """What `correct` of `n` measures."""
-    model: str
-    """The model's own name; an adapter's base."""
-    adapter: str = ""
-    """The adapter's folder, where one answered."""
-    n: int = Field(ge=0)
-    """Marked answers."""
-    correct: int = Field(ge=0)
-    unscored: int = Field(default=0, ge=0)
-    """Tasks without an answer, because the model or the marking failed; in neither `n` nor `correct`."""
-    first_error: str = ""
-    """What the first unscored task ended with."""
-    marks: dict[str, bool] = Field(default_factory=dict)
-    """Whether each marked answer was right, by task id; the gate between iterations compares them."""
-    seed: int
-    temperature: float = Field(ge=0)
-    max_tokens: int = Field(ge=1)
-    versions: dict[str, str] = Field(default_factory=dict)
-    """Libraries that answered and marked."""
-
-    @property
-    def accuracy(self) -> float:
-        """correct / n, 0..1; NaN when nothing was marked."""
-        return self.correct / self.n if self.n else float("nan")
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95% Wilson interval of the accuracy."""
-        return wilson(self.correct, self.n)
-
-
-def wilson(correct: int, n: int) -> tuple[float, float]:
-    """95% score interval of a proportion (Wilson 1927), within 0..1; (0, 1) when n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    share, spread = correct / n, _Z95**2 / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z95 / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 async def evaluate(

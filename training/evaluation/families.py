@@ -25,6 +25,8 @@ from anyprefer.tools.reference import agrees
 from anyprefer.tools.stated import stated_number
 
 Split = Literal["train", "heldout"]
+Make = Callable[[int, int, Split], list[Task]]
+"""(n, seed, split) to n tasks; raises `InputError` when there are not so many."""
 _Item = tuple[str, str, str]
 """Entity, question, gold answer."""
 
@@ -58,8 +60,7 @@ class Family:
     """A kind of task that can be made in any number and marked without a judge."""
 
     name: str
-    make: Callable[[int, int, Split], list[Task]]
-    """(n, seed, split) to n tasks; raises `InputError` when there are not so many."""
+    make: Make
     is_correct: Callable[[Task, str], bool]
     """Is the answer right, by the rule in `description`?"""
     description: str

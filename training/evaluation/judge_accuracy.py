@@ -31,7 +31,6 @@ from anyprefer.core.task import Task
 from anyprefer.graph.players import assemble
 from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.graph.runs.runner import Synthesis
-from anyprefer.models.traits import unload
 from anyprefer.training.evaluation.complete import check_ended
 from anyprefer.training.evaluation.gold import Gold
 from anyprefer.training.evaluation.statistics import share
@@ -151,8 +150,6 @@ def _played(
     run = Synthesis(settings, folder, players)
     run.most_failures = math.inf  # a judge that cannot score is what is measured
     run.play([one.task for one in gold], on_row)
-    for model in players.chats().values():
-        unload(model)
     check_ended(run)
     wanted = {one.task.id for one in gold}
     return players.judge, {row.id: row for row in read_rows(folder) if row.id in wanted}

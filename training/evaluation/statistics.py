@@ -6,7 +6,7 @@ seeds S - 1 are drawn, so that few seeds do not look too certain (Rao and Wu 198
 Satterthwaite's degrees of freedom: nearly normal where tasks decide, t of S - 1 where seeds do. With one seed it is an
 interval over tasks of this one trained model, and says nothing of another.
 
-The interval of one proportion is `training.evaluate.wilson`.
+The interval of one proportion is `core.results.wilson`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from anyprefer.core.errors import InputError
-from anyprefer.training.evaluation.evaluate import wilson
+from anyprefer.core.results import wilson
 
 DRAWS = 2000
 """Resamples behind a standard error."""

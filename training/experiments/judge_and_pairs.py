@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anyprefer.core.results import wilson
 from anyprefer.core.task import Task
 from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.training.analysis import plots
@@ -13,7 +14,6 @@ from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.quality import DIFFICULTIES, SATISFACTIONS, Rating, by_marks, shares
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table
 from anyprefer.training.analysis.reward_over_iterations import read_rounds, round_parts
-from anyprefer.training.evaluation.evaluate import wilson
 from anyprefer.training.evaluation.families import FAMILIES, Family
 from anyprefer.training.evaluation.judge_accuracy import pair_accuracy
 from anyprefer.training.experiments.lab import Outcome

@@ -24,24 +24,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from langchain_core.language_models import BaseChatModel
-
 from anyprefer.core.disk import write_json
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.input_rows import BadRow
+from anyprefer.core.results import EvalResult
+from anyprefer.core.roles import Evaluate, Target
 from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.training.applications.application import Application
 from anyprefer.training.applications.arms import Arm
-from anyprefer.training.evaluation.benchmarks.own_families import TASKS
 from anyprefer.training.evaluation.complete import mostly_unscored
-from anyprefer.training.evaluation.evaluate import EvalResult
-from anyprefer.training.evaluation.families import FAMILIES
 from anyprefer.training.evaluation.fluency import Fluency, fluency
-from anyprefer.training.loop.heldout import on_heldout
-from anyprefer.training.loop.iterate import Evaluate, Iteration, Plan, Steps, iterate, plays
-from anyprefer.training.trainers.settings import IterateSettings
+from anyprefer.training.loop.iterate import Iteration, Plan, Steps, iterate, plays
+from anyprefer.training.loop.settings import IterateSettings
 
 FLUENCY = "fluency.json"
 HELDOUT_SEED = 0
@@ -131,7 +127,7 @@ class Lab:
         chosen = self.app.scale(self.scale)
         return Plan(
             settings,
-            self.app.training(self.scale, seed=seed, **self.app.arm_changes(self.scale, arm.name)[1]),
+            self.app.trainer(self.scale, **self.app.arm_changes(self.scale, arm.name)[1]),
             iterations,
             lambda number: self.tasks(number, seed),
             chosen.base,
@@ -163,21 +159,15 @@ class Lab:
     def _evaluate(self) -> Evaluate:
         """The application's benchmarks; what the target could before any training is measured once for all arms."""
         settings = self.app.settings(self.scale, seed=HELDOUT_SEED)
-        names = self.app.measured(self.scale)
-        sets = {
-            name: (FAMILIES[name].make(self.heldout or TASKS, HELDOUT_SEED, "heldout"), FAMILIES[name].is_correct)
-            for name in names
-            if name in FAMILIES
-        }
-        ask = on_heldout(sets, [name for name in names if name not in sets], settings, self.heldout)
+        ask = self.app.evaluation(self.scale, settings, self.heldout)
         before = self.folder / "before" / f"{self.scale}{f'-{self.heldout}' if self.heldout else ''}.json"
 
-        def evaluate(model: BaseChatModel, iteration: int, home: Path) -> Mapping[str, EvalResult]:
-            self._measure_fluency(model, home / FLUENCY if iteration else self._fluency_before)
+        def evaluate(target: Target, iteration: int, home: Path) -> Mapping[str, EvalResult]:
+            self._measure_fluency(target, home / FLUENCY if iteration else self._fluency_before)
             if iteration:
-                return ask(model, iteration, home)
+                return ask(target, iteration, home)
             if not before.exists():
-                found = ask(model, iteration, before.parent)
+                found = ask(target, iteration, before.parent)
                 if mostly_unscored(found):  # an outage: `iterate` stops, and the next call asks again
                     return found
                 write_json(before, {name: result.model_dump(mode="json") for name, result in found.items()})
@@ -190,9 +180,9 @@ class Lab:
     def _fluency_before(self) -> Path:
         return self.folder / "before" / f"{self.scale}-{FLUENCY}"
 
-    def _measure_fluency(self, model: BaseChatModel, file: Path) -> None:
+    def _measure_fluency(self, target: Target, file: Path) -> None:
         """Of the scale's texts, if it has some, with a local model."""
-        texts = self.app.scale(self.scale).fluency
+        texts, model = self.app.scale(self.scale).fluency, getattr(target, "model", None)
         if not texts or not isinstance(model, LocalChat) or file.exists():
             return
         tasks = texts.tasks_of(1, 1, HELDOUT_SEED)[: self.heldout or None]

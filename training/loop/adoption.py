@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from anyprefer.core.errors import TrainingError
-from anyprefer.training.evaluation.evaluate import EvalResult
+from anyprefer.core.results import EvalResult
 from anyprefer.training.evaluation.statistics import at_least, holm
 
 LEVEL = 0.025

@@ -1,11 +1,14 @@
 """Iterative preference fine-tuning (§2.5): synthesise → train → evaluate → the stronger target plays on.
 
-    iterate(Demo().plan(), Path("runs/loop"), Demo().evaluate)
+    iterate(Plan(settings, trainer("text_dpo"), 2, tasks), Path("runs/loop"), evaluation(["sums"], settings))
 
-A folder holds one sub-folder an iteration, each with the run (`pairs/`), the adapter (`adapter/`), the
-evaluation (`evaluation.json`) and what the gate said of it (`gate.json`); with `replay` the pairs trained on
-again (`replay.jsonl`), with `merge` the whole model (`model/`). Every step that is complete is skipped when the
-same command is given again; a half-finished synthesis or evaluation is resumed.
+The target is a string (a model, a policy of your own) and so is what training it comes to, a checkpoint: what that is
+and how it is made the trainer knows (`core.roles.Trainer`), and how it is measured the evaluation.
+
+A folder holds one sub-folder an iteration, each with the run (`pairs/`), what was trained (`adapter/` of a language
+model), the checkpoint (`trained.json`), the evaluation (`evaluation.json`) and what the gate said of it (`gate.json`);
+with `replay` the pairs trained on again (`replay.jsonl`). Every step that is complete is skipped when the same command
+is given again; a half-finished synthesis or evaluation is resumed.
 
 A synthesis most of whose rows failed is not trained on, and an evaluation most of whose tasks could not be asked is not
 kept: both stop the loop, and the same command asks again. Single tasks without an answer are asked again until the next
@@ -14,55 +17,36 @@ iteration begins.
 An iteration that the gate refuses changes nothing: the target before it plays the next one, and is what is
 trained further.
 
-A target behind a URL (`openai:NAME@URL`, a vLLM or SGLang server of the plan's `base`) is sampled there and
-trained here; each adapter is then served there under a new name, which plays the next iteration.
-
 Departures from the paper: it does not say whether an iteration sees new tasks; ours are given per
-iteration. The reference policy of later rounds is `TrainSettings.reference`.
+iteration.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
-
+from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.disk import write_json
-from anyprefer.core.errors import RunFolderError, SettingsError
+from anyprefer.core.errors import RunFolderError
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Row
+from anyprefer.core.results import EvalResult
+from anyprefer.core.roles import Evaluate, Trainer, closed, opened
 from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
-from anyprefer.core.values import stable_hash
 from anyprefer.graph.dataset_prompts import last_kept
+from anyprefer.graph.players import load_target
 from anyprefer.graph.runs.runner import Synthesis
-from anyprefer.models import load_model
-from anyprefer.models.load import split_server
-from anyprefer.models.traits import unload
-from anyprefer.training.evaluation.asking import keys_of, within_limits
 from anyprefer.training.evaluation.complete import check_counts, check_ended, check_scored, mostly_unscored
-from anyprefer.training.evaluation.evaluate import EvalResult
 from anyprefer.training.loop.adoption import judged
-from anyprefer.training.loop.serving import serve_adapter
+from anyprefer.training.loop.settings import IterateSettings
 from anyprefer.training.pair_data.earlier import replayed
-from anyprefer.training.trainers.merge import merge
-from anyprefer.training.trainers.settings import IterateSettings, TrainSettings
-from anyprefer.training.trainers.text_dpo import REPORT, train
 
-log = logging.getLogger("anyprefer")
-
-Evaluate = Callable[[BaseChatModel, int, Path], Mapping[str, EvalResult]]
-"""Held-out results, by name of the task set, of the target after so many iterations (0: before the
-first); the folder is for what should be kept of it."""
-
-
-PLAN = "plan.json"
+PLAN, TRAINED = "plan.json", "trained.json"
 
 
 @dataclass(frozen=True)
@@ -70,15 +54,15 @@ class Plan:
     """What is played and how it is trained."""
 
     settings: RunSettings
-    """Its target is where the first iteration starts: `smollm2`, `hf:…`, or `openai:NAME@URL` with a `base`."""
-    training: TrainSettings
+    """Its target plays the first iteration."""
+    trainer: Trainer
     iterations: int
     tasks: Callable[[int], Iterable[Task | BadRow]]
     """The tasks of iteration 1, 2, …"""
-    base: str = ""
-    """What is trained where the target is a server's: `smollm2` or `hf:…`, the model that server runs."""
+    start: str = ""
+    """What is trained first where it is not the target's own string, such as the model that a server runs."""
     loop: IterateSettings = field(default_factory=IterateSettings)
-    """The gate between iterations, what the next one trains, and which pairs it sees again."""
+    """The gate between iterations, and which pairs the next one sees again."""
     shares: int = 1
     """Among how many iterations one set of tasks is dealt out; with another number each would play other tasks."""
 
@@ -89,7 +73,7 @@ class Iteration:
 
     number: int
     target: str
-    """Model string of the target that plays on after this iteration: the one before, if this was not adopted."""
+    """String of the target that plays on after this iteration: the one before, if this was not adopted."""
     counts: dict[str, int]
     """accepted, rejected, failed rows."""
     results: dict[str, EvalResult]
@@ -121,13 +105,12 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
     """
     steps = steps or Steps()
     _check(plan, folder)
-    target = plan.settings.target
-    base = plan.base or target
+    settings, start = plan.settings, plan.start or plan.settings.target
     steps.step(0, "evaluate")
-    settings = plan.settings
-    results = _evaluated(folder / "base", target, 0, evaluate, settings, settled=(folder / "iteration-1").exists())
+    settled = (folder / "iteration-1").exists()
+    results = _evaluated(folder / "base", settings.target, 0, evaluate, settings, settled)
     check_scored(results, 0)
-    standing = Iteration(0, target, {}, results)
+    standing = Iteration(0, settings.target, {}, results)
     steps.done(standing)
     done, earlier = [standing], list[Path]()
     for number in range(1, plan.iterations + 1):
@@ -136,8 +119,8 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
         before = folder / f"iteration-{number - 1}" / "pairs"
         counts = _synthesised(plan, home, standing.target, number, steps, before)
         steps.step(number, "train")
-        trained = _trained(plan, home, base, number, earlier)
-        candidate = _served(plan, number, trained) if plan.base else f"hf:{trained}"
+        checkpoint = _trained(plan, home, start, number, earlier)
+        candidate = plan.trainer.target(checkpoint, settings)
         steps.step(number, "evaluate")
         settled = (folder / f"iteration-{number + 1}").exists()
         results = _evaluated(home, candidate, number, evaluate, settings, settled)
@@ -145,26 +128,13 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
         refusal = _refused(home, standing.results, results) if plan.loop.gate else ""
         done.append(Iteration(number, standing.target if refusal else candidate, counts, results, not refusal, refusal))
         if not refusal:
-            standing, base, earlier = done[-1], f"hf:{trained}", [*earlier, home / "pairs"]
+            standing, start, earlier = done[-1], checkpoint, [*earlier, home / "pairs"]
         steps.done(done[-1])
     return done
 
 
 def _check(plan: Plan, folder: Path) -> None:
-    target = plan.settings.target
-    base = plan.base or target
-    if base != "smollm2" and not base.startswith("hf:"):
-        what = "base" if plan.base else "target"
-        raise SettingsError(
-            f"{what} {base!r} cannot be trained here; iterate needs smollm2 or hf:ID-or-folder"
-            + ("" if plan.base else ", or openai:NAME@URL with --base hf:ID-or-folder")
-        )
-    if plan.base and not (target.startswith("openai:") and split_server(target.removeprefix("openai:"))[1]):
-        raise SettingsError(f"a base is for a target behind a URL, openai:NAME@URL; {target!r} is trained itself")
-    if plan.base and plan.loop.adapter == "merge":
-        raise SettingsError(
-            "a server takes adapters, not merged models; leave adapter at chain for a target behind a URL"
-        )
+    plan.trainer.check(plan.start or plan.settings.target, plan.settings)
     if (folder / PLAN).exists() and (changed := _changed(plan, folder)):
         raise RunFolderError(
             f"{folder} was made with other settings ({', '.join(changed)}); choose another folder or remove it"
@@ -188,14 +158,15 @@ def _changed(plan: Plan, folder: Path) -> list[str]:
 def _said(plan: Plan) -> dict[str, Any]:
     said: dict[str, Any] = {
         "settings": plan.settings.digest(),
-        "training": plan.training.model_dump(mode="json"),
+        "trainer": plan.trainer.name,
+        "training": plan.trainer.settings.model_dump(mode="json"),
         "loop": plan.loop.model_dump(mode="json"),
     }
     # how many pairs are trained on: to `synth` it is a budget, which may change when a run is gone on with
     if plan.settings.accept:
         said["accept"] = plan.settings.accept
-    if plan.base:
-        said["base"] = plan.base
+    if plan.start:
+        said["start"] = plan.start
     if plan.shares > 1:
         said["shares"] = plan.shares
     return said
@@ -207,55 +178,30 @@ def _synthesised(plan: Plan, home: Path, target: str, number: int, steps: Steps,
     Pairs that were trained on stay as they are. Prompts shared by all tasks start as the iteration `before` left them.
     """
     folder = home / "pairs"
-    if not (home / "adapter" / REPORT).exists():
+    if not (home / TRAINED).exists():
         settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
         run = Synthesis(settings, folder)
         if run.shared_prompts:
             run.shared_prompts.start_from(last_kept(before))
         run.play(plan.tasks(number), lambda row: steps.row(number, row))
-        for chat in run.players.chats().values():
-            unload(chat)
         check_ended(run)
     return check_counts(folder, number)
 
 
-def _trained(plan: Plan, home: Path, base: str, number: int, earlier: Sequence[Path]) -> Path:
-    """The folder of the adapter, or of the model it was merged into."""
-    adapter = home / "adapter"
-    if not (adapter / REPORT).exists():
-        _set_aside(adapter)  # of a run that was killed while it saved
-        seed = plan.training.seed + number
-        again = replayed(home / "pairs", earlier, plan.loop.replay, seed, home / "replay.jsonl")
-        train([home / "pairs", *again], base=base.removeprefix("hf:"), output=adapter, settings=plan.training)
-    return merge(adapter, home / "model", plan.training.dtype) if plan.loop.adapter == "merge" else adapter
-
-
-def _set_aside(folder: Path) -> None:
-    """A folder of an unfinished training under another name, said so: what it holds may be all there is of it."""
-    if folder.exists() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        number = next(n for n in count(1) if not folder.with_name(f"{folder.name}.unfinished-{n}").exists())
-        aside = folder.rename(folder.with_name(f"{folder.name}.unfinished-{number}"))
-        log.warning("%s has no report, so its training did not finish; it is kept as %s", folder, aside)
-
-
-def _served(plan: Plan, number: int, adapter: Path) -> str:
-    """The adapter's model string at the target's server. A restarted server gets it again."""
-    model, url = split_server(plan.settings.target.removeprefix("openai:"))
-    # the folder is in the name: another run's adapter of the same number is another model
-    name = f"{model}-{stable_hash(str(adapter.resolve()))[:8]}-{number}"
-    serve_adapter(url, name, adapter, keys_of(plan.settings).of(url))
-    return f"openai:{name}@{url}"
+def _trained(plan: Plan, home: Path, start: str, number: int, earlier: Sequence[Path]) -> str:
+    """The checkpoint that training came to, now or before."""
+    file, output, seed = home / TRAINED, home / plan.trainer.folder, plan.settings.seed
+    if file.exists():
+        said: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+        return said["checkpoint"].replace(said["home"], str(home))  # the folder may have been moved since
+    again = replayed(home / "pairs", earlier, plan.loop.replay, seed + number, home / "replay.jsonl")
+    checkpoint = plan.trainer.train([home / "pairs", *again], start, output, seed)
+    write_json(file, {"checkpoint": checkpoint, "home": str(home)})
+    return checkpoint
 
 
 def _evaluated(
-    home: Path,
-    target: str,
-    number: int,
-    evaluate: Evaluate,
-    settings: RunSettings | None = None,
-    settled: bool = False,
+    home: Path, target: str, number: int, evaluate: Evaluate, settings: RunSettings, settled: bool = False
 ) -> dict[str, EvalResult]:
     """The kept evaluation, where it is whole, or `settled` because later steps rest on it; else what is asked now. One
     most of whose tasks have no answer is not kept."""
@@ -265,15 +211,20 @@ def _evaluated(
         kept = {name: EvalResult.model_validate(result) for name, result in saved.items()}
         if settled or not any(result.unscored for result in kept.values()):
             return kept
-    model = within_limits(target, settings) if settings else load_model(target)
     home.mkdir(parents=True, exist_ok=True)
-    try:
-        results = dict(evaluate(model, number, home))
-    finally:
-        unload(model)
+    results = _measured(target, number, evaluate, settings, home)
     if not mostly_unscored(results):
         write_json(file, {name: result.model_dump(mode="json") for name, result in results.items()})
     return results
+
+
+def _measured(target: str, number: int, evaluate: Evaluate, settings: RunSettings, home: Path) -> dict[str, EvalResult]:
+    player = load_target(target, settings)
+    try:
+        run_blocking(opened(player))
+        return dict(evaluate(player, number, home))
+    finally:
+        run_blocking(closed(player))
 
 
 def _refused(home: Path, before: Mapping[str, EvalResult], after: Mapping[str, EvalResult]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from anyprefer.core.results import EvalResult
 from anyprefer.core.settings import Settings
 from anyprefer.training.analysis.report import as_text, table_line
-from anyprefer.training.evaluation.evaluate import EvalResult
 from anyprefer.training.evaluation.statistics import paired_difference
 from anyprefer.training.loop.iterate import Iteration
 

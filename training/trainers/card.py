@@ -11,7 +11,7 @@ from anyprefer.models.local.adapters import adapter_base, public_name
 from anyprefer.training.trainers.settings import PRESETS, TrainSettings
 
 if TYPE_CHECKING:
-    from anyprefer.training.trainers.text_dpo import TrainReport
+    from anyprefer.training.trainers.dpo import TrainReport
 
 _CARD = """---
 base_model: {quoted}

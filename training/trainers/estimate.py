@@ -25,9 +25,9 @@ from anyprefer.core.settings import RunSettings
 from anyprefer.models.local.adapters import adapter_base
 from anyprefer.models.local.model_files import model_source
 from anyprefer.training.pair_data.read import characters
+from anyprefer.training.trainers.dpo import lora_config
 from anyprefer.training.trainers.memory import activation_bytes, checkpointed_bytes, too_large
 from anyprefer.training.trainers.settings import Gpu, TrainSettings
-from anyprefer.training.trainers.text_dpo import lora_config
 
 GIB = 2**30
 MARGIN = 0.1

@@ -1,22 +1,20 @@
-"""How a target is trained, and how iterations follow each other: frozen objects, and presets of good values."""
+"""How a language model is trained: frozen objects, and presets of good values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from anyprefer.core.errors import TrainingError
+from anyprefer.training.trainers.checked import checked
 
 LossName = Literal[
     "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
     "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
 ]  # fmt: skip
 """The losses of TRL's DPOTrainer."""
-
-
-_Kind = TypeVar("_Kind", bound=BaseModel)
 
 
 class TrainSettings(BaseModel):
@@ -62,27 +60,20 @@ class TrainSettings(BaseModel):
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as the process may use.")
 
+    @model_validator(mode="after")
+    def _one_weight_a_loss(self) -> Self:
+        if len(self.loss_type) != len(self.loss_weights):
+            raise ValueError("loss_type and loss_weights must have the same length")
+        return self
 
-class IterateSettings(BaseModel):
-    """Every knob of `iterate` that is neither of the game nor of one round's training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+class TextSettings(TrainSettings):
+    """What the trainer `text_dpo` takes: how one adapter is trained, and what the next iteration goes on from."""
 
-    gate: bool = Field(
-        True,
-        description="Adopt an iteration only if it does not lose held-out tasks beyond chance (exact paired test, 95%); "
-        "else the target before it plays on.",
-    )
     adapter: Literal["chain", "merge"] = Field(
         "chain",
         description="What the next iteration trains: chain, the same adapter further; "
         "merge, a fresh adapter on the model the last one was merged into (a whole model is saved each time).",
-    )
-    replay: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Share of the adopted iterations' pairs that is trained on again with the new ones.",
     )
 
 
@@ -136,30 +127,13 @@ def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
     """A preset with changes; those that are None are left out. Raises `TrainingError` naming the setting and the mend."""
     if preset not in PRESETS:
         raise TrainingError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    settings = _checked(TrainSettings, {**PRESETS[preset], **_given(changes)})
-    if len(settings.loss_type) != len(settings.loss_weights):
-        raise TrainingError("loss_type and loss_weights must have the same length")
-    return settings
-
-
-def iterate_settings(**changes: Any) -> IterateSettings:
-    """The defaults with changes. Raises `TrainingError` naming the setting and the mend."""
-    return _checked(IterateSettings, changes)
+    return checked(TrainSettings, {**PRESETS[preset], **_given(changes)}, "training setting")
 
 
 def gpu_settings(**changes: Any) -> Gpu:
     """A `Gpu` with changes; those that are None are left out. Raises `TrainingError` as `train_settings` does."""
-    return _checked(Gpu, _given(changes))
+    return checked(Gpu, changes, "training setting")
 
 
 def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if value is not None}
-
-
-def _checked(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise TrainingError(f"training setting {name!r}: {first['msg']} (got {first['input']!r})") from None

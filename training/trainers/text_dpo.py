@@ -1,245 +1,121 @@
-"""Pairs → a stronger target: DPO with LoRA (TRL + peft), one round.
+"""The trainer `text_dpo`: a language model gets better at what it was sampled on, by DPO with LoRA (§2.5).
 
-    report = train(["runs/first"], base="smollm2", output=Path("runs/first/adapter"), settings=train_settings("embedded"))
+A checkpoint is a model string: `hf:FOLDER` of the adapter, which the next training goes on with, or with `merge` of
+the model it was merged into. A target behind a URL (`openai:NAME@URL`, a vLLM or SGLang server of the model that is
+trained) plays each adapter under a name of its own.
 
-The next round passes the adapter folder as `base`: the same adapter is trained on, so the chain
-stays one adapter on one base. The reference policy is then a frozen copy of the adapter as the
-round found it (`reference="start"`, also what a fresh adapter on the base amounts to), or the base
-alone (`reference="base"`). Its log-probabilities are computed once, before the first step, by the
-model itself without its adapter: no second model is held.
-
-Pairs of like length share a batch, so little of it is padding. Under `accelerate launch` every process
-calls `train`, each device takes `batch_size` pairs a step, and the first process writes.
-
-Departures from the paper: β and the reference of later rounds are not stated there, and the vision
-projector is not trained here.
+The work itself is in `dpo.py`, which is loaded when there is something to train.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-import time
-import warnings
+import json
+import logging
 from collections.abc import Sequence
-from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
-from peft import LoraConfig
-from pydantic import BaseModel, ConfigDict
-from transformers import PrinterCallback, ProgressCallback
-from trl import DPOConfig, DPOTrainer
+from anyprefer.core.errors import SettingsError
+from anyprefer.core.roles import Trainer
+from anyprefer.core.settings import RunSettings
+from anyprefer.core.values import stable_hash
+from anyprefer.models.load import split_server
+from anyprefer.training.evaluation.asking import keys_of
+from anyprefer.training.trainers.serving import serve_adapter
+from anyprefer.training.trainers.settings import PRESETS, TextSettings, TrainSettings
 
-from anyprefer.core.errors import TrainingError
-from anyprefer.models.local.adapters import adapter_base, public_name
-from anyprefer.models.local.weights import (
-    default_device,
-    default_dtype,
-    load_tokenizer,
-    load_weights,
-    use_threads,
-)
-from anyprefer.training.pair_data.read import read_pairs
-from anyprefer.training.trainers.answers_only import AnswersTrainer
-from anyprefer.training.trainers.card import model_card
-from anyprefer.training.trainers.memory import needs_checkpointing
-from anyprefer.training.trainers.processes import is_sharded, on_cpu, one_machine, shared_rows, train_device
-from anyprefer.training.trainers.settings import TrainSettings
-from anyprefer.training.trainers.tokens import tokenised
-
+log = logging.getLogger("anyprefer")
 REPORT = "anyprefer.json"
-_LIBRARIES = ("torch", "transformers", "trl", "peft")
+"""What is said of a finished training, beside the adapter."""
 
 
-class PairFile(BaseModel):
-    """One file the adapter was trained on."""
+class TextDPO(Trainer):
+    """DPO with LoRA on a model of transformers."""
 
-    model_config = ConfigDict(frozen=True)
+    name = "text_dpo"
+    settings_type = TextSettings
+    presets = PRESETS
+    folder = "adapter"
+    settings: TextSettings
 
-    path: str
-    sha256: str
-    rows: int
+    def check(self, start: str, played: RunSettings) -> None:
+        """A local model trains; one behind a URL is trained as the local model that it serves."""
+        served = start != played.target
+        if start != "smollm2" and not start.startswith("hf:"):
+            raise SettingsError(
+                f"{'base' if served else 'target'} {start!r} cannot be trained here; iterate needs smollm2 or "
+                f"hf:ID-or-folder{'' if served else ', or openai:NAME@URL with --base hf:ID-or-folder'}"
+            )
+        if served and not _server(played)[1]:
+            raise SettingsError(
+                f"a base is for a target behind a URL, openai:NAME@URL; {played.target!r} is trained itself"
+            )
+        if served and self.settings.adapter == "merge":
+            raise SettingsError(
+                "a server takes adapters, not merged models; leave adapter at chain for a target behind a URL"
+            )
 
+    def ready(self, pairs: Sequence[Path], start: str) -> str:
+        """The number of pairs; all of them are read."""
+        from anyprefer.models.local.adapters import model_or_base_source
 
-class TrainReport(BaseModel):
-    """Where an adapter comes from; kept beside it as `anyprefer.json`."""
+        model_or_base_source(start.removeprefix("hf:"))
+        from anyprefer.training.pair_data.read import load_pairs
 
-    model_config = ConfigDict(frozen=True)
+        return f"{len(load_pairs(*pairs))} pairs"
 
-    adapter: str
-    """The folder, to be used as a model or as the next round's base."""
-    base: str
-    """What this round started from: model or adapter."""
-    pairs: tuple[PairFile, ...]
-    trained: int
-    """Pairs trained on, duplicates counted."""
-    left_out: int = 0
-    """Pairs whose answers were the same tokens."""
-    settings: TrainSettings
-    versions: dict[str, str]
-    losses: tuple[float, ...]
-    """Training loss of every update; pure DPO starts at log 2 = 0.693."""
-    metrics: dict[str, float]
-    """TRL's metrics at the last update: rewards/accuracies 0..1, rewards/margins (both higher is better), …"""
-    seconds: float
+    def train(self, pairs: Sequence[Path], start: str, output: Path, seed: int) -> str:
+        """`hf:` and the folder of the adapter, or of the model it was merged into. A finished adapter is not trained
+        again; what is left of another one is kept under a new name."""
+        if not (output / REPORT).exists():
+            from anyprefer.training.trainers.dpo import train
 
+            _set_aside(output)
+            train(pairs, base=start.removeprefix("hf:"), output=output, settings=self._round(seed))
+        if self.settings.adapter == "chain":
+            return f"hf:{output}"
+        from anyprefer.training.trainers.merge import merge
 
-def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainSettings) -> TrainReport:
-    """Train `base` on the pairs and save the adapter (safetensors) with its report in `output`.
+        return f"hf:{merge(output, output.with_name('model'), self.settings.dtype)}"
 
-    `pairs` are run folders or files, `base` a model as `LocalChat.model` takes it. An existing
-    adapter folder is refused. Raises `TrainingError` (pairs, settings, divergence) and
-    `ModelSetupError` (base).
-    """
-    began = time.monotonic()
-    files = read_pairs(*pairs)
-    rows = [row for _, found in files for row in found]
-    _check(rows, output)
-    origin = tuple(_pair_file(file, len(found)) for file, found in files)
-    # the rows' order within a batch matters little: the sampler shuffles batches of like length
-    tokens = Dataset.from_list(tokenised(rows, load_tokenizer(base), settings.max_length, base))
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(tokens) as ready:
-        warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
-        trainer = _trainer(ready, base, settings, Path(scratch))
-        trainer.train()
-    history = trainer.state.log_history
-    losses = tuple(float(entry["loss"]) for entry in history if "loss" in entry)
-    if not all(abs(loss) < float("inf") for loss in losses):
-        raise TrainingError("the loss is no longer a number; lower the learning rate")
-    report = TrainReport(
-        adapter=str(output),
-        base=base,
-        pairs=origin,
-        trained=len(tokens),
-        left_out=len(rows) - len(tokens),
-        settings=settings,
-        versions={name: version(name) for name in _LIBRARIES},
-        losses=losses,
-        metrics=_last_metrics(history),
-        seconds=round(time.monotonic() - began, 1),
-    )
-    _save(trainer, report)
-    trainer.accelerator.wait_for_everyone()
-    return report
+    def target(self, checkpoint: str, played: RunSettings) -> str:
+        """The checkpoint itself, or its name at the server that the first iteration's target stands at. A restarted
+        server gets the adapter again."""
+        model, url = _server(played)
+        if not url:
+            return checkpoint
+        adapter = Path(checkpoint.removeprefix("hf:"))
+        # the folder is in the name: another run's adapter of the same iteration is another model
+        name = f"{model}-{stable_hash(str(adapter.resolve()))[:8]}-{adapter.parent.name}"
+        serve_adapter(url, name, adapter, keys_of(played).of(url))
+        return f"openai:{name}@{url}"
 
+    def told(self, output: Path) -> dict[str, str]:
+        """Pairs, losses, rewards and seconds of the report."""
+        report: dict[str, Any] = json.loads((output / REPORT).read_text(encoding="utf-8"))
+        losses = report["losses"]
+        rewards = {name: f"{value:.3f}" for name, value in report["metrics"].items() if name.startswith("rewards/")}
+        loss = f"{losses[0]:.3f} → {losses[-1]:.3f}" if losses else "none"
+        return {"pairs": str(report["trained"]), "loss": loss, **rewards, "seconds": f"{report['seconds']:g}"}
 
-def _check(rows: Sequence[dict[str, Any]], output: Path) -> None:
-    """What would be found out only after the training."""
-    if (output / "adapter_config.json").exists():
-        raise TrainingError(f"{output} already holds an adapter; name another folder or remove it")
-    if any(row["images"] for row in rows):
-        raise TrainingError(
-            "these pairs have images, which local training cannot use; export them for a trainer that can"
-        )
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=output).close()
-    except OSError as error:
-        raise TrainingError(f"the adapter cannot be written to {output}: {error}; name another folder") from error
+    def _round(self, seed: int) -> TrainSettings:
+        values = self.settings.model_dump(include=set(TrainSettings.model_fields))
+        return TrainSettings(**{**values, "seed": seed})
 
 
-def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DPOTrainer:
-    use_threads(settings.threads)
-    arguments = _arguments(settings, scratch)  # before the weights: DeepSpeed shards them while they load
-    dtype = settings.dtype or default_dtype("cpu" if on_cpu() else default_device())
-    device = train_device()
-    weights = load_weights(base, dtype=dtype, device=device, merge=False)
-    # one option under its old name and its new one
-    arguments.gradient_checkpointing = arguments.activation_checkpointing = needs_checkpointing(weights.model, settings)
-    reference = None
-    if weights.adapter and settings.reference == "base":
-        reference = load_weights(str(adapter_base(base)), dtype=dtype, device=device).model
-    trainer = AnswersTrainer(
-        model=weights.model,
-        ref_model=reference,
-        args=arguments,
-        train_dataset=rows,
-        processing_class=weights.tokenizer,
-        # an adapter that is there is trained on
-        peft_config=None if weights.adapter else lora_config(settings),
-    )
-    for shown in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(shown)
-    trainer.add_callback(_Bar)
-    return trainer
+def _server(played: RunSettings) -> tuple[str, str]:
+    """Model name and URL of a target behind a URL; else empty."""
+    kind, _, rest = played.target.partition(":")
+    return split_server(rest) if kind == "openai" and rest else ("", "")
 
 
-class _Bar(ProgressCallback):
-    """The progress bar alone; the losses are in the report."""
-
-    def on_log(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing."""
-
-
-def lora_config(settings: TrainSettings) -> LoraConfig:
-    """A fresh adapter's shape."""
-    targets = settings.lora_targets
-    return LoraConfig(
-        r=settings.lora_r,
-        lora_alpha=settings.lora_alpha,
-        target_modules=targets if targets == "all-linear" else [name.strip() for name in targets.split(",")],
-        task_type="CAUSAL_LM",
-    )
+def _set_aside(folder: Path) -> None:
+    """What an unfinished training left under another name, said so: it may be all there is of it."""
+    if folder.exists() and any(folder.iterdir()):
+        number = next(n for n in count(1) if not folder.with_name(f"{folder.name}.unfinished-{n}").exists())
+        aside = folder.rename(folder.with_name(f"{folder.name}.unfinished-{number}"))
+        log.warning("%s has no report, so its training did not finish; it is kept as %s", folder, aside)
 
 
-def _arguments(settings: TrainSettings, scratch: Path) -> DPOConfig:
-    return DPOConfig(
-        output_dir=str(scratch),
-        num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        beta=settings.beta,
-        loss_type=list(settings.loss_type),
-        loss_weights=list(settings.loss_weights),
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.gradient_accumulation,
-        max_length=settings.max_length,
-        warmup_steps=settings.warmup,
-        lr_scheduler_type=settings.scheduler,
-        seed=settings.seed,
-        precompute_ref_log_probs=one_machine(),  # TRL keeps them in a file that all processes read
-        precompute_ref_batch_size=max(8, settings.batch_size),
-        train_sampling_strategy="group_by_length",
-        remove_unused_columns=False,  # `length` must reach the sampler
-        use_cpu=on_cpu(),
-        # the weights already have their number format; LoRA's own matrices stay float32
-        bf16=False,
-        dataloader_pin_memory=not on_cpu() and default_device() == "cuda",
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-    )
-
-
-def _save(trainer: DPOTrainer, report: TrainReport) -> None:
-    """The adapter first, then what is said of it."""
-    output = Path(report.adapter)
-    _save_adapter(trainer, report.base, output)
-    if trainer.is_world_process_zero():
-        (output / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (output / "README.md").write_text(model_card(report), encoding="utf-8")
-
-
-def _save_adapter(trainer: DPOTrainer, base: str, output: Path) -> None:
-    # gathering sharded weights is every process's work, writing them is the first one's
-    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None
-    if not trainer.is_world_process_zero():
-        return
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    # what others can load too, not the cache folder it was loaded from
-    model.peft_config["default"].base_model_name_or_path = public_name(adapter_base(base) or base)
-    output.mkdir(parents=True, exist_ok=True)
-    # left on "auto", peft asks the hub whether the vocabulary grew, offline too: huggingface/peft#1452
-    model.save_pretrained(str(output), selected_adapters=["default"], save_embedding_layers=False, state_dict=state)
-
-
-def _pair_file(file: Path, rows: int) -> PairFile:
-    with file.open("rb") as opened:
-        sha = hashlib.file_digest(opened, "sha256").hexdigest()
-    return PairFile(path=str(file), sha256=sha, rows=rows)
-
-
-def _last_metrics(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    last: dict[str, Any] = next((entry for entry in reversed(history) if "loss" in entry), {})
-    return {name: float(value) for name, value in last.items()}
+offers = TextDPO

@@ -215,12 +215,12 @@ class Worker:
         logger.addHandler(Relay(self._channel))
         logger.propagate = False
         try:
-            self._prepare(_loaded(setup), keys, held)
+            await self._prepare(_loaded(setup), keys, held).open()
         except AnypreferError as error:
             return error
         return None
 
-    def _prepare(self, setup: Setup, keys: Mapping[str, str], held: Mapping[str, Any]) -> None:
+    def _prepare(self, setup: Setup, keys: Mapping[str, str], held: Mapping[str, Any]) -> Players:
         settings = setup.settings.model_copy(update=held)
         os.environ.update(keys)
         players = assemble(settings, **setup.given)
@@ -229,6 +229,7 @@ class Worker:
         self._calls = RemoteCalls(self._channel, setup.prices, settings.calls_in_flight, settings.max_tokens)
         played = wire(players, settings, graph=setup.graph)
         self._game = Game(played, settings, names(players, settings, setup.graph))
+        return players
 
     async def play(self, packed_task: bytes) -> bytes:
         """The packed row of a packed (task, known answers), or the error that stops the run."""

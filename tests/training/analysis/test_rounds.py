@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.results import EvalResult
 from anyprefer.core.values import derive_seed
 from anyprefer.training.analysis.analyse import analyse
 from anyprefer.training.analysis.reward_over_iterations import correlation, read_rounds
-from anyprefer.training.evaluation.evaluate import EvalResult
 from tests.scripted import Scripted, a_task, play
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from anyprefer.core.errors import InputError, RunFolderError, RunStopped, SettingsError
-from anyprefer.tools import Finding, registry, tool
+from anyprefer.core.results import EvalResult
+from anyprefer.tools import TOOLS, Finding, tool
 from anyprefer.training.applications.application import Application
 from anyprefer.training.applications.arms import ARMS, arm
 from anyprefer.training.applications.task_source import TaskSource
-from anyprefer.training.evaluation.evaluate import EvalResult
 from anyprefer.training.experiments.lab import Lab
 from anyprefer.training.experiments.reproduce import Watch, ablate, reproduce
 
@@ -40,7 +40,7 @@ class Log(Watch):
 
 @pytest.fixture
 def app(tiny_player, monkeypatch):
-    monkeypatch.setattr(registry, "_named", {"answer_length": answer_length}.get)
+    monkeypatch.setattr(TOOLS, "get", {"answer_length": answer_length}.get)
     training = {"epochs": 1, "batch_size": 2, "lora_r": 2, "max_length": 96, "learning_rate": 1e-3}
     settings = {"candidates": 3, "max_new_tokens": 16, "threshold": 1, "max_rounds": 1, "judge_form": "expected"}
     scale = {
@@ -112,7 +112,7 @@ def test_a_scale_adapts_one_arm_and_leaves_the_others(lab):
     lab.app = lab.app.model_copy(update={"scales": {"tiny": scale}})
     ours, theirs = (lab.settings(arm(name), 0) for name in ("self-rewarding", "no-tools"))
     assert (ours.judge_max_new_tokens, theirs.judge_max_new_tokens) == (32, 2048)
-    lengths = [lab.plan(arm(name), 0, 1).training.max_length for name in ("self-rewarding", "no-tools")]
+    lengths = [lab.plan(arm(name), 0, 1).trainer.settings.max_length for name in ("self-rewarding", "no-tools")]
     assert lengths == [128, 96]
 
 
@@ -230,7 +230,7 @@ def test_every_arm_is_valid_at_the_papers_scale(tmp_path):
 
 def test_an_outage_before_training_is_not_kept_for_all_arms(lab, monkeypatch):
     lost = EvalResult(model="m", n=1, correct=1, unscored=4, first_error="gone", seed=0, temperature=0, max_tokens=8)
-    monkeypatch.setattr("anyprefer.training.experiments.lab.on_heldout", lambda *given: lambda *asked: {"sums": lost})
+    monkeypatch.setattr(Application, "evaluation", lambda *given: lambda *asked: {"sums": lost})
     with pytest.raises(RunStopped, match="4 of 5 tasks of sums have no answer"):
         lab.run(arm("anyprefer"), 0, 1)
     assert not list((lab.folder / "before").glob("tiny*5.json"))

@@ -29,11 +29,12 @@ from typing import Any
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.data_folder import data_file, has_data
 from anyprefer.core.errors import InputError, ModelError, ModelSetupError
+from anyprefer.core.results import EvalResult
 from anyprefer.core.task import Task
 from anyprefer.training.evaluation.asking import within_limits
 from anyprefer.training.evaluation.benchmarks.alpaca_judge import Rows, check_judge, is_read, verdicts
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
-from anyprefer.training.evaluation.evaluate import EvalResult, evaluate
+from anyprefer.training.evaluation.evaluate import evaluate
 
 JUDGE = "openai:gpt-4-1106-preview"
 """AlpacaEval 2.0's own judge."""

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.results import EvalResult
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.calls import Calls
-from anyprefer.training.evaluation.evaluate import EvalResult
 
 
 class BenchmarkResult(EvalResult):

@@ -1,0 +1,48 @@
+"""Held-out task sets that are marked without a judge: families that come with the package, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from anyprefer.core.errors import InputError, near
+from anyprefer.core.input_rows import BadRow
+from anyprefer.core.inputs import read_tasks
+from anyprefer.core.task import Task
+from anyprefer.core.values import as_text
+from anyprefer.tools.reference import agrees
+from anyprefer.training.evaluation.benchmarks import BENCHMARKS
+from anyprefer.training.evaluation.benchmarks.own_families import TASKS
+from anyprefer.training.evaluation.evaluate import IsCorrect
+from anyprefer.training.evaluation.families import FAMILIES
+
+TaskSet = tuple[Sequence[Task], IsCorrect]
+"""Tasks and the rule that marks them."""
+
+
+def is_asked_elsewhere(name: str) -> bool:
+    """Whether it is a benchmark that asks by itself: GSM8K, ARC, AlpacaEval."""
+    return name in BENCHMARKS and name not in FAMILIES
+
+
+def task_set(name: str, limit: int | None, seed: int, columns: Mapping[str, str]) -> TaskSet:
+    """The tasks of a family or a file, and the rule that marks them.
+
+    Raises `InputError` for what is neither, and for a row that is no task or has no reference: an evaluation leaves none
+    out.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name].make(limit or TASKS, seed, "heldout"), FAMILIES[name].is_correct
+    if ":" not in name and not Path(name).exists():
+        raise InputError(f"{name} is neither a file nor a benchmark; {near(name, BENCHMARKS.names())}")
+    tasks = []
+    for task in islice(read_tasks(name, columns), limit):
+        if isinstance(task, BadRow):
+            raise InputError(task.error)
+        if task.reference is None:
+            raise InputError(
+                f"{name}, task {task.id}: no reference to mark with; map one with --column reference=COLUMN"
+            )
+        tasks.append(task)
+    return tasks, lambda task, answer: agrees(answer, as_text(task.reference))
