@@ -52,24 +52,12 @@ def run_blocking(work: Coroutine[Any, Any, T], on_interrupt: Callable[[], None] 
         raise
 
 
-class exits_as_errors:
-    """SystemExit and KeyboardInterrupt of somebody's code as a `RuntimeError`: in a task they would end the event loop.
-    A KeyboardInterrupt in the main thread is the user's and stays."""
-
-    __slots__ = ("who",)
-
-    def __init__(self, who: str) -> None:
-        self.who = who
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, raised: BaseException | None, traceback: object) -> None:
-        if kind is None or not issubclass(kind, SystemExit | KeyboardInterrupt):
-            return
-        if issubclass(kind, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            return
-        raise RuntimeError(f"{self.who} raised {kind.__name__}") from raised
+def exit_as_error(raised: BaseException, who: str) -> None:
+    """Raises a `RuntimeError` instead of the SystemExit or KeyboardInterrupt of somebody's code: in a task they would end
+    the event loop. A KeyboardInterrupt in the main thread is the user's, and nothing is raised for it."""
+    if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        return
+    raise RuntimeError(f"{who} raised {type(raised).__name__}") from raised
 
 
 def on_background_loop() -> bool:

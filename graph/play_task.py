@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 
+from anyprefer.core.background_loop import exit_as_error
 from anyprefer.core.errors import (
     AnswerError,
     AnypreferError,
@@ -73,8 +74,12 @@ class Game:
     async def _final(self, task: Task, config: RunnableConfig) -> PlayedState:
         """The state in which the game ended."""
         final: Any = {}
-        async for state in self._graph.astream({"task": task}, config, stream_mode="values"):
-            final = state
+        try:
+            async for state in self._graph.astream({"task": task}, config, stream_mode="values"):
+                final = state
+        except (SystemExit, KeyboardInterrupt) as raised:
+            exit_as_error(raised, "a node of the graph")
+            raise
         return cast("PlayedState", final)
 
     def failed(self, identifier: str, reason: str, text: str = "") -> Row:

@@ -7,9 +7,9 @@ from typing import Any, Literal, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from anyprefer.core.background_loop import exits_as_errors, run_blocking
+from anyprefer.core.background_loop import exit_as_error, run_blocking
 from anyprefer.core.game_state import GameState
-from anyprefer.core.listening import span
+from anyprefer.core.listening import span, unheard
 from anyprefer.models.calls import current_account
 
 Part = Callable[[GameState], Awaitable[GameState]]
@@ -27,13 +27,17 @@ class Step(Runnable[GameState, GameState]):
         """What the node changes of the state."""
         if account := current_account():
             account.round = len(input.get("rounds", ())) + (self.name != "update_prompts")
-        with exits_as_errors(f"step {self.name}"):
+        try:
             if len(self.parts) == 1:
                 return await next(iter(self.parts.values()))(input)
-            made: dict[str, Any] = {}
+            made, quiet = dict[str, Any](), unheard(config)
             for name, part in self.parts.items():
-                made.update(await span(name, part, cast("GameState", {**input, **made})))
+                given = cast("GameState", {**input, **made})
+                made.update(await (part(given) if quiet else span(name, part, given)))
             return cast("GameState", made)
+        except (SystemExit, KeyboardInterrupt) as raised:
+            exit_as_error(raised, f"step {self.name}")
+            raise
 
     def invoke(self, input: GameState, config: RunnableConfig | None = None, **kwargs: Any) -> GameState:
         """The same for synchronous code."""

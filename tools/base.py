@@ -29,7 +29,7 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from anyprefer.core.background_loop import exits_as_errors
+from anyprefer.core.background_loop import exit_as_error
 from anyprefer.core.errors import AnypreferError, ToolError
 from anyprefer.core.listening import unheard
 from anyprefer.core.records import Finding as Finding
@@ -147,9 +147,12 @@ class KnowledgeTool(BaseTool):
     async def _arun(self, **kwargs: Any) -> Any:
         if not inspect.iscoroutinefunction(self.function) and not self.at_once(kwargs):
             return await in_daemon_thread(functools.partial(self.function, **kwargs), self.name)
-        with exits_as_errors(f"tool {self.name}"):
+        try:
             found = self.function(**kwargs)
             return await found if inspect.isawaitable(found) else found
+        except (SystemExit, KeyboardInterrupt) as raised:
+            exit_as_error(raised, f"tool {self.name}")
+            raise
 
     def at_once(self, given: Mapping[str, Any]) -> bool:
         """Whether a use with these inputs is quick enough for the event loop."""

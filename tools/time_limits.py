@@ -80,7 +80,7 @@ def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
 
     async def function(**inputs: Any) -> Any:
         if not waits or tool.at_once(inputs):
-            found = tool.function(**inputs)  # in the caller's `exits_as_errors`
+            found = tool.function(**inputs)  # its caller makes errors of exits
             return await _within(found, seconds) if inspect.isawaitable(found) else found
         loop = asyncio.get_running_loop()
         careful = first.setdefault(loop, asyncio.Semaphore(STUCK))

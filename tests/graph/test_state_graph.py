@@ -154,6 +154,16 @@ def test_a_killed_run_goes_on_with_nothing_lost_or_doubled(tmp_path):
     assert asked <= 5 * missing
 
 
+def test_a_node_that_leaves_python_fails_its_task_and_ends_no_run():
+    async def leaves(state: GameState):
+        if state["task"].id == "1":
+            raise SystemExit
+
+    rows = played(changed(leaves, target=Scripted(), judge=Scripted()), TASKS[:3])
+    assert rows["1"].reason == "RuntimeError: a node of the graph raised SystemExit"
+    assert [rows[name].outcome for name in ("0", "2")] == ["accepted"] * 2
+
+
 @pytest.mark.slow
 def test_workers_play_a_changed_graph(tmp_path):
     graph = changed(target=Scripted(), judge=Scripted(), engine="none")
