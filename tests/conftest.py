@@ -19,7 +19,7 @@ def tiny(tmp_path_factory):
     """Folder of a two-layer random Llama with a chat template: loading, sampling and training in milliseconds."""
     names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
     tokens = tokenizer(("<pad>", "<s>", "</s>"), PLAIN, merges=False, **names)
-    return save_llama(tmp_path_factory.mktemp("tiny"), tokens, num_key_value_heads=2, max_position_embeddings=256)
+    return save_llama(tmp_path_factory.mktemp("tiny"), tokens, num_key_value_heads=2, max_position_embeddings=8192)
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ class LocalChat(BaseChatModel):
             top_p=given.get("top_p", self.top_p),
             seed=given.get("seed", self.seed),
             max_tokens=given.get("max_tokens", self.max_tokens),
-            stop=tuple(stop or ()),
+            stop=tuple(filter(None, stop or ())),
         )
 
     def _answer(self, jobs: Sequence[_Waiting]) -> None:
@@ -130,6 +130,7 @@ class LocalChat(BaseChatModel):
         for (messages, wanted), future in jobs:
             try:
                 ids = _prompt_ids(weights.tokenizer, messages)
+                _check_length(ids, weights)
                 if isinstance(wanted, Sampling):
                     sampled.append((ids, wanted, future))
                 else:
@@ -184,6 +185,14 @@ def _prompt_ids(tokenizer: Any, messages: list[BaseMessage]) -> list[int]:
     chat = [{**entry, "content": _text(entry.get("content") or "")} for entry in _as_dicts(messages)]
     begun = chat[-1]["role"] == "assistant"
     return chat_ids(tokenizer, chat, add_generation_prompt=not begun, continue_final_message=begun)
+
+
+def _check_length(ids: Sequence[int], weights: Weights) -> None:
+    """Raises `ModelError` for a prompt that the model was not made to read: it would answer all the same, with noise."""
+    most = getattr(weights.model.config, "max_position_embeddings", None)
+    if isinstance(most, int) and len(ids) >= most:
+        name = weights.tokenizer.name_or_path
+        raise ModelError(f"the prompt has {len(ids)} tokens and {name} reads {most}; shorten it or use another model")
 
 
 def _as_dicts(messages: list[BaseMessage]) -> list[dict[str, Any]]:

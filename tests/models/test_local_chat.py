@@ -101,6 +101,7 @@ def test_stop_strings_end_the_answer(chat):
     cut = chat.invoke("a", temperature=0, stop=[mark])
     assert cut.text == whole[: whole.index(mark)]
     assert cut.response_metadata["finish_reason"] == "stop"
+    assert chat.invoke("a", temperature=0, stop=[""]).text == whole
 
 
 def test_metadata(chat):
@@ -122,6 +123,11 @@ def test_text_parts_are_joined_and_images_refused(chat):
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     with pytest.raises(ModelError, match="text models"):
         chat.invoke([HumanMessage([*parts, picture])])
+
+
+def test_a_prompt_beyond_the_models_context_is_refused(chat):
+    with pytest.raises(ModelError, match=r"the prompt has \d+ tokens and .* reads 8192; shorten it"):
+        chat.invoke("a" * 8192)
 
 
 async def test_one_bad_prompt_does_not_fail_its_neighbours(chat):
