@@ -119,9 +119,6 @@ class RunSettings(Settings, ServerSettings):
         (),
         description="Further folders that images of a file's rows may come from, beside its own and the working directory.",
     )
-    samples: str = Field(
-        "", description="File of the target's answers that several runs share, so that equal ones are sampled once."
-    )
     record: str = Field("", description="File that records every model and tool call, for `replay:FILE`.")
     trace: bool = Field(False, description="Record traces to traces.db in the run folder, for MLflow's page.")
     format: str = Field(

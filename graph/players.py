@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from langchain_core.language_models import BaseChatModel
@@ -101,14 +102,17 @@ def assemble(
     engine: Engine | BaseChatModel | None = None,
     tools: Any = None,
     build_pair: Builder | None = None,
+    samples: str | Path = "",
 ) -> Players:
     """Players from the settings, with objects given here taking their role instead.
 
+    `samples` is a file of the target's answers that several runs share (`nodes/targets/cached.py`).
     Reward and engine default to what the judge says (`rated_by`, `rewritten_by`), with its model. A role that is
     `target` is played by the target's model.
     """
     objects = {
-        "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair
+        "target": target, "judge": judge, "reward": reward, "engine": engine, "tools": tools, "build_pair": build_pair,
+        "samples": samples or None,
     }  # fmt: skip
     loader = _Loader(settings)
     target_given = target if target is not None else settings.target
@@ -118,7 +122,7 @@ def assemble(
     judging = loader.judge(judge_given)
     model = loader.played.get("judge") or getattr(judging, "model", None)
     return Players(
-        target=loader.target(target_given),
+        target=loader.target(target_given, samples),
         judge=judging,
         reward=loader.reward(reward_given, judging, model),
         engine=loader.engine(engine_given, judging, model),
@@ -188,9 +192,9 @@ class _Loader:
             raise SettingsError(f"target {target!r} is no model, so it cannot play another role")
         return target
 
-    def target(self, given: Any) -> Target:
+    def target(self, given: Any, samples: str | Path = "") -> Target:
         player: Target = able(self.player("target", given, "chat"), "target", "sample")
-        return SharedTarget(player, self.settings) if self.settings.samples else player
+        return SharedTarget(player, self.settings, samples) if samples else player
 
     def judge(self, given: Any) -> Judge:
         found = self.player("judge", given, self.settings.judge_form)

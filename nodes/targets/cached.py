@@ -1,7 +1,7 @@
 """A target's answers in a file that several runs share: ablations sample identical candidates once.
 
-    anyprefer synth tasks.jsonl --samples samples.db --out runs/a
-    anyprefer synth tasks.jsonl --samples samples.db --out runs/b --no-tools …   # the same candidates, judged otherwise
+    Synthesis(settings, "runs/a", assemble(settings, samples="samples.db"))
+    Synthesis(others, "runs/b", assemble(others, samples="samples.db"))   # the same candidates, judged otherwise
 
 An answer is known by model, server, task, prompt, sampling settings and seed; a model in a folder also by its files' time. An
 answer from the file is no model call and is counted nowhere. Several processes may share a file.
@@ -10,6 +10,7 @@ answer from the file is no model call and is counted nowhere. Several processes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ import orjson
 from anyprefer.core.kept import Kept, weights_stamp
 from anyprefer.core.roles import Target
 from anyprefer.core.secrets import without_secrets
-from anyprefer.core.settings import RunSettings
+from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.core.values import stable_hash
 from anyprefer.models.packing import content_of, content_told
@@ -25,16 +26,16 @@ from anyprefer.models.traits import who_and_where
 
 
 class SharedTarget:
-    """A target whose answers are looked up in `settings.samples` before they are asked for."""
+    """A target whose answers are looked up in a file before they are asked for."""
 
-    def __init__(self, target: Target, settings: RunSettings) -> None:
+    def __init__(self, target: Target, settings: Settings, file: str | Path) -> None:
         """Raises `RunFolderError` when the file cannot be opened."""
         self.target = target
         self.name = target.name
         self.model = getattr(target, "model", None)
         """The target's chat model, None where it is no chat model."""
         self._sampling = [settings.temperature, settings.top_p, settings.max_new_tokens]
-        self._kept = Kept(settings.samples, "samples file")
+        self._kept = Kept(file, "samples file")
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
         """One content per seed, in order; only those the file lacks are asked for."""

@@ -33,7 +33,6 @@ OTHER = {
     "image_roots": ("pictures", "more pictures"),
     "tool_options": {"knowledge_search": {"corpus": "my facts.jsonl", "k": 2}},
     "judge_form": "pointwise",
-    "samples": "runs/samples.db",
     "judge_passes": 3,
     "judge_max_new_tokens": 99,
     "pair": "ranks(1,3)",

@@ -138,7 +138,7 @@ def test_a_key_that_server_and_models_repeat_is_in_no_file(tmp_path, monkeypatch
         spec = f"openai:any@{server.url.replace('/v1', '/pa55w0rd-in-the-path/v1')}"
         server_spec = f"openai:any@{server.url}"
         given = {"target": server_spec, "judge": server_spec, "tools": ["calculator"], "candidates": 2, "max_rounds": 2}
-        given |= {"samples": str(tmp_path / "samples.db"), "format": form, "key_env": "THE_KEY"}
+        given |= {"format": form, "key_env": "THE_KEY"}
         rows = list(
             synth([f"{n} + 1" for n in range(6)], folder=tmp_path / "run", record=str(tmp_path / "tape"), **given)
         )

@@ -9,13 +9,22 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.kept import Kept, weights_stamp
-from anyprefer.graph import Task, synth
+from anyprefer.core.secrets import keep_secret
+from anyprefer.graph import RunSettings, Synthesis, Task
+from anyprefer.graph.players import assemble
 from tests.scripted import Scripted
 
 
+def rows_of(task, model, samples, folder=None, **values):
+    settings = RunSettings(**{"candidates": 3, "max_rounds": 1, **values})
+    rows = []
+    players = assemble(settings, target=model, judge=model, tools=[], samples=samples)
+    Synthesis(settings, folder, players).play([task], rows.append)
+    return rows
+
+
 def play(model, samples, folder=None, **values):
-    rows = list(synth(["What is 2 + 2?"], target=model, judge=model, tools=[], samples=str(samples), folder=folder,
-                      **{"candidates": 3, "max_rounds": 1, **values}))  # fmt: skip
+    rows = rows_of(Task(id="t", prompt="What is 2 + 2?"), model, samples, folder, **values)
     assert [row.outcome for row in rows] == ["accepted"]
     return [candidate.content for candidate in rows[0].rounds[0].candidates]
 
@@ -48,6 +57,14 @@ def test_what_makes_another_answer_is_asked_again(tmp_path, changed):
     assert len(sampled(model)) == 3
 
 
+def test_a_key_that_the_target_says_is_not_in_the_file(tmp_path):
+    keep_secret("a-key-of-a-test-1")
+    play(Scripted(sample=lambda call: f"{call.number}: a-key-of-a-test-1"), tmp_path / "samples.db")
+    said = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"[api_key]" in said
+    assert b"a-key-of-a-test-1" not in said
+
+
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     file = tmp_path / "samples.db"
     file.write_text("not a database, and long enough to be looked at as one" * 20)
@@ -68,8 +85,7 @@ def test_how_an_answer_ended_and_what_was_said_before_the_question_are_kept(tmp_
             {"role": "assistant", "content": "Yes?"},
             {"role": "user", "content": "Q"},
         ]
-        given = {"target": model, "judge": model, "tools": [], "candidates": 3, "max_rounds": 1}
-        row = next(synth([Task(id="c", prompt=chat)], samples=str(tmp_path / "s.db"), **given))
+        [row] = rows_of(Task(id="c", prompt=chat), model, tmp_path / "s.db")
         return [candidate.ended for candidate in row.rounds[0].candidates], len(sampled(model))
 
     assert run("Ada", Scripted(sample=cut)) == (["stop", "length", "length"], 3)

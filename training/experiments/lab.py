@@ -132,6 +132,7 @@ class Lab:
             lambda number: self.tasks(number, seed),
             chosen.base,
             IterateSettings(gate=False),
+            samples=self.folder / "samples.db",
         )
 
     def settings(self, arm: Arm, seed: int) -> RunSettings:
@@ -139,7 +140,7 @@ class Lab:
 
         An arm without tools may need another judge, which then rates no pairs; options are of tools that are there.
         """
-        shared = {"seed": seed, "samples": str(self.folder / "samples.db"), "tool_options": {}}
+        shared = {"seed": seed, "tool_options": {}}
         scale = self.app.scale(self.scale)
         bare = scale.judge_without_tools
         judge = {"judge": bare, "reward": "accept"} if bare and arm.settings.get("tools") == () else {}

@@ -39,7 +39,7 @@ from anyprefer.core.roles import Evaluate, Trainer, closed, opened
 from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
 from anyprefer.graph.dataset_prompts import last_kept
-from anyprefer.graph.players import load_target
+from anyprefer.graph.players import assemble, load_target
 from anyprefer.graph.runs.runner import Synthesis
 from anyprefer.training.evaluation.complete import check_counts, check_ended, check_scored, mostly_unscored
 from anyprefer.training.loop.adoption import judged
@@ -65,6 +65,8 @@ class Plan:
     """The gate between iterations, and which pairs the next one sees again."""
     shares: int = 1
     """Among how many iterations one set of tasks is dealt out; with another number each would play other tasks."""
+    samples: Path | str = ""
+    """A file of the target's answers that several plans share."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _synthesised(plan: Plan, home: Path, target: str, number: int, steps: Steps,
     folder = home / "pairs"
     if not (home / TRAINED).exists():
         settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
-        run = Synthesis(settings, folder)
+        run = Synthesis(settings, folder, assemble(settings, samples=plan.samples))
         if run.shared_prompts:
             run.shared_prompts.start_from(last_kept(before))
         run.play(plan.tasks(number), lambda row: steps.row(number, row))

@@ -1,7 +1,6 @@
 """Arms of an application played, resumed and reported, with a tiny random model."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -225,7 +224,7 @@ def test_every_arm_is_valid_at_the_papers_scale(tmp_path):
     for one in ARMS.values():
         settings = paper.settings(one, 0)
         assert settings.target == "hf:meta-llama/Llama-2-7b-chat-hf"
-        assert settings.samples == str(Path(tmp_path) / "samples.db")
+        assert paper.plan(one, 0, 1).samples == tmp_path / "samples.db"
 
 
 def test_an_outage_before_training_is_not_kept_for_all_arms(lab, monkeypatch):
