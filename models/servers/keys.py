@@ -36,11 +36,17 @@ class Keys:
         """Raises `ModelSetupError` for a file that cannot be read or is empty."""
         self._settings = settings or RunSettings()
         if not self._settings.key_env and not any(table.key_env for table in self._settings.servers.values()):
-            named = os.environ.get("ANYPREFER_KEY_ENV", "")
-            self._settings = RunSettings(**{**dict(self._settings), "key_env": named})
+            named = RunSettings(key_env=os.environ.get("ANYPREFER_KEY_ENV", ""))
+            servers = {url: self._with_key(url, table) for url, table in named.servers.items()}
+            update = {"key_env": named.key_env, "servers": {**self._settings.servers, **servers}}
+            self._settings = self._settings.model_copy(update=update)
         self._given = _given(self._settings)
         self._only: dict[str, str] = {}
         """What was given without a URL, and to which server it went."""
+
+    def _with_key(self, url: str, named: ServerSettings) -> ServerSettings:
+        table = self._settings.servers.get(url, ServerSettings())
+        return table.model_copy(update={"key_env": named.key_env})
 
     def of(self, url: str) -> str:
         """The key for a base URL, empty where it has none. Raises `ModelSetupError` for a variable that is not set and
