@@ -184,13 +184,13 @@ def _evaluated(
     model: BaseChatModel, tasks: Sequence[Task], is_correct: IsCorrect, answers: Path | None, asked: dict[str, object]
 ) -> EvalResult:
     from anyprefer.core.background_loop import run_blocking
+    from anyprefer.models.traits import unload
     from anyprefer.training.evaluation.evaluate import evaluate as run
 
     try:
         return run_blocking(run(model, tasks, is_correct, answers=answers, **asked))  # type: ignore[arg-type]
     finally:
-        if hasattr(model, "unload"):
-            model.unload()
+        unload(model)
 
 
 def _answer_file(folder: Path | None, spec: str, name: str) -> Path | None:

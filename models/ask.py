@@ -15,7 +15,6 @@ from anyprefer.core.values import derive_seed
 from anyprefer.models import accepted_settings, redact, who_and_where
 from anyprefer.models.answer import read_answer
 from anyprefer.models.calls import current_account, last_key
-from anyprefer.models.servers.openai_chat import PostedChat
 
 T = TypeVar("T")
 
@@ -45,13 +44,14 @@ def recorded(model: BaseChatModel, messages: Sequence[Any], **sampling: Any) -> 
 
 
 async def choices(
-    model: PostedChat, messages: Sequence[Any], role: str, count: int, **sampling: Any
+    model: BaseChatModel, messages: Sequence[Any], role: str, count: int, **sampling: Any
 ) -> list[AIMessage]:
-    """One call that asks for so many choices (`n`); fewer come from a server that does not know `n`."""
+    """One call that asks a model whose traits say `choices` for so many (`n`); fewer come from a server that does not
+    know `n`."""
     kwargs = {**accepted_settings(model, sampling), "n": count}
 
     async def many(asked: list[Any], config: RunnableConfig) -> list[AIMessage]:
-        return await model.achoices(asked, config, **kwargs)
+        return await cast("Any", model).achoices(asked, config, **kwargs)  # type: ignore[no-any-return]
 
     return await _accounted(model, messages, role, kwargs, many)
 

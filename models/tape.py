@@ -27,7 +27,7 @@ from anyprefer.core.errors import InputError, ModelError, ModelSetupError, PartR
 from anyprefer.core.records import Finding
 from anyprefer.core.secrets import redact, without_secrets
 from anyprefer.core.values import stable_hash
-from anyprefer.models.traits import SAMPLING, Traits, accepted_settings, traits_of
+from anyprefer.models.traits import SAMPLING, Traits, accepted_settings, traits_of, unload
 
 
 class _Call(BaseModel):
@@ -141,13 +141,17 @@ class RecordingChat(BaseChatModel):
     def around(cls, inner: BaseChatModel, tape: Tape, role: str) -> RecordingChat:
         """Wraps a model and notes its traits on the tape. It takes every sampling setting and passes
         on what the model inside accepts, so that the question is the same at playback."""
-        traits = dataclasses.replace(traits_of(inner), fields=SAMPLING)
+        traits = dataclasses.replace(traits_of(inner), fields=SAMPLING, choices=False)
         tape.record({"role": role}, dataclasses.asdict(traits))
         return cls(inner=inner, tape=tape, traits=traits)
 
     @property
     def _llm_type(self) -> str:
         return "anyprefer-recording"
+
+    def unload(self) -> None:
+        """Frees the weights of the model inside."""
+        unload(self.inner)
 
     def _generate(
         self,
@@ -200,7 +204,8 @@ class ReplayChat(BaseChatModel):
             noted = tape.play({"role": role})
         except ModelError:
             raise ModelSetupError(f"replay file {path} holds no calls of the {role}; was it a model then?") from None
-        return cls(tape=tape, traits=TypeAdapter(Traits).validate_python(noted))
+        traits = TypeAdapter(Traits).validate_python(noted)
+        return cls(tape=tape, traits=dataclasses.replace(traits, releases=False))
 
     @property
     def _llm_type(self) -> str:

@@ -33,6 +33,12 @@ class Traits:
     """Whether it runs in this process, so that its calls cost nothing."""
     weighs: bool = False
     """Whether it weighs `options` given in a call; a server tells the probabilities of its likeliest tokens instead."""
+    choices: bool = False
+    """Whether one call may ask it for several answers (`achoices`)."""
+    releases: bool = False
+    """Whether it holds weights that can be freed (`unload`)."""
+    sees: bool = True
+    """Whether it may take images; a model that does not refuses them itself."""
 
 
 def traits_of(model: BaseChatModel) -> Traits:
@@ -48,7 +54,7 @@ def _states(kind: type[BaseChatModel]) -> bool:
 
 
 def _shown(model: BaseChatModel) -> Traits:
-    return _of_class(type(model), _name(model), _url(model), model._llm_type == "anyprefer-local")
+    return _of_class(type(model), _name(model), _url(model))
 
 
 def _url(model: BaseChatModel) -> str:
@@ -56,7 +62,7 @@ def _url(model: BaseChatModel) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _of_class(kind: type[BaseChatModel], name: str, where: str, in_process: bool) -> Traits:
+def _of_class(kind: type[BaseChatModel], name: str, where: str) -> Traits:
     """Asked for with every call, so each is made once."""
     return Traits(
         name=name,
@@ -64,8 +70,8 @@ def _of_class(kind: type[BaseChatModel], name: str, where: str, in_process: bool
         tools=kind.bind_tools is not BaseChatModel.bind_tools,
         shapes=issubclass(kind, BaseChatOpenAI),
         where=public_url(where),
-        in_process=in_process,
-        weighs=in_process,
+        choices=hasattr(kind, "achoices"),
+        releases=hasattr(kind, "unload"),
     )
 
 
@@ -104,6 +110,6 @@ def _name(model: BaseChatModel) -> str:
 
 
 def unload(model: Any) -> None:
-    """Frees the weights of a local model: training needs the memory."""
-    if hasattr(model, "unload"):
+    """Frees the weights of a model that holds any: training needs the memory."""
+    if traits_of(model).releases:
         model.unload()

@@ -14,6 +14,7 @@ import gc
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -30,11 +31,17 @@ from anyprefer.models.local.options import option_tokens, weigh
 from anyprefer.models.local.sampling import Sampling, draw
 from anyprefer.models.local.templates import chat_ids
 from anyprefer.models.local.weights import Weights, load_weights, use_threads
-from anyprefer.models.traits import SAMPLING
+from anyprefer.models.traits import SAMPLING, Traits
 
 _Job = tuple[list[BaseMessage], Sampling | tuple[str, ...]]
 """What is asked, and how it is answered: sampled, or by the most probable of these options."""
 _Waiting = tuple[_Job, Future[ChatResult]]
+
+
+@lru_cache(maxsize=64)
+def _traits(name: str) -> Traits:
+    """Asked for with every call, so each is made once."""
+    return Traits(name, SAMPLING, tools=False, shapes=False, in_process=True, weighs=True, releases=True, sees=False)
 
 
 class LocalChat(BaseChatModel):
@@ -74,6 +81,11 @@ class LocalChat(BaseChatModel):
         """Make the queue; its thread starts with the first call."""
         super().model_post_init(context)
         self._batcher = Batcher(self._answer)
+
+    @property
+    def traits(self) -> Traits:
+        """It runs here and weighs options; it takes neither tools nor images."""
+        return _traits(self.model)
 
     @property
     def _llm_type(self) -> str:

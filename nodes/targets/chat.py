@@ -10,11 +10,10 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
-from anyprefer.models import model_name
+from anyprefer.models import model_name, traits_of
 from anyprefer.models.answer import Answer, read_answer
 from anyprefer.models.ask import all_done, call, choices, recorded
 from anyprefer.models.messages import task_messages
-from anyprefer.models.servers.openai_chat import PostedChat
 from anyprefer.models.traits import unload
 
 
@@ -51,7 +50,7 @@ class ChatTarget:
 
     async def _together(self, messages: Sequence[Any], seeds: Sequence[int]) -> list[AIMessage]:
         """All answers from one request, or as many as the server gave; none from one that refuses `n`."""
-        if not isinstance(self.model, PostedChat):
+        if not traits_of(self.model).choices:
             return []
         answers = await choices(self.model, messages, "sample", len(seeds), seed=seeds[0], **self._sampling())
         self._knows_n = self._knows_n and len(answers) == len(seeds)

@@ -2,8 +2,11 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
 from anyprefer.models import Traits, accepted_settings, load_model, model_name, model_string, redact, traits_of
+from anyprefer.models.tape import RecordingChat, ReplayChat, Tape
+from anyprefer.models.traits import unload
 from tests.scripted import Scripted, ScriptedWithTools
 
+ASKED = ("choices", "releases", "sees", "in_process", "weighs")
 WANTED = {"seed": 1, "temperature": 0.5, "top_p": 0.9, "max_tokens": 8, "response_format": {}}
 
 
@@ -24,6 +27,26 @@ def test_stated_traits_win():
     assert traits_of(Stating()).shapes
     assert model_name(Stating()) == "me"
     assert accepted_settings(Stating(), WANTED) == {"seed": 1, "response_format": {}}
+
+
+def test_what_a_model_does_beside_answering_is_said_by_its_traits(tiny, tmp_path, monkeypatch):
+    local, served = load_model(f"hf:{tiny}"), load_model("openai:m@http://127.0.0.1:9/v1")
+    said = {name: [getattr(traits_of(model), name) for model in (local, served, Scripted())] for name in ASKED}
+    assert said == {
+        "choices": [False, True, False],
+        "releases": [True, False, False],
+        "sees": [False, True, True],
+        "in_process": [True, False, False],
+        "weighs": [True, False, False],
+    }
+    taped = RecordingChat.around(local, Tape.new(str(tmp_path / "tape.jsonl")), "judge")
+    assert (traits_of(taped).choices, traits_of(taped).releases) == (False, True)
+    freed = []
+    monkeypatch.setattr(type(local), "unload", lambda self: freed.append(self.model))
+    for model in (taped, served, Scripted()):
+        unload(model)
+    assert freed == [str(tiny)]
+    assert not traits_of(ReplayChat.from_file(tmp_path / "tape.jsonl", "judge")).releases
 
 
 def test_a_model_is_named_by_its_own_name_or_its_class():

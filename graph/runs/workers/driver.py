@@ -37,7 +37,7 @@ from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.players import Players
 from anyprefer.graph.runs.workers.remote import RemoteWorker
 from anyprefer.graph.runs.workers.shared_limits import Shared
-from anyprefer.models import redact
+from anyprefer.models import redact, traits_of
 from anyprefer.models.calls import Calls
 from anyprefer.models.prices import Prices
 
@@ -75,7 +75,7 @@ class Cluster:
         self._places = ceil(settings.concurrency / self._count)
         self._setup = _packed_setup(settings, players, prices, self._count, graph)
         self._held = {name: getattr(settings, name) for name in SECRET} | {"servers": _shared(settings, self._count)}
-        self._local_model = any(model._llm_type == "anyprefer-local" for model in players.chats().values())
+        self._local_model = any(traits_of(model).in_process for model in players.chats().values())
         self._workers: list[RemoteWorker] = []
         self._deaths: list[float] = []
         self._deaths_since_row = 0

@@ -31,6 +31,7 @@ from anyprefer.core.data_folder import data_file, has_data
 from anyprefer.core.errors import InputError, ModelError, ModelSetupError
 from anyprefer.core.results import EvalResult
 from anyprefer.core.task import Task
+from anyprefer.models.traits import unload
 from anyprefer.training.evaluation.asking import within_limits
 from anyprefer.training.evaluation.benchmarks.alpaca_judge import Rows, check_judge, is_read, verdicts
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
@@ -133,8 +134,7 @@ def _answers(asked: Asked, instructions: Sequence[str]) -> tuple[dict[int, str],
     try:
         found = run_blocking(evaluate(model, tasks, keep, answers=file, **given))
     finally:
-        if hasattr(model, "unload"):
-            model.unload()
+        unload(model)
     return answers, found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anyprefer.core.background_loop import run_blocking
+from anyprefer.models.traits import unload
 from anyprefer.training.evaluation.asking import within_limits
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 from anyprefer.training.evaluation.evaluate import evaluate
@@ -41,8 +42,7 @@ class FamilyBenchmark(Benchmark):
                 )
             )
         finally:
-            if hasattr(model, "unload"):
-                model.unload()
+            unload(model)
         return self.result(
             asked,
             n=found.n,
