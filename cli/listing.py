@@ -24,8 +24,8 @@ HOW = {
     "rewards": "--reward NAME",
     "engines": "--engine NAME",
     "pair_builders": "--pair NAME",
-    "trainers": "--trainer NAME; an application's trainer",
     "tools": "--tools NAME,NAME; options: --tool-option NAME.OPTION=VALUE",
+    "trainers": "--trainer NAME of train and iterate; settings: --trainer-option SETTING=VALUE",
     "benchmarks": "anyprefer evaluate NAME --model MODEL",
 }
 
@@ -69,7 +69,7 @@ def registries() -> Mapping[str, Registry]:
     from anyprefer.training.evaluation.benchmarks import BENCHMARKS
     from anyprefer.training.trainers.by_name import TRAINERS
 
-    known = (TARGETS, JUDGES, REWARDS, ENGINES, PAIR_BUILDERS, TRAINERS, TOOLS, BENCHMARKS)
+    known = (TARGETS, JUDGES, REWARDS, ENGINES, PAIR_BUILDERS, TOOLS, TRAINERS, BENCHMARKS)
     return {registry.group.removeprefix("anyprefer."): registry for registry in known}
 
 

@@ -22,11 +22,18 @@ OFFERED = {
     "rewards": ("shorter", "brevity.shorter:ShorterReward"),
     "pair_builders": ("extremes", "brevity.extremes:extremes"),
     "targets": ("canned", "brevity.canned:CannedTarget"),
+    "trainers": ("picks", "brevity.picks:Picks"),
     "benchmarks": ("short_sums", "brevity.short_sums:ShortSums"),
 }
 TROUBLE = """
 [project.entry-points."anyprefer.engines"]
 broken = "brevity.nowhere:Engine"
+"""
+MEASURED = """
+from anyprefer.core.results import EvalResult
+
+def evaluate(target, iteration, folder):
+    return {"short": EvalResult.of(target.name, {line: len(line) < 6 for line in target.lines})}
 """
 ANSWERS = ["Lima.", "It is Lima.", "The capital of that country is, of course, the city of Lima on the coast."]
 
@@ -103,6 +110,23 @@ def test_all_are_named_in_settings_and_play(server):
 
 
 @pytest.mark.usefixtures("package")
+def test_the_trainer_trains_the_target_and_the_loop_iterates_it(server):
+    model = f"openai:any@{server.url}"
+    players = ("--target", "canned:answers.txt", "--judge", model, "--judge-form", "brief", "--reward", "shorter")
+    round_of = (*players, "--pair", "extremes", "--tools", "word_limit", "--candidates", 3, "--max-rounds", 1)
+    assert run("synth", "tasks.jsonl", *round_of, "--out", "run").exit_code == 0
+    trained = run("train", "run", "--base", "answers.txt", "--trainer", "picks", "--out", "trained")
+    assert trained.exit_code == 0, trained.output
+    assert Path("trained/answers.txt").read_text() == ANSWERS[0] + "\n"
+    Path("mine.py").write_text(MEASURED)
+    loop = ("--trainer", "picks", "--heldout", "./mine.py:evaluate", "--iterations", 1, "--out", "loop")
+    done = run("iterate", "tasks.jsonl", *round_of, *loop)
+    assert done.exit_code == 0, done.output
+    assert "model: canned:loop/iteration-1/checkpoint/answers.txt" in done.stdout
+    assert Path("loop/iteration-1/checkpoint/answers.txt").read_text() == ANSWERS[0] + "\n"
+
+
+@pytest.mark.usefixtures("package")
 def test_the_benchmark_measures(server):
     done = run("evaluate", "short_sums", "--model", f"openai:any@{server.url}", "--limit", 4)
     assert done.exit_code == 0, done.output
@@ -121,6 +145,7 @@ def test_the_benchmark_measures(server):
         (("synth", "tasks.jsonl", "--pair", "extreme"), "unknown pair builder 'extreme'; did you mean 'extremes'"),
         (("synth", "tasks.jsonl", "--tools", "word_limt"), "unknown tool 'word_limt'; did you mean 'word_limit'"),
         (("synth", "tasks.jsonl", "--engine", "broken"), "engine 'broken' of package anyprefer-brevity 0.1.0 (brevity.nowhere:Engine) cannot be loaded: ModuleNotFoundError"),
+        (("train", "tasks.jsonl", "--base", "answers.txt", "--trainer", "pick", "--out", "x"), "unknown trainer 'pick'; did you mean 'picks'"),
         (("evaluate", "short_sum", "--model", "smollm2"), "did you mean 'short_sums'"),
     ],
 )  # fmt: skip

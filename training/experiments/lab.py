@@ -31,7 +31,7 @@ from anyprefer.core.results import EvalResult
 from anyprefer.core.roles import Evaluate, Target
 from anyprefer.core.settings import RunSettings
 from anyprefer.core.task import Task
-from anyprefer.models.local.chat import LocalChat
+from anyprefer.models.traits import traits_of
 from anyprefer.training.applications.application import Application
 from anyprefer.training.applications.arms import Arm
 from anyprefer.training.evaluation.complete import mostly_unscored
@@ -182,11 +182,11 @@ class Lab:
         return self.folder / "before" / f"{self.scale}-{FLUENCY}"
 
     def _measure_fluency(self, target: Target, file: Path) -> None:
-        """Of the scale's texts, if it has some, with a local model."""
+        """Of the scale's texts, if it has some, with a model that runs here."""
         texts, model = self.app.scale(self.scale).fluency, getattr(target, "model", None)
-        if not texts or not isinstance(model, LocalChat) or file.exists():
+        if not texts or model is None or not traits_of(model).in_process or file.exists():
             return
         tasks = texts.tasks_of(1, 1, HELDOUT_SEED)[: self.heldout or None]
-        found = fluency(model.model, tasks, self.app.settings(self.scale).system)
+        found = fluency(traits_of(model).name, tasks, self.app.settings(self.scale).system)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, found.model_dump(mode="json"))
