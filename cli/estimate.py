@@ -65,7 +65,7 @@ def show_estimate(
     console.print(times)
     console.print(
         f"assumed: {gpu.gpu_share:.0%} of {gpu.gpu_tflops:g} TFLOP/s and of {gpu.gpu_bandwidth:g} GB/s are reached, "
-        "a margin of 10% and 1 GiB; formulas in training/estimate.py. Nothing was trained."
+        "a margin of 10% and 1 GiB; formulas in training/trainers/estimate.py. Nothing was trained."
     )
 
 

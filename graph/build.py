@@ -54,8 +54,8 @@ def build_graph(
 ) -> Graph:
     """The game as a compiled graph. `await graph.ainvoke({"task": Task(id="1", prompt="…")})`.
 
-    Roles are model strings (see `graph.models.load`), LangChain chat models, or objects of
-    `graph.roles`; tools are names or objects. `values` are further settings.
+    Roles are model strings (see `models/load.py`), LangChain chat models, or objects of
+    `core/roles.py`; tools are names or objects. `values` are further settings.
     Raises `SettingsError`, `ModelSetupError` or `ToolError` before anything runs.
     """
     graph = state_graph(

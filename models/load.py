@@ -3,7 +3,7 @@
 | string | model |
 |---|---|
 | `openai:NAME` | OpenAI, key from OPENAI_API_KEY |
-| `openai:NAME@URL` | any server that speaks the OpenAI protocol: vLLM, SGLang, Ollama, llama.cpp; its key: `keys.py` |
+| `openai:NAME@URL` | any server that speaks the OpenAI protocol: vLLM, SGLang, Ollama, llama.cpp; its key: `servers/keys.py` |
 | `hf:ID-or-folder` | transformers in this process; a LoRA adapter's folder works too |
 | `smollm2` | the embedded default, SmolLM2-135M-Instruct |
 | `replay:FILE` | answers recorded by `record`; no model at all |

@@ -27,6 +27,14 @@ def test_files_that_say_where_things_are_name_what_is_there(page: str) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_files_that_sources_name_are_there() -> None:
+    written = re.compile(rf"(?<![\w/.-])(?:{'|'.join([*FLOORS, 'tests'])})/[a-z_/]+\.(?:py|toml|txt|jsonl)")
+    sources = [path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")]
+    named = {(path.name, name) for path in sources for name in written.findall(path.read_text(encoding="utf-8"))}
+    assert len(named) > 10
+    assert [one for one in sorted(named) if not (ROOT / one[1]).exists()] == []
+
+
 def test_the_floors_are_drawn_in_the_order_that_is_checked() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawing = text.split("```")[1]

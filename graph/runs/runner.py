@@ -1,7 +1,7 @@
 """Plays many tasks and streams their rows out as they finish.
 
 Every task ends as exactly one row: accepted, rejected or failed. Only errors that concern all tasks (see
-`errors.py`) stop the run; tasks in flight then stay unfinished with the answers they have, and the same
+`core/errors.py`) stop the run; tasks in flight then stay unfinished with the answers they have, and the same
 call resumes them.
 """
 

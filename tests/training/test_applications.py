@@ -1,4 +1,4 @@
-"""Applications as data: loading, checking, tasks. `test_cli_apps.py` plays one from its TOML alone."""
+"""Applications as data: loading, checking, tasks. `tests/cli/test_apps.py` plays one from its TOML alone."""
 
 import json
 import tomllib
