@@ -83,7 +83,7 @@ def evaluate(
     a whole but for case and punctuation. GSM8K and ARC are asked by lm-eval, and
     AlpacaEval by its own package; --system and --temperature are not theirs,
     and of them GSM8K alone takes --max-new-tokens. A budget (--max-calls,
-    --max-tokens, --max-cost) is one for all that is asked; lm-eval keeps none.
+    --max-tokens, --max-cost) is one for all that is asked; ARC keeps none.
 
     [bold]anyprefer evaluate sums facts --model smollm2 --model hf:models/first[/]
     [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]

@@ -106,3 +106,8 @@ def question(model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapp
     traits = traits_of(model)
     said = [[message.type, message.content] for message in messages]
     return stable_hash([traits.name, traits.where, said, dict(kwargs)])[:40]
+
+
+def is_call(key: str) -> bool:
+    """Whether an act's key is of a model call; those of other acts begin with a role."""
+    return ":" not in key

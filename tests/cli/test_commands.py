@@ -114,7 +114,7 @@ def test_a_budget_holds_for_all_that_evaluate_asks():
         assert server.calls.total() == 6
         assert run(*command).exit_code == 0
         assert server.calls.total() == 8
-        refusal = refused(run("evaluate", "gsm8k", "--model", model, "--max-tokens", 9))
+        refusal = refused(run("evaluate", "arc_easy", "--model", model, "--max-tokens", 9))
     assert "which keeps no budget; leave one of them out" in refusal
 
 

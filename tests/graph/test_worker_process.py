@@ -83,6 +83,20 @@ async def test_answers_kept_meanwhile_are_there_for_the_next_worker():
             assert len(answers) == server.calls["sample"]
 
 
+async def test_a_tools_findings_are_kept_by_the_driver_and_not_looked_for_again():
+    store = Kept()
+    with OpenAIServer() as server:
+        async with working(Calls(store=store), server.url, ("knowledge_search",)) as (worker, shared):
+            known = shared.known[TASK.id] = {}
+            row = await play(worker)
+            [use] = [key for key in known if key.startswith("tool:")]
+            found = known[use].replace(row.rounds[0].knowledge[0].text.encode(), b"as it was kept")
+            store.calls.clear()
+            again = await play(worker, known | {use: found})
+    assert again.rounds[0].knowledge[0].text == "as it was kept"
+    assert store.calls == []
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
 async def test_retries_are_admitted_by_the_driver_too(limit):
     """Three of four requests are refused: exactly as many are sent as the budget has."""

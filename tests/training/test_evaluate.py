@@ -11,9 +11,9 @@ from anyprefer.core.errors import BudgetSpent, EndpointError, SettingsError, Tra
 from anyprefer.core.results import EvalResult, wilson
 from anyprefer.core.task import Task
 from anyprefer.graph import RunSettings
-from anyprefer.models.calls import Calls
+from anyprefer.models.calls import Calls, current_account
 from anyprefer.models.local.chat import LocalChat
-from anyprefer.training.evaluation.asking import calls_of
+from anyprefer.training.evaluation.asking import Asking, calls_of
 from anyprefer.training.evaluation.evaluate import evaluate
 from tests.scripted import Scripted
 
@@ -182,6 +182,25 @@ async def test_a_budget_is_one_for_all_evaluations_of_a_command():
     with pytest.raises(BudgetSpent, match="6 calls"):
         await evaluate(model, TASKS, is_correct, calls=calls)
     assert len(model.calls) == 6
+
+
+async def test_rollouts_are_kept_beside_answers_and_cost_nothing(tmp_path):
+    made = []
+
+    async def roll():
+        made.append(1)
+        return ["left", "right"]
+
+    async def rolled(calls):
+        asking = Asking(Scripted(), tmp_path / "kept.db", calls)
+        try:
+            return await asking.all([("a", lambda: current_account().once("rollout", "a", roll))])
+        finally:
+            asking.close()
+
+    calls = [calls_of(RunSettings(max_calls=1)) for _ in range(2)]
+    assert [await rolled(one) for one in calls] == [[["left", "right"]]] * 2
+    assert (made, [one.requests for one in calls]) == ([1], [0, 0])
 
 
 async def test_a_limit_on_cost_needs_a_price():

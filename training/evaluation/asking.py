@@ -20,7 +20,7 @@ from anyprefer.core.settings import RunSettings
 from anyprefer.models import load_model
 from anyprefer.models.ask import all_done
 from anyprefer.models.calls import Account, Calls, accounted
-from anyprefer.models.packing import unpacked
+from anyprefer.models.packing import is_call, unpacked
 from anyprefer.models.prices import Prices, used
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.keys import Keys
@@ -59,7 +59,8 @@ class Asking:
         for key, answer in self._kept.under(self._weights) if self._kept else ():
             _, task, call = key.split(_APART)
             self._known.setdefault(task, {})[call] = answer
-            self.calls.take_up(used(unpacked(answer), self.calls.prices, model))
+            if is_call(call):
+                self.calls.take_up(used(unpacked(answer), self.calls.prices, model))
 
     async def keep_act(self, task: str, key: str, answer: bytes | None, spending: Spending | None) -> None:
         """Keeps one answer (`ActStore`)."""

@@ -9,7 +9,9 @@ import sys
 import pytest
 from aiohttp import web
 
-from anyprefer.core.errors import InputError, ModelError, ModelSetupError
+from anyprefer.core.errors import BudgetSpent, EndpointError, InputError, ModelSetupError
+from anyprefer.core.settings import RunSettings
+from anyprefer.training.evaluation.asking import calls_of
 from anyprefer.training.evaluation.benchmarks import Asked, benchmark, measure
 from anyprefer.training.evaluation.benchmarks.lm_eval_tasks.rows import same_final_number
 from tests.loopback import Loopback, completion, refusal
@@ -60,11 +62,21 @@ def test_answers_that_are_kept_are_not_asked_for_again(data, tmp_path):
         return completion("It is 7.") if count <= 2 else refusal(401)
 
     with Loopback(stops) as server:
-        with pytest.raises(ModelError, match="401"):
+        with pytest.raises(EndpointError, match="401"):
             measure("gsm8k", f"openai:my-7b@{server.url}", folder=tmp_path, batch_size=1)
         server.answer, server.bodies = lambda asked, count: completion("It is 7."), []
         found = measure("gsm8k", f"openai:my-7b@{server.url}", folder=tmp_path, batch_size=1)
     assert (found.n, len(server.bodies)) == (3, 1)
+
+
+def test_a_commands_budget_holds_for_gsm8k(data, tmp_path):
+    with Loopback(lambda asked, count: completion("It is 7.")) as server:
+        given = {"folder": tmp_path, "calls": calls_of(RunSettings(max_calls=2))}
+        with pytest.raises(BudgetSpent, match="2 calls"):
+            measure("gsm8k", f"openai:my-7b@{server.url}", **given)
+        assert len(server.bodies) == 2
+        assert measure("gsm8k", f"openai:my-7b@{server.url}", folder=tmp_path).n == 3
+        assert len(server.bodies) == 3
 
 
 def test_the_longest_answer_and_the_batch_are_the_users_to_say(data):
@@ -172,7 +184,7 @@ def test_a_server_that_refuses_is_named(data):
     def answer(asked, count):
         return web.json_response({"error": {"message": "no such model"}}, status=404)
 
-    with Loopback(answer) as server, pytest.raises(ModelError, match="gsm8k could not be measured on openai:x@"):
+    with Loopback(answer) as server, pytest.raises(EndpointError, match=r"x at .* refuses every call.*no such model"):
         measure("gsm8k", f"openai:x@{server.url}", limit=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -61,8 +61,11 @@ class Benchmark(ABC):
     """What is asked, how it is marked, and the source."""
     metric: str
     """What `accuracy` is: `exact_match`, `acc`, `win_rate`."""
-    budgeted: ClassVar[bool] = True
-    """Whether all it asks of servers goes through the command's calls, so that a budget holds."""
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether all it asks of servers goes through the command's calls, so that a budget holds."""
+        return True
 
     @abstractmethod
     def measure(self, asked: Asked) -> BenchmarkResult:

@@ -4,7 +4,7 @@
 
 The same files serve lm-eval's own command line (`anyprefer evaluate arc_easy --model smollm2 --print-command`),
 and both give the same number. A local model is lm-eval's `hf` model over the same folder, with its adapter through
-peft. A served one is asked for answers through its chat endpoint, and for likelihoods (ARC) through its completions
+peft. A served one is asked for answers as a run asks its models (`served_chat.py`), and by lm-eval's own client for likelihoods (ARC) through its completions
 endpoint with `echo`, as vLLM has it.
 """
 
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from anyprefer.core.errors import AnypreferError, ModelError, ModelSetupError
 from anyprefer.core.secrets import redact
@@ -28,10 +28,13 @@ from anyprefer.core.settings import RunSettings
 from anyprefer.models.load import split_server
 from anyprefer.models.local.model_files import model_source
 from anyprefer.models.servers.keys import Keys
+from anyprefer.training.evaluation.asking import Asking, within_limits
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 
 TASKS = Path(__file__).parent / "lm_eval_tasks"
 OPENAI = "https://api.openai.com/v1"
+_CHAT = "local-chat-completions"
+"""lm-eval's name of a served chat."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,11 @@ class Harness(Benchmark):
     """Asked through the chat template for an answer; else compared by likelihood, without the template."""
     max_tokens: int
     """Longest answer; 1 where no answer is written."""
-    budgeted: ClassVar[bool] = False
-    """lm-eval asks servers by a client of its own."""
+
+    @property
+    def budgeted(self) -> bool:
+        """lm-eval asks servers for likelihoods by a client of its own."""
+        return self.chat
 
     @property
     def task(self) -> str:
@@ -57,7 +63,7 @@ class Harness(Benchmark):
     def measure(self, asked: Asked) -> BenchmarkResult:
         """Runs `lm_eval.simple_evaluate` on the first `limit` test rows.
 
-        With a folder, answers are kept there as they come, in lm-eval's own cache: a killed evaluation resumes from them.
+        With a folder, answers are kept there as they come: a killed evaluation resumes from them.
         """
         _check_installed()
         kind, arguments = self._model(asked.model, asked.batch_size)
@@ -90,11 +96,12 @@ class Harness(Benchmark):
         from lm_eval.tasks import TaskManager
 
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        cache = str(asked.folder / f"{self.name}-{_stamp(arguments)}") if asked.folder and kind != _CHAT else None
         try:
-            with _sent_key(arguments.get("base_url", ""), asked.settings):
+            with _sent_key(arguments.get("base_url", ""), asked.settings), self._asked(kind, asked) as model:
                 found = simple_evaluate(
-                    model=kind,
-                    model_args=arguments,
+                    model=model,
+                    model_args=arguments if model is kind else None,
                     tasks=[self.task],
                     task_manager=TaskManager(include_path=str(TASKS), include_defaults=False),
                     batch_size=asked.batch_size if kind == "hf" else 1,
@@ -102,7 +109,7 @@ class Harness(Benchmark):
                     limit=asked.limit,
                     apply_chat_template=self.chat,
                     gen_kwargs=self._generation(asked.max_tokens),
-                    use_cache=str(asked.folder / f"{self.name}-{_stamp(arguments)}") if asked.folder else None,
+                    use_cache=cache,
                     bootstrap_iters=0,
                 )
         except AnypreferError:
@@ -112,6 +119,21 @@ class Harness(Benchmark):
             raise ModelError(f"{self.name} could not be measured on {asked.model}: {words}") from error
         samples: list[dict[str, Any]] = found["samples"][self.task]
         return samples
+
+    @contextmanager
+    def _asked(self, kind: str, asked: Asked) -> Iterator[Any]:
+        """The model as lm-eval is given it: a chat is asked through the command's calls."""
+        if kind != _CHAT:
+            yield kind
+            return
+        from anyprefer.training.evaluation.benchmarks.served_chat import ServedChat
+
+        model = within_limits(asked.model, asked.settings)
+        asking = Asking(model, asked.folder / f"{self.name}.db" if asked.folder else None, asked.calls)
+        try:
+            yield ServedChat(model, asking, asked.batch_size, asked.seed)
+        finally:
+            asking.close()
 
     def _generation(self, max_tokens: int | None) -> str | None:
         return f"max_gen_toks={max_tokens}" if self.chat and max_tokens else None
@@ -128,7 +150,7 @@ class Harness(Benchmark):
             raise ModelSetupError(f"{self.name} cannot measure {spec!r}; use smollm2, hf:ID-or-folder, openai:NAME@URL")
         name, url = split_server(rest)
         if self.chat:
-            return "local-chat-completions", {
+            return _CHAT, {
                 "model": name,
                 "base_url": f"{url or OPENAI}/chat/completions",
                 "num_concurrent": batch_size,
