@@ -24,7 +24,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from anyprefer.core.records import Candidate
 from anyprefer.core.task import Task
@@ -55,7 +57,7 @@ class _Known:
 
 
 @tool
-def fact_check(task: Task, candidate: Candidate, *, corpus: str = "", k: int = 1) -> Finding:
+def fact_check(task: Task, candidate: Candidate, *, corpus: str = "", k: Annotated[int, Field(ge=1)] = 1) -> Finding:
     """Checks whether what an answer says is what the best knowledge-base passage says of the question."""
     known = _known(corpus, task.question, k)
     if not known:

@@ -21,10 +21,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import bm25s
 import Stemmer
+from pydantic import Field
 
 from anyprefer.core.data_folder import PREFIX, cache_folder, data_file
 from anyprefer.core.errors import InputError
@@ -109,9 +110,7 @@ class Corpus:
         return len(self._rows)
 
     def search(self, query: str, k: int = 3) -> list[dict[str, Any]]:
-        """Up to `k` rows that share a word with the query, best first, each with its BM25 `score` (> 0)."""
-        if k < 1:
-            raise InputError(f"k is the number of passages to find and must be at least 1, not {k}")
+        """Up to `k` (≥ 1) rows that share a word with the query, best first, each with its BM25 `score` (> 0)."""
         words = terms([question_of(query)])
         if not words[0]:
             return []
@@ -233,7 +232,7 @@ def _said(value: Any) -> str:
 
 
 @tool
-def knowledge_search(query: str, *, corpus: str = "", k: int = 3) -> Finding:
+def knowledge_search(query: str, *, corpus: str = "", k: Annotated[int, Field(ge=1)] = 3) -> Finding:
     """Finds passages about the question in a local knowledge base, for facts, definitions and names."""
     passages = Corpus.open(corpus).search(query, k)
     if not passages:

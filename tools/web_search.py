@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from typing import Annotated
 
-from anyprefer.core.errors import InputError
+from pydantic import Field
+
 from anyprefer.tools.base import Finding, ToolFailure, tool
 
 
 @tool
-def web_search(query: str, *, max_results: int = 5, backend: str = "duckduckgo") -> Finding:
+def web_search(query: str, *, max_results: Annotated[int, Field(ge=1)] = 5, backend: str = "duckduckgo") -> Finding:
     """Searches the web, for recent or rare facts that a local knowledge base does not hold."""
-    if max_results < 1:
-        raise InputError(f"web_search.max_results must be at least 1, not {max_results}")
     results = _search(query, max_results, backend)
     text = "\n".join(f"[{number}] {r['title']}: {r['snippet']} ({r['link']})" for number, r in enumerate(results, 1))
     return Finding(text or "The web search found nothing.", data=results)

@@ -4,8 +4,10 @@ import sys
 import pytest
 from ddgs.exceptions import DDGSException
 
-from anyprefer.core.errors import InputError
-from anyprefer.tools import TOOLS, ToolFailure
+from anyprefer.core.errors import ToolError
+from anyprefer.tools import TOOLS, KnowledgeTool, ToolFailure
+from anyprefer.tools.fact_check import fact_check
+from anyprefer.tools.knowledge_search import knowledge_search
 from anyprefer.tools.web_search import web_search
 from tests.stand_ins import FakeEngine
 
@@ -37,9 +39,10 @@ async def test_no_results_are_a_finding(engine: FakeEngine) -> None:
     assert (await web_search.ainvoke({"query": "x"})).data == []
 
 
-async def test_max_results_has_a_range() -> None:
-    with pytest.raises(InputError, match="at least 1"):
-        await web_search.with_options(max_results=0).ainvoke({"query": "x"})
+@pytest.mark.parametrize(("tool", "name"), [(web_search, "max_results"), (knowledge_search, "k"), (fact_check, "k")])
+def test_how_many_are_found_has_a_range(tool: KnowledgeTool, name: str) -> None:
+    with pytest.raises(ToolError, match=f"option {name} is 0: Input should be greater than or equal to 1"):
+        tool.with_options(**{name: 0})
 
 
 def test_listing_tools_loads_no_heavy_package() -> None:
