@@ -36,6 +36,7 @@ def show_estimate(
     `lengths` are the mean tokens of a prompt, and of it with an answer; None: as long as pairs may be.
     """
     from anyprefer.training.trainers.estimate import Shape, estimate_sampling, estimate_training, read_shape
+    from anyprefer.training.trainers.settings import REACHED
 
     shape: Shape = read_shape(base, settings)
     prompt, length = lengths or (settings.max_length / 2, settings.max_length)
@@ -64,7 +65,7 @@ def show_estimate(
     times.add_row("sampling, at most", duration(sampled.seconds), f"one round's candidates for {pairs:,} prompts")
     console.print(times)
     console.print(
-        f"assumed: {gpu.gpu_share:.0%} of {gpu.gpu_tflops:g} TFLOP/s and of {gpu.gpu_bandwidth:g} GB/s are reached, "
+        f"assumed: {REACHED:.0%} of {gpu.tflops:g} TFLOP/s and of {gpu.gbps:g} GB/s are reached, "
         "a margin of 10% and 1 GiB; formulas in training/trainers/estimate.py. Nothing was trained."
     )
 
@@ -75,5 +76,5 @@ def _memory(console: Console, title: str, parts: Mapping[str, float], fits: bool
     for name, held in parts.items():
         shown.add_row(name, f"{held / _GIB:.1f}")
     verdict = "fits" if fits else "does not fit"
-    shown.add_row(Text(f"all, {verdict} in {gpu.gpu_gb:g} GiB", "bold"), f"{sum(parts.values()) / _GIB:.1f}")
+    shown.add_row(Text(f"all, {verdict} in {gpu.gb:g} GiB", "bold"), f"{sum(parts.values()) / _GIB:.1f}")
     console.print(shown)

@@ -147,13 +147,13 @@ def _seeds(given: str) -> tuple[int, ...]:
 
 def _estimate(console: Console, lab: Lab) -> None:
     from anyprefer.cli.estimate import of_text, show_estimate
-    from anyprefer.training.trainers.settings import gpu_settings
+    from anyprefer.training.trainers.settings import gpu
 
     scale = lab.app.scale(lab.scale)
     pairs = sum(source.tasks for source in scale.sources)
     base = (scale.base or scale.target).removeprefix("hf:")
     console.print(f"each arm, seed and iteration, if every task gives a pair ({pairs:,}):")
-    show_estimate(console, base, of_text(lab.app.trainer(lab.scale)), gpu_settings(), pairs, None)
+    show_estimate(console, base, of_text(lab.app.trainer(lab.scale)), gpu("a100"), pairs, None)
 
 
 def _watch(console: Console) -> Watch:

@@ -14,17 +14,16 @@ from anyprefer.cli.console import at_work, out, said_warnings, table
 from anyprefer.cli.estimate import of_text, show_estimate
 from anyprefer.cli.flags import Values, flags, literal
 from anyprefer.core.errors import RunFolderError, SettingsError
-from anyprefer.training.trainers.settings import PRESETS, Gpu, TrainSettings, gpu_settings
+from anyprefer.training.trainers.settings import GPUS, PRESETS, TrainSettings, gpu
 
 if TYPE_CHECKING:
     from anyprefer.core.roles import Trainer
+    from anyprefer.training.trainers.settings import Gpu
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Training (defaults of --preset paper)": tuple(TrainSettings.model_fields),
 }
 """The fields of `TrainSettings` as help shows them."""
-GPU_PANELS: dict[str, tuple[str, ...]] = {"Estimate": tuple(Gpu.model_fields)}
-"""The fields of `Gpu`, likewise."""
 
 Preset = Annotated[
     str | None,
@@ -48,7 +47,6 @@ TrainerOption = Annotated[
 
 
 @flags(TrainSettings, into="values", panels=PANELS)
-@flags(Gpu, into="gpu", panels=GPU_PANELS)
 def train(
     base: Annotated[
         str, typer.Option(metavar="MODEL", help="What to train: smollm2, hf:ID, a model's or an adapter's folder.")
@@ -69,9 +67,11 @@ def train(
     estimate_pairs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The same for N pairs that are not there yet.")
     ] = None,
+    gpu_name: Annotated[
+        str, typer.Option("--gpu", metavar="NAME", help=f"The GPU it is estimated for: {', '.join(GPUS)}.")
+    ] = "a100",
     *,
     values: Values,
-    gpu: Values,
 ) -> None:
     """Train a model on accepted pairs: DPO with LoRA, or a trainer of your own.
 
@@ -86,7 +86,7 @@ def train(
     seed = values.pop("seed", 0)
     chosen = chosen_trainer(trainer, preset, base, {**values, **trainer_options(trainer_option)})
     if estimate or estimate_pairs:
-        _estimate(pairs, base.removeprefix("hf:"), chosen, estimate_pairs, gpu)
+        _estimate(pairs, base.removeprefix("hf:"), chosen, estimate_pairs, gpu(gpu_name))
     else:
         _train(pairs or [], base, to, chosen, seed)
 
@@ -108,7 +108,7 @@ def trainer_options(given: list[str] | None) -> Values:
     return {name.strip(): literal(value) for name, _, value in parted}
 
 
-def _estimate(pairs: list[str] | None, base: str, trainer: Trainer, planned: int | None, gpu: Values) -> None:
+def _estimate(pairs: list[str] | None, base: str, trainer: Trainer, planned: int | None, device: Gpu) -> None:
     console, settings = out(), of_text(trainer)
     if not pairs and not planned:
         raise SettingsError("--estimate needs pairs: name a run folder, or give --estimate-pairs N")
@@ -118,7 +118,7 @@ def _estimate(pairs: list[str] | None, base: str, trainer: Trainer, planned: int
 
         rows: Any = load_pairs(*pairs) if pairs else []
     lengths = mean_tokens(rows) if rows else None
-    show_estimate(console, base, settings, gpu_settings(**gpu), planned or len(rows), lengths)
+    show_estimate(console, base, settings, device, planned or len(rows), lengths)
 
 
 def _train(pairs: list[str], base: str, to: Path | None, trainer: Trainer, seed: int) -> None:

@@ -22,11 +22,11 @@ def test_the_estimate_is_printed_and_nothing_is_trained(tiny, monkeypatch, tmp_p
     assert "30 tokens a pair side as in these pairs" in result.stdout
     assert "fits in 80 GiB" in result.stdout
     assert not (tmp_path / "models").exists()
-    result = run("train", *flags, "--estimate-pairs", 6000, "--gpu-gb", 0.5, "--gpu-share", 0.5)
+    result = run("train", *flags, "--estimate-pairs", 6000, "--gpu", "rtx4090")
     assert result.exit_code == 0, result.output
     assert "6,000 pairs" in result.stdout
-    assert "does not fit in 0.5 GiB" in result.stdout
-    assert "50% of 312 TFLOP/s" in result.stdout
+    assert "fits in 24 GiB" in result.stdout
+    assert "30% of 165 TFLOP/s" in result.stdout
     assert "as in these pairs" not in result.stdout
 
 
@@ -34,4 +34,4 @@ def test_what_is_missing_is_named(tiny):
     write("pairs.jsonl", [PAIR])
     assert "--estimate-pairs" in refused(run("train", "--base", f"hf:{tiny}", "--estimate"))
     assert "--out is missing" in refused(run("train", "pairs.jsonl", "--base", "smollm2"))
-    assert "'gpu_gb'" in refused(run("train", "--base", f"hf:{tiny}", "--estimate-pairs", 3, "--gpu-gb", 0))
+    assert "unknown GPU 'b100'" in refused(run("train", "--base", f"hf:{tiny}", "--estimate-pairs", 3, "--gpu", "b100"))

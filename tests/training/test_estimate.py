@@ -18,7 +18,7 @@ from anyprefer.training.trainers.estimate import (
     read_shape,
 )
 from anyprefer.training.trainers.memory import activation_bytes, checkpointed_bytes
-from anyprefer.training.trainers.settings import Gpu, gpu_settings, train_settings
+from anyprefer.training.trainers.settings import Gpu, gpu, train_settings
 from tests.command_line import write
 from tests.stand_ins import PLAIN, save_llama, tokenizer
 
@@ -51,11 +51,11 @@ def test_the_papers_run_fits_one_80_gb_gpu(llama_2):
     assert found.fits
     assert not found.checkpointing
     assert 35 < found.total / GIB < 45
-    small = estimate_training(llama_2, PAPER, pairs=6000, gpu=Gpu(gpu_gb=24))
+    small = estimate_training(llama_2, PAPER, pairs=6000, gpu=Gpu(24, 312, 2039))
     assert small.checkpointing
     assert (small.memory["activations"], small.other) == (found.other, found.memory["activations"])
     assert small.fits
-    assert not estimate_training(llama_2, PAPER, pairs=6000, gpu=Gpu(gpu_gb=16)).fits
+    assert not estimate_training(llama_2, PAPER, pairs=6000, gpu=Gpu(16, 312, 2039)).fits
 
 
 def test_time_is_operations_over_what_the_gpu_reaches(llama_2):
@@ -66,10 +66,10 @@ def test_time_is_operations_over_what_the_gpu_reaches(llama_2):
     steps = tokens * 3 * (4 * frozen + 6 * lora + 3 * attention)
     assert found.flops == pytest.approx(steps + tokens * (2 * frozen + attention))
     assert found.seconds == pytest.approx(found.flops / (312e12 * 0.3))
-    assert estimate_training(llama_2, PAPER, 6000, Gpu(gpu_tflops=624)).seconds == pytest.approx(found.seconds / 2)
+    assert estimate_training(llama_2, PAPER, 6000, Gpu(80, 624, 2039)).seconds == pytest.approx(found.seconds / 2)
     assert estimate_training(llama_2, PAPER, 6000, length=512).flops < found.flops / 2
     assert estimate_training(llama_2, PAPER, 6000, length=5000).flops == found.flops
-    again = estimate_training(llama_2, PAPER, 6000, Gpu(gpu_gb=24))
+    again = estimate_training(llama_2, PAPER, 6000, Gpu(24, 312, 2039))
     assert again.flops - found.flops == pytest.approx(tokens * 3 * (2 * frozen + 2 * lora + attention))
 
 
@@ -78,10 +78,10 @@ def test_sampling_holds_keys_and_values(llama_2):
     assert found.sequences == 16 * 5
     assert found.memory["keys and values"] == 80 * 1024 * 2 * 32 * 4096 * 2
     assert found.fits
-    tight = estimate_sampling(llama_2, 6000, 512, Gpu(gpu_gb=24))
+    tight = estimate_sampling(llama_2, 6000, 512, Gpu(24, 312, 2039))
     assert (tight.fits, tight.sequences < 80) == (True, True)
     assert tight.seconds > found.seconds
-    assert not estimate_sampling(llama_2, 6000, 512, Gpu(gpu_gb=12)).fits
+    assert not estimate_sampling(llama_2, 6000, 512, Gpu(12, 312, 2039)).fits
     assert estimate_sampling(llama_2, 2, 512).sequences == 10
     assert estimate_sampling(llama_2, 6000, 512, settings=RunSettings(max_new_tokens=256)).seconds < found.seconds / 2
 
@@ -153,5 +153,5 @@ def test_lengths_are_the_means_of_the_pairs():
 def test_what_cannot_be_estimated_is_named(tmp_path):
     with pytest.raises(ModelSetupError, match=r"config\.json"):
         read_shape(str(tmp_path), PAPER)
-    with pytest.raises(TrainingError, match="'gpu_share'"):
-        gpu_settings(gpu_share=2)
+    with pytest.raises(TrainingError, match="unknown GPU 'a10'; did you mean 'a100'"):
+        gpu("a10")

@@ -27,7 +27,7 @@ from anyprefer.models.local.model_files import model_source
 from anyprefer.training.pair_data.read import characters
 from anyprefer.training.trainers.dpo import lora_config
 from anyprefer.training.trainers.memory import activation_bytes, checkpointed_bytes, too_large
-from anyprefer.training.trainers.settings import Gpu, TrainSettings
+from anyprefer.training.trainers.settings import GPUS, Gpu, TrainSettings
 
 GIB = 2**30
 MARGIN = 0.1
@@ -83,7 +83,7 @@ class Training:
     @property
     def fits(self) -> bool:
         """Whether the GPU holds them."""
-        return self.total <= self.gpu.gpu_gb * GIB
+        return self.total <= self.gpu.gb * GIB
 
     @property
     def seconds(self) -> float:
@@ -148,10 +148,10 @@ def estimate_training(
 
     0, or more than `max_length`: all are `max_length` long. Memory is always that of the longest pairs.
     """
-    gpu = gpu or Gpu()
+    gpu = gpu or GPUS["a100"]
     size = 4 if settings.dtype == "float32" else 2
     weights = float(shape.parameters * size)
-    checkpointing = too_large(shape.config, settings, gpu.gpu_gb * GIB - weights)
+    checkpointing = too_large(shape.config, settings, gpu.gb * GIB - weights)
     kept, again = (count(shape.config, settings) * size / 2 for count in (activation_bytes, checkpointed_bytes))
     tokens = 2 * settings.batch_size * settings.max_length
     memory = {
@@ -204,13 +204,13 @@ def estimate_sampling(
     its operations or as reading the weights and the keys and values kept, whichever is longer (Pope et al. 2022,
     arXiv 2211.05102).
     """
-    gpu, settings = gpu or Gpu(), settings or RunSettings()
+    gpu, settings = gpu or GPUS["a100"], settings or RunSettings()
     config, new = shape.config, settings.max_new_tokens
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     kept = 2 * config.num_hidden_layers * heads * head * 2  # bytes a token
     weights = 2.0 * shape.parameters
-    free = (gpu.gpu_gb * GIB - CONTEXT) / (1 + MARGIN) - weights
+    free = (gpu.gb * GIB - CONTEXT) / (1 + MARGIN) - weights
     wanted = min(settings.concurrency, tasks) * settings.candidates
     at_once = max(1, min(wanted, int(free // (kept * (prompt + new)))))
     step = max(
@@ -220,7 +220,7 @@ def estimate_sampling(
     memory = {"weights": weights, "keys and values": at_once * kept * (prompt + new)}
     memory["margin"] = MARGIN * sum(memory.values()) + CONTEXT
     seconds = tasks * prompt * _forward_flops(shape, prompt) / gpu.flops + batches * new * step
-    return SamplingCost(at_once, memory, sum(memory.values()) <= gpu.gpu_gb * GIB, seconds)
+    return SamplingCost(at_once, memory, sum(memory.values()) <= gpu.gb * GIB, seconds)
 
 
 def mean_tokens(rows: Iterable[Mapping[str, Any]]) -> tuple[float, float]:

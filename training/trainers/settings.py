@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from anyprefer.core.errors import TrainingError
+from anyprefer.core.errors import TrainingError, near
 from anyprefer.training.trainers.checked import checked
 
 LossName = Literal[
@@ -98,29 +99,45 @@ the runs in docs/experiments.md; it adds the chosen answers' likelihood to the D
 made this small model ramble."""
 
 
-class Gpu(BaseModel):
-    """The device estimated for; as it is, an A100 with 80 GB."""
+@dataclass(frozen=True)
+class Gpu:
+    """A device as its maker states it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    gpu_gb: float = Field(80, gt=0, description="Memory of the GPU, in GiB (A100 and H100: 80).")
-    gpu_tflops: float = Field(
-        312, gt=0, description="Its peak in bfloat16 without sparsity, 10¹² operations a second (A100: 312, H100: 989)."
-    )
-    gpu_bandwidth: float = Field(
-        2039, gt=0, description="Its memory's bandwidth in GB a second (A100 80 GB: 2039, H100: 3350)."
-    )
-    gpu_share: float = Field(0.3, gt=0, le=1, description="Share of both peaks that is reached; an assumption.")
+    gb: float
+    """Memory in GiB."""
+    tflops: float
+    """Peak in bfloat16 without sparsity, 10¹² operations a second."""
+    gbps: float
+    """Bandwidth of its memory, 10⁹ bytes a second."""
 
     @property
     def flops(self) -> float:
         """Operations a second that are reached."""
-        return self.gpu_tflops * 1e12 * self.gpu_share
+        return self.tflops * 1e12 * REACHED
 
     @property
     def bandwidth(self) -> float:
         """Bytes a second that are reached."""
-        return self.gpu_bandwidth * 1e9 * self.gpu_share
+        return self.gbps * 1e9 * REACHED
+
+
+REACHED = 0.3
+"""Share of both peaks that is reached; an assumption."""
+GPUS = {
+    "a100": Gpu(80, 312, 2039),
+    "h100": Gpu(80, 989, 3350),
+    "h200": Gpu(141, 989, 4800),
+    "l40s": Gpu(48, 362, 864),
+    "rtx4090": Gpu(24, 165, 1008),
+}
+"""What an estimate may be for, by the makers' data sheets."""
+
+
+def gpu(name: str) -> Gpu:
+    """The GPU of that name. Raises `TrainingError` that names the near one."""
+    if name not in GPUS:
+        raise TrainingError(f"unknown GPU {name!r}; {near(name, GPUS)}")
+    return GPUS[name]
 
 
 def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
@@ -128,11 +145,6 @@ def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
     if preset not in PRESETS:
         raise TrainingError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     return checked(TrainSettings, {**PRESETS[preset], **_given(changes)}, "training setting")
-
-
-def gpu_settings(**changes: Any) -> Gpu:
-    """A `Gpu` with changes; those that are None are left out. Raises `TrainingError` as `train_settings` does."""
-    return checked(Gpu, changes, "training setting")
 
 
 def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
