@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from anyprefer.core.game_state import GameState
     from anyprefer.core.inputs import read_tasks
     from anyprefer.core.records import Candidate, Judgment, Knowledge, PreferencePair, Reward, Round, Row
-    from anyprefer.core.roles import Engine, Judge, RewardModel, Target
+    from anyprefer.core.results import EvalResult
+    from anyprefer.core.roles import Engine, Judge, RewardModel, Target, Trainer
     from anyprefer.core.server_settings import ServerSettings
     from anyprefer.core.settings import RunSettings, Settings, load_settings
     from anyprefer.core.task import Task
+    from anyprefer.core.trajectories import Trajectory
     from anyprefer.graph.build import build_graph, state_graph
     from anyprefer.graph.runs.row_files import read_rows
     from anyprefer.graph.runs.runner import Synthesis
@@ -23,10 +25,12 @@ _HOMES = {
     "core.game_state": ["GameState"],
     "core.inputs": ["read_tasks"],
     "core.records": ["Candidate", "Judgment", "Knowledge", "PreferencePair", "Reward", "Round", "Row"],
-    "core.roles": ["Engine", "Judge", "RewardModel", "Target"],
+    "core.results": ["EvalResult"],
+    "core.roles": ["Engine", "Judge", "RewardModel", "Target", "Trainer"],
     "core.server_settings": ["ServerSettings"],
     "core.settings": ["RunSettings", "Settings", "load_settings"],
     "core.task": ["Task"],
+    "core.trajectories": ["Trajectory"],
     "graph.build": ["build_graph", "state_graph"],
     "graph.runs.row_files": ["read_rows"],
     "graph.runs.runner": ["Synthesis"],
@@ -37,6 +41,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Candidate",
     "Engine",
+    "EvalResult",
     "GameState",
     "Judge",
     "Judgment",
@@ -52,6 +57,8 @@ __all__ = [
     "Synthesis",
     "Target",
     "Task",
+    "Trainer",
+    "Trajectory",
     "asynth",
     "build_graph",
     "load_settings",

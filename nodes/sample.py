@@ -12,6 +12,7 @@ from anyprefer.core.records import Candidate
 from anyprefer.core.roles import Target
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
+from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.values import as_text, derive_seed, stable_hash
 from anyprefer.models.answer import Answer
 from anyprefer.models.calls import current_account
@@ -58,7 +59,7 @@ async def _sampled(target: Target, task: Task, prompt: str, seeds: Sequence[int]
         contents = await target.sample(task, prompt, seeds)
         if len(contents) != len(seeds):
             raise ModelError(f"target {target.name} returned {len(contents)} samples for {len(seeds)} seeds")
-        return contents
+        return [content.model_dump(mode="json") if isinstance(content, Trajectory) else content for content in contents]
 
     account = current_account()
     if account is None:

@@ -197,8 +197,8 @@ def pair_row(row: Row) -> dict[str, Any]:
     ours = {
         "id": row.id,
         "prompt": task.messages(),  # x itself, whatever p_t became (§2.5)
-        "chosen": [{"role": "assistant", "content": pair.chosen}],
-        "rejected": [{"role": "assistant", "content": pair.rejected}],
+        "chosen": _answer(pair.chosen),
+        "rejected": _answer(pair.rejected),
         **({"images": list(task.images)} if task.images else {}),
         "reward": row.reward,
         "chosen_score": pair.chosen_score,
@@ -209,6 +209,11 @@ def pair_row(row: Row) -> dict[str, Any]:
         "judge": row.models.get("judge", ""),
     }
     return {**ours, **{name: value for name, value in task.meta.items() if name not in ours and name != "images"}}
+
+
+def _answer(content: Any) -> Any:
+    """A text as the assistant's message; any other content, such as a trajectory, as it is."""
+    return [{"role": "assistant", "content": content}] if isinstance(content, str) else content
 
 
 def judge_pair_row(row: Row) -> dict[str, Any] | None:
