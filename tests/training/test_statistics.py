@@ -177,3 +177,5 @@ def test_three_points_are_called_what_they_are():
     assert "undefined" in correlate([8, 8, 8], [1, 2, 3]).words
     with pytest.raises(InputError, match="from 3 on"):
         correlate([1, 2], [1, 2])
+    with pytest.raises(InputError, match="finite"):
+        correlate([1, 2, math.nan], [1, 2, 3])

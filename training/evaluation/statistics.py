@@ -173,10 +173,12 @@ def paired_difference(a: Sequence[Sequence[bool]], b: Sequence[Sequence[bool]], 
 
 
 def correlate(x: Sequence[float], y: Sequence[float]) -> Correlation:
-    """Correlation of two series of the same length. Raises `InputError` for fewer than three points: two
-    always lie on a line."""
+    """Correlation of two series of the same length. Raises `InputError` for NaN, infinity and fewer than three
+    points: two always lie on a line."""
     if len(x) != len(y) or len(x) < 3:
         raise InputError(f"a correlation needs two series of the same length from 3 on, not {len(x)} and {len(y)}")
+    if not all(map(math.isfinite, (*x, *y))):
+        raise InputError("a correlation needs finite numbers")
     if len(set(x)) == 1 or len(set(y)) == 1:
         return Correlation(len(x), None, None, None, None)
     straight, ordered = stats.pearsonr(x, y), stats.spearmanr(x, y)
