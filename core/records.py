@@ -6,6 +6,7 @@ a task may carry images and a start state, a tool may return boxes or masks. All
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,6 +59,8 @@ class Finding:
     data: Any = None
     """Boxes, masks, points, URLs: any JSON value. A passage, or a list of them, best first, is a mapping whose
     `text` holds whoever answers; `form` is the form asked for. The evidence engine tells both to the target."""
+    images: Sequence[Any] = ()
+    """Paths, URLs, bytes or PIL images for a judge that sees; a path is read when the judge is asked."""
     seconds: float | None = None
     """Latency, when it is known; the game measures it otherwise."""
 
@@ -77,6 +80,8 @@ class Knowledge(Record):
     """How much the verdict counts beside other tools' in rule-based judging."""
     data: Any = None
     """Structured findings: boxes, masks, points, URLs; any JSON value. See `Finding` for passages."""
+    images: tuple[str, ...] = ()
+    """What a judge that sees is shown of it: paths, http(s) or `data:` URLs."""
     error: str | None = None
     """Why there is no finding: the tool raised or ran out of time."""
     seconds: float = Field(default=0.0, ge=0)

@@ -13,12 +13,19 @@ from anyprefer.core.images import image_url
 from anyprefer.core.task import Task
 
 
-def user(text: str, images: Sequence[str] = ()) -> HumanMessage:
-    """A user message, with the task's images before the text where there are any."""
-    if not images:
+def user(text: str, images: Sequence[str] = (), found: Sequence[tuple[str, str]] = ()) -> HumanMessage:
+    """A user message, with the task's images before the text where there are any, then those that tools `found`, each
+    below whose it is."""
+    if not (images or found):
         return HumanMessage(text)
-    parts: list[str | dict[str, Any]] = [{"type": "image_url", "image_url": {"url": image_url(i)}} for i in images]
+    parts: list[str | dict[str, Any]] = [_picture(image) for image in images]
+    for source, image in found:
+        parts += [{"type": "text", "text": source}, _picture(image)]
     return HumanMessage([*parts, {"type": "text", "text": text}])
+
+
+def _picture(image: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": image_url(image)}}
 
 
 def system(text: str) -> SystemMessage:

@@ -82,7 +82,7 @@ async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any])
         return Knowledge(**fixed, error=redact(failure_text(error)))
 
 
-_TOLD = ("text", "verdict", "weight", "data", "seconds")
+_TOLD = ("text", "verdict", "weight", "data", "images", "seconds")
 
 
 async def _found_once(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> Finding:
@@ -108,8 +108,14 @@ def all_knowledge(state: GameState) -> str:
 
 def knowledge_lines(found: Sequence[Knowledge]) -> str:
     """The knowledge base as the judge reads it; failed tools are named as such."""
-    lines = []
-    for item in found:
-        about = "" if item.candidate is None else f" about answer {item.candidate + 1}"
-        lines.append(f"[{item.tool}{about}] " + (f"failed: {item.error}" if item.error else item.text))
-    return "\n".join(lines)
+    return "\n".join(f"{_source(item)} " + (f"failed: {item.error}" if item.error else item.text) for item in found)
+
+
+def found_images(found: Sequence[Knowledge]) -> list[tuple[str, str]]:
+    """The images among the knowledge, each with whose it is, as in `knowledge_lines`."""
+    return [(_source(item), image) for item in found for image in item.images]
+
+
+def _source(item: Knowledge) -> str:
+    about = "" if item.candidate is None else f" about answer {item.candidate + 1}"
+    return f"[{item.tool}{about}]"

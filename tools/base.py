@@ -20,7 +20,7 @@ import functools
 import inspect
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast, overload
 
@@ -30,7 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from anyprefer.core.background_loop import exit_as_error
-from anyprefer.core.errors import AnypreferError, ToolError
+from anyprefer.core.errors import AnypreferError, InputError, ToolError
+from anyprefer.core.images import image_url, images_of
 from anyprefer.core.listening import unheard
 from anyprefer.core.records import Finding as Finding
 from anyprefer.core.values import as_text
@@ -256,11 +257,23 @@ def injected(names: Iterable[str]) -> tuple[str, ...]:
 def as_finding(result: Any) -> Finding:
     """What a tool returned as a `Finding`; plain values become its text (and data, when structured)."""
     finding = result if isinstance(result, Finding) else Finding(as_text(result))
+    if finding.images:
+        finding = replace(finding, images=_images(finding.images))
     data = finding.data if isinstance(result, Finding | str) else result
     if data is None:
         return finding
     # a finding that has no JSON form is the tool's error, found here
     return replace(finding, data=json.loads(_ENCODER.encode(data)))
+
+
+def _images(given: Sequence[Any]) -> tuple[str, ...]:
+    """The images as texts; one that cannot be read is the tool's error, found here."""
+    found = images_of(list(given), roots=None)
+    if found is None:
+        raise InputError("a finding's images are paths, URLs, bytes or PIL images")
+    for image in found:
+        image_url(image)
+    return tuple(found)
 
 
 def failure_text(error: Exception) -> str:

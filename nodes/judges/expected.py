@@ -60,7 +60,7 @@ class ExpectedJudge(ModelJudge):
             query=fence.around("Query: ", task.text),
             answer=fence.around("Answer:\n", candidate.text),
         )
-        messages = [system(state["prompts"].judge), user(body, task.images)]
+        messages = [system(state["prompts"].judge), user(body, task.images, self.found(state, candidate))]
         shares = await option_probabilities(self.model, messages, DIGITS, "judge", self.seed(state, candidate.index))
         return Judgment(candidate=candidate.index, score=expected_score(shares), analysis=read_from(shares))
 

@@ -45,7 +45,7 @@ class ListwiseJudge(ModelJudge):
             count=str(count),
             mark=fence.verdict,
         )
-        messages = [system(state["prompts"].judge), user(body, task.images)]
+        messages = [system(state["prompts"].judge), user(body, task.images, self.found(state))]
         scored = await self._ask(messages, count, fence, self.seed(state, number))
         return {order[place]: one for place, one in enumerate(scored)}
 

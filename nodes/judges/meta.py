@@ -55,7 +55,7 @@ class MetaJudge(PointwiseJudge):
 
     async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
         body = self._question(state, candidate)
-        asked = [system(state["prompts"].judge), user(body, state["task"].images)]
+        asked = [system(state["prompts"].judge), user(body, state["task"].images, self.found(state, candidate))]
         scores = await self._sampled(state, candidate, asked)
         wins = await self._wins(state, candidate, list(scores))
         best, worst = max(wins, key=wins.__getitem__), min(wins, key=wins.__getitem__)
@@ -126,7 +126,7 @@ class MetaJudge(PointwiseJudge):
             second=fence.around("Judgment B:\n", second),
         )
         policy = prompt_texts.fill(prompt_texts.text("judges/meta_policy"), task_field=self.settings.task_field)
-        messages = [system(policy), user(body, task.images)]
+        messages = [system(policy), user(body, task.images, self.found(state, candidate))]
         return await option_probabilities(
             self.model, messages, "AB", "meta_judge", self.seed(state, candidate.index, "meta")
         )

@@ -8,14 +8,15 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
 
 from anyprefer.core.game_state import GameState
-from anyprefer.core.records import Judgment, Selection
+from anyprefer.core.records import Candidate, Judgment, Selection
 from anyprefer.core.roles import Judge
 from anyprefer.core.settings import Settings
 from anyprefer.core.values import derive_seed
-from anyprefer.models import model_name
+from anyprefer.models import model_name, traits_of
 from anyprefer.nodes.aggregate import consolidate
 from anyprefer.nodes.prompt_texts import Fence
 from anyprefer.nodes.select_tools import choose_tools
+from anyprefer.nodes.use_tools import found_images
 
 
 class ModelJudge(Judge):
@@ -36,6 +37,14 @@ class ModelJudge(Judge):
     async def aggregate(self, state: GameState) -> str:
         """Appendix D.1's consolidation; see `aggregate`."""
         return await consolidate(self.model, state, self.settings)
+
+    def found(self, state: GameState, candidate: Candidate | None = None) -> list[tuple[str, str]]:
+        """The images that tools found on the task and on the candidate (None: on all); none for a model that does not
+        see."""
+        if not traits_of(self.model).sees:
+            return []
+        about = [k for k in state["candidate_knowledge"] if candidate is None or k.candidate == candidate.index]
+        return found_images([*state["task_knowledge"], *about])
 
     def fence(self, state: GameState) -> Fence:
         """The marks of this round's questions to the judge; all of them have the same, so that they begin alike."""

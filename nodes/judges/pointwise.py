@@ -45,9 +45,10 @@ class PointwiseJudge(ModelJudge):
         )
 
     async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
+        images, found = state["task"].images, self.found(state, candidate)
         return await ask(
             self.model,
-            [system(state["prompts"].judge), user(self._question(state, candidate), state["task"].images)],
+            [system(state["prompts"].judge), user(self._question(state, candidate), images, found)],
             "judge",
             parse=lambda answer: parse_score(answer, self.fence(state)),
             seed=self.seed(state, candidate.index, number),
