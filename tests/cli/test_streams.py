@@ -10,7 +10,9 @@ from tests.command_line import ANYPREFER
 
 
 def shell(script):
-    return subprocess.run(["bash", "-c", script, "bash", *ANYPREFER, "tools", "--json"], capture_output=True, text=True)
+    return subprocess.run(
+        ["bash", "-c", script, "bash", *ANYPREFER, "list", "tools", "--json"], capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "| head -1", "2>/dev/full"])
