@@ -4,11 +4,13 @@ import asyncio
 import logging
 import pickle
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
 from anyprefer.core.errors import BudgetSpent, Enough, ModelSetupError
 from anyprefer.graph import Task, load_settings
+from anyprefer.graph.runs.workers.driver import _packed_setup, _shared
 from anyprefer.graph.runs.workers.process import Setup, Worker, pack
 from anyprefer.graph.runs.workers.shared_limits import Service, Shared
 from anyprefer.models.calls import Calls
@@ -159,3 +161,14 @@ async def test_a_workers_log_reaches_the_driver(caplog, logger):
             logger.propagate = True
             await asyncio.sleep(0.05)
     assert [said.getMessage() for said in caplog.records if said.name == "anyprefer"] == ["x is away"]
+
+
+def test_what_ray_stores_of_a_worker_holds_no_secret_and_its_share_of_every_server():
+    shown = {"headers": {"X-A": "secret-header"}, "api_key": "secret-key", "connections": 7, "rpm": 3}
+    servers = {"http://a/v1": shown, "http://b/v1": {"rpm": 5}}
+    settings = load_settings(api_key="secret-key", extra_body={"k": "secret-body"}, servers=servers)[0]
+    packed = _packed_setup(settings, SimpleNamespace(given={}), Prices(), 2, None)
+    assert b"secret" not in packed
+    assert pickle.loads(packed).settings.connections == 128
+    shares = _shared(settings, 2)
+    assert (shares["http://a/v1"].connections, shares["http://b/v1"]) == (3, settings.servers["http://b/v1"])
