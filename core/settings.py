@@ -60,7 +60,11 @@ class Settings(BaseModel):
         ("calculator", "knowledge_search", "fact_check", "answer_form"),
         description="Tools the judge may choose from; see `anyprefer list tools`.",
     )
-    tool_timeout: float = Field(30.0, gt=0, description="Seconds after which the round goes on without a tool.")
+    tool_timeout: float = Field(
+        30.0,
+        gt=0,
+        description="Timeout of a tool, in seconds; the round is then played without what it would have found.",
+    )
     tool_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Options per tool, such as knowledge_search.corpus."
     )
@@ -72,7 +76,7 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=32,
-        description="How often the judge scores, each time with the candidates in another order (listwise) or sampled anew (pointwise); scores are averaged.",
+        description="How often the judge scores, each time with the candidates in another order (listwise) or sampled again (pointwise); scores are averaged.",
     )
     judge_max_new_tokens: int = Field(2048, ge=16, description="Longest answer of judge, reward and engine, in tokens.")
     pair: str = Field(

@@ -139,7 +139,7 @@ def assemble(
 def load_target(spec: str, settings: RunSettings) -> Target:
     """The target that a string describes, as a run with these settings plays it, outside a run: to be measured.
 
-    Raises `ModelSetupError` or `SettingsError` naming the mend.
+    Raises `ModelSetupError` or `SettingsError` naming the fix.
     """
     return _Loader(settings.model_copy(update={"record": "", "samples": ""})).target(spec)
 

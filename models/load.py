@@ -41,7 +41,7 @@ def load_model(spec: str, role: str = "target", servers: Servers | None = None) 
     """The chat model a string describes; `role` picks whose recorded traits a replay takes on, `servers` are those of
     a run, with their keys. Nothing is contacted and no weights are loaded before the first call.
 
-    Raises `ModelSetupError` naming the mend: unknown form, missing key, missing file.
+    Raises `ModelSetupError` naming the fix: unknown form, missing key, missing file.
     """
     kind, _, rest = spec.partition(":")
     if spec == "smollm2" or (kind == "hf" and rest):

@@ -97,7 +97,7 @@ class Standing:
             self._said = True
             log.warning(
                 "%s has not answered for %.0f s (%s). Waiting for it up to %.0f s; Ctrl-C ends the run, and the same"
-                " command goes on with it later",
+                " command resumes it later",
                 *(self.where, absent, error, self.patience),
             )
 

@@ -86,7 +86,7 @@ def _sound(usage: dict[str, Any]) -> bool:
     numbers = _is_number(usage.get("prompt_tokens")) and _is_number(usage.get("completion_tokens"))
     if not numbers or not _is_number(usage.get("total_tokens", 0)):
         return False
-    return len(usage) < 4 or all(_are_numbers(usage.get(f"{name}_tokens_details")) for name in ("prompt", "completion"))
+    return all(_are_numbers(usage.get(f"{name}_tokens_details")) for name in ("prompt", "completion"))
 
 
 def _are_numbers(details: Any) -> bool:

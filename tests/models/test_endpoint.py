@@ -618,7 +618,7 @@ def test_a_server_that_dies_for_twenty_seconds_costs_no_call(caplog):
     away, back = [record.getMessage() for record in caplog.records]
     assert "http://server/v1 has not answered for" in away
     assert "Connection error: refused" in away
-    assert "up to 600 s; Ctrl-C ends the run, and the same command goes on" in away
+    assert "up to 600 s; Ctrl-C ends the run, and the same command resumes it later" in away
     assert "http://server/v1 answers again after 2" in back
 
 

@@ -187,6 +187,8 @@ def test_details_of_usage_are_kept_where_they_are_sound():
     details = {"cached_tokens": 2, "audio_tokens": None}
     assert told(usage(prompt_tokens_details=details)) == usage(prompt_tokens_details=details)
     assert told(usage(prompt_tokens_details={"cached_tokens": "x"})) == usage()
+    three = {"prompt_tokens": 5, "completion_tokens": 3, "completion_tokens_details": [1]}
+    assert told(three) == usage()
 
 
 def test_tokens_that_are_not_told_are_estimated_from_sizes():

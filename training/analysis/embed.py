@@ -31,7 +31,7 @@ Encoder = Callable[[Sequence[str]], Any]
 
 
 def load_encoder(spec: str = "minilm") -> Encoder:
-    """The encoder a string describes, on the CPU. Raises `ModelSetupError` naming the mend."""
+    """The encoder a string describes, on the CPU. Raises `ModelSetupError` naming the fix."""
     from transformers import AutoModel, AutoTokenizer
 
     name = _folder() if spec == "minilm" else spec.removeprefix("hf:")

@@ -28,5 +28,5 @@ class IterateSettings(BaseModel):
 
 
 def iterate_settings(**changes: Any) -> IterateSettings:
-    """The defaults with changes. Raises `TrainingError` naming the setting and the mend."""
+    """The defaults with changes. Raises `TrainingError` naming the setting and the fix."""
     return checked(IterateSettings, changes, "iterate setting")

@@ -31,7 +31,7 @@ def trainer_class(name: str) -> type[Trainer]:
 def trainer(name: str, values: Mapping[str, Any] | None = None, preset: str = "") -> Trainer:
     """A trainer with its settings: those of the preset, then `values`, those that are None left out.
 
-    Raises `TrainingError` naming the setting and the mend.
+    Raises `TrainingError` naming the setting and the fix.
     """
     kind = trainer_class(name)
     if preset and preset not in kind.presets:

@@ -1,4 +1,4 @@
-"""Values checked by the settings class they are for, with errors that name the setting and the mend."""
+"""Values checked by the settings class they are for, with errors that name the setting and the fix."""
 
 from __future__ import annotations
 

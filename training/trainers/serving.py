@@ -26,7 +26,7 @@ _MEND = (
 def serve_adapter(url: str, name: str, folder: Path, key: str = "") -> None:
     """Have the server at `url` (…/v1) answer under the model name `name` with the adapter in `folder`.
 
-    `key` is that server's. An adapter it already serves under that name is left as it is. Raises `TrainingError` naming the mend:
+    `key` is that server's. An adapter it already serves under that name is left as it is. Raises `TrainingError` naming the fix:
     no server, no LoRA in it, an adapter it refuses.
     """
     if not (folder / "adapter_config.json").is_file():

@@ -141,7 +141,7 @@ def gpu(name: str) -> Gpu:
 
 
 def train_settings(preset: str = "paper", **changes: Any) -> TrainSettings:
-    """A preset with changes; those that are None are left out. Raises `TrainingError` naming the setting and the mend."""
+    """A preset with changes; those that are None are left out. Raises `TrainingError` naming the setting and the fix."""
     if preset not in PRESETS:
         raise TrainingError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     return checked(TrainSettings, {**PRESETS[preset], **_given(changes)}, "training setting")
