@@ -40,7 +40,7 @@ from anyprefer.core.task import Task
 from anyprefer.models.local.weights import load_tokenizer, load_weights, use_threads
 from anyprefer.training.evaluation.families import geography
 from anyprefer.training.pair_data.read import load_pairs
-from anyprefer.training.trainers import text_dpo
+from anyprefer.training.trainers import dpo
 from anyprefer.training.trainers.processes import on_cpu
 from anyprefer.training.trainers.settings import TrainSettings, train_settings
 from anyprefer.training.trainers.tokens import tokenised
@@ -80,13 +80,13 @@ def stock(rows: Any, base: str, settings: TrainSettings, folder: Path, autocast:
         args=arguments,
         train_dataset=rows,
         processing_class=weights.tokenizer,
-        peft_config=text_dpo.lora_config(settings),
+        peft_config=dpo.lora_config(settings),
     )
 
 
 def ours(rows: Any, base: str, settings: TrainSettings, folder: Path) -> DPOTrainer:
     ready = Dataset.from_list(tokenised(list(rows), load_tokenizer(base), settings.max_length, base))
-    return text_dpo._trainer(ready, base, settings, folder)
+    return dpo._trainer(ready, base, settings, folder)
 
 
 def one_run(build: Any, sets: dict[str, Any], base: str, settings: TrainSettings) -> dict[str, float]:
@@ -102,7 +102,7 @@ def one_run(build: Any, sets: dict[str, Any], base: str, settings: TrainSettings
         seconds = time.perf_counter() - began + clock.reference
         cpu_seconds = time.process_time() - busy + clock.cpu
         adapter = Path(folder) / "adapter"
-        text_dpo._save_adapter(trainer, base, adapter)
+        dpo._save_adapter(trainer, base, adapter)
         losses = final_losses(trainer, adapter, sets)
     played = len(sets["training"]) * settings.epochs
     return {"pairs_per_second": played / seconds, "pairs_per_cpu_second": played / cpu_seconds, **losses}

@@ -10,7 +10,7 @@ from trl import DPOConfig, DPOTrainer
 
 from anyprefer.models.local.weights import load_tokenizer, load_weights
 from anyprefer.training.pair_data.read import load_pairs
-from anyprefer.training.trainers import text_dpo
+from anyprefer.training.trainers import dpo
 from anyprefer.training.trainers.settings import train_settings
 from anyprefer.training.trainers.tokens import tokenised
 
@@ -57,7 +57,7 @@ def stock(rows, base, settings, folder):
         args=arguments,
         train_dataset=rows,
         processing_class=weights.tokenizer,
-        peft_config=text_dpo.lora_config(settings),
+        peft_config=dpo.lora_config(settings),
     )
 
 
@@ -88,7 +88,7 @@ def test_in_trls_order_every_loss_is_trls(tiny, pairs, tmp_path):
         dtype="float32", lora_r=2, lora_alpha=4, learning_rate=1e-2, max_length=96, batch_size=2, epochs=2, threads=1,
         loss_type=("sigmoid", "sft"), loss_weights=(1.0, 1.0),
     )  # fmt: skip
-    ours = text_dpo._trainer(pairs.add_column("length", [1] * len(pairs)), str(tiny), settings, tmp_path / "ours")
+    ours = dpo._trainer(pairs.add_column("length", [1] * len(pairs)), str(tiny), settings, tmp_path / "ours")
     ours.args.train_sampling_strategy = "random"
     expected = losses(stock(pairs, str(tiny), settings, tmp_path / "stock"))
     assert expected[-1] < 0.9 * expected[0]
@@ -101,7 +101,7 @@ def test_loss_and_gradients_are_trls(tiny, pairs, tmp_path, loss_type):
         dtype="float32", lora_r=2, lora_alpha=4, max_length=96, batch_size=5, threads=1,
         loss_type=loss_type, loss_weights=(1.0, 0.5)[: len(loss_type)],
     )  # fmt: skip
-    loss, gradients = loss_and_gradients(text_dpo._trainer(ready(pairs, tiny), str(tiny), settings, tmp_path / "ours"))
+    loss, gradients = loss_and_gradients(dpo._trainer(ready(pairs, tiny), str(tiny), settings, tmp_path / "ours"))
     expected, theirs = loss_and_gradients(stock(pairs, str(tiny), settings, tmp_path / "stock"))
     assert loss == pytest.approx(expected, abs=1e-5)
     assert gradients.keys() == theirs.keys()

@@ -170,7 +170,7 @@ def test_equal_seeds_give_equal_losses(tiny, pairs, tmp_path):
 def test_answers_alone_are_scored_and_the_loss_is_trls(tiny, pairs, tmp_path, monkeypatch):
     from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 
-    from anyprefer.training.trainers import text_dpo
+    from anyprefer.training.trainers import dpo
 
     rows, real = [], ChunkedLogProbFunction.forward
     monkeypatch.setattr(
@@ -181,7 +181,7 @@ def test_answers_alone_are_scored_and_the_loss_is_trls(tiny, pairs, tmp_path, mo
     settings = train_settings(**{**FAST, "epochs": 1})
     ours, scored = train([pairs], str(tiny), tmp_path / "ours", settings).losses, max(rows)
     rows.clear()
-    monkeypatch.setattr(text_dpo, "AnswersTrainer", text_dpo.DPOTrainer)
+    monkeypatch.setattr(dpo, "AnswersTrainer", dpo.DPOTrainer)
     stock = train([pairs], str(tiny), tmp_path / "stock", settings).losses
     assert ours == pytest.approx(stock, abs=1e-5)
     assert scored < max(rows) / 2
