@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from langchain_core.language_models import BaseChatModel
-from pydantic import SecretStr
 
 from anyprefer.core.errors import AnypreferError, ModelSetupError, SettingsError, near
 from anyprefer.core.naming import stable_name
 from anyprefer.core.own_code import is_own_code, own_parts
 from anyprefer.core.registry import OWN
 from anyprefer.core.roles import Builder, Engine, Judge, RewardModel, Target, closed, opened
-from anyprefer.core.secrets import keep_secret, keep_secrets_in, keep_url_secrets
 from anyprefer.core.settings import RunSettings, Settings, load_settings
 from anyprefer.graph.own_players import able
 from anyprefer.models import load_model
-from anyprefer.models.load import FORMS, is_model
+from anyprefer.models.load import FORMS, is_model, keep_secrets_of
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.openai_chat import terms_of
 from anyprefer.models.tape import RecordingChat, Tape
@@ -181,7 +179,7 @@ class _Loader:
             if key not in self.loaded:
                 self.loaded[key] = load_model(given, role, self.servers)
             given = self.loaded[key]
-        _keep_secrets_of(given)
+        keep_secrets_of(given)
         return RecordingChat.around(given, self.tape, role) if self.tape else given
 
     def or_target(self, given: Any, target: Any) -> Any:
@@ -292,12 +290,3 @@ def _unknown(role: str, spec: str) -> ModelSetupError:
     return ModelSetupError(
         f"unknown {role} {spec!r}{f' (only as {places})' if places else ''}; {near(spec.partition(':')[0], known)}"
     )
-
-
-def _keep_secrets_of(model: BaseChatModel) -> None:
-    """Nothing that a model object was given to show its server is ever written."""
-    if isinstance(secret := getattr(model, "openai_api_key", None), SecretStr):
-        keep_secret(secret.get_secret_value())
-    keep_url_secrets(str(getattr(model, "openai_api_base", None) or ""))
-    for given in ("default_headers", "extra_body"):
-        keep_secrets_in(getattr(model, given, None) or {})

@@ -22,7 +22,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from anyprefer.core.errors import ModelSetupError, near
-from anyprefer.core.secrets import keep_url_secrets, public_urls
+from anyprefer.core.secrets import keep_secret, keep_secrets_in, keep_url_secrets, public_urls
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.keys import NO_KEY, OPENAI, Keys
 from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
@@ -99,3 +99,12 @@ def _openai(rest: str, servers: Servers | None) -> BaseChatModel:
             f"model 'openai:{rest}' needs a key: set OPENAI_API_KEY, or name your own server with openai:{rest}@URL"
         )
     return OpenAIChat(model=name, api_key=SecretStr(key), endpoint=endpoint, **shown)
+
+
+def keep_secrets_of(model: BaseChatModel) -> None:
+    """Nothing that a model object was given to show its server is ever written."""
+    if isinstance(secret := getattr(model, "openai_api_key", None), SecretStr):
+        keep_secret(secret.get_secret_value())
+    keep_url_secrets(str(getattr(model, "openai_api_base", None) or ""))
+    for given in ("default_headers", "extra_body"):
+        keep_secrets_in(getattr(model, given, None) or {})

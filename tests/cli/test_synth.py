@@ -98,10 +98,10 @@ def test_tools_that_fail_are_named(model):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--tools", "calculater"], "package.module:NAME); did you mean 'calculator'?"),
+        (["--tools", "calculater"], "unknown tool 'calculater'; did you mean 'calculator'?"),
         (["--tool-option", "calculator.x=1"], "tool 'calculator' has no option 'x'"),
         (["--tool-option", "web_search.k=1"], "tool_options names 'web_search', which is not among the tools"),
-        (["--target", "nonsense"], "unknown model 'nonsense'; use openai:NAME"),
+        (["--target", "nonsense"], "unknown target 'nonsense'; there are: FILE.py:NAME"),
         (["--judge", "openai:gpt-4o"], "needs a key: set OPENAI_API_KEY"),
         (["--target", "replay:nowhere.jsonl"], "nowhere.jsonl"),
         (["--candidates", "1"], "setting 'candidates'"),

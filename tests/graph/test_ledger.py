@@ -94,7 +94,7 @@ def test_a_killed_process_is_gone_on_with_and_asks_only_what_was_in_flight_again
     with OpenAIServer() as server:
         model = f"openai:any@{server.url}"
         players = ("--target", model, "--judge", model, "--tools", "calculator", "--candidates", 3, "--max-rounds", 2)
-        values = ("--concurrency", 10, "--connections", 8, "--no-server-n")
+        values = ("--concurrency", 10, "--connections", 8, "--leave-out", "n")
         command = [*ANYPREFER, "synth", tmp_path / "tasks.jsonl", "--out", path, *players, *values]
         command = [str(part) for part in command]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
