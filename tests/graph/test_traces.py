@@ -23,6 +23,7 @@ def mlflow():
     os.environ.update(QUIET)
     import mlflow
 
+    mlflow.set_tracking_uri(None)  # a traced run before, in another test, leaves its own
     yield mlflow
     mlflow.langchain.autolog(disable=True)
     mlflow.set_tracking_uri(None)
