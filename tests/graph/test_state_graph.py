@@ -180,6 +180,5 @@ def test_a_graph_that_cannot_be_sent_to_workers_says_so():
         with lock:
             return {}
 
-    pytest.importorskip("ray")
     with pytest.raises(SettingsError, match="graph cannot be sent to other processes"):
         played(changed(held, target="smollm2", judge="evidence"), workers=2)
