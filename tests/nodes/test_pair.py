@@ -91,6 +91,28 @@ async def test_no_answer_that_agrees_with_the_reference_is_rejected(reference, c
     assert "agrees with the reference" in noted
 
 
+@pytest.mark.parametrize(
+    ("reference", "contents", "rejected"),
+    [
+        ("no", ["oesophagus", "Yes, a large one.", "no"], "Yes, a large one."),
+        ("left lung", ["no", "yes", "the liver"], "the liver"),
+        ("two", ["the liver", "There are 3 of them.", "2"], "There are 3 of them."),
+        ("the liver", ["3", "It may be the liver or the spleen.", "A mass is seen. It is in a kidney."], "A mass is seen. It is in a kidney."),
+        ({"answer": "a red circle.", "objects": []}, ["A red circle.", "a blue star.", "yes"], "a blue star."),
+    ],
+)  # fmt: skip
+async def test_a_rejected_answer_is_wrong_and_has_the_form_that_the_question_asks_for(reference, contents, rejected):
+    formed = await form(reference_chosen, 1, 2, 9, contents=contents, reference=reference)
+    assert formed.rejected == rejected
+    assert formed.chosen == (reference["answer"] if isinstance(reference, dict) else reference)
+
+
+async def test_a_wrong_answer_that_was_cut_off_is_not_rejected_for_the_gold_one():
+    state = a_round(1, 9, contents=["the live", "a kidney"], reference="the spleen")
+    state["candidates"][0] = state["candidates"][0].model_copy(update={"ended": "length"})
+    assert reference_chosen(state).rejected == "a kidney"
+
+
 async def test_answers_that_were_not_judged_form_no_pair():
     judged = [Judgment(candidate=2, score=9), Judgment(candidate=0, score=1)]
     state = {**a_round(1, 2, 3), "judgments": judged}

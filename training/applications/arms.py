@@ -2,7 +2,8 @@
 
 | kind | arms |
 |---|---|
-| baselines (Tables 4 and 7, Appendix A) | self-rewarding, self-rewarding-gold, meta-rewarding, ai-feedback, best-of-n |
+| baselines (Tables 4, 7 and 10, Appendix A) | self-rewarding, self-rewarding-gold, meta-rewarding, ai-feedback, best-of-n |
+| bounds | random-pairs |
 | tools and feedback (Tables 2 and 5) | no-tools, tools, anyprefer; every-task, where a scale's `accept` ends anyprefer early |
 | who is optimised (Tables 9 and 12) | target-only, judge-only, independent, anyprefer |
 | ranks of the pair (Table 9) | ranks-3-5, ranks-1-3, anyprefer (1 and 5) |
@@ -62,7 +63,17 @@ ARMS = _arms(
         {**_ONE_ROUND, "judge": "target", "judge_form": "meta", "judge_passes": 2},
         "Meta Rewarding",
     ),
-    Arm("ai-feedback", "AI feedback: a fixed judge, no tools, no feedback (VLFeedback's way)", _ONE_ROUND),
+    Arm(
+        "ai-feedback",
+        "AI feedback: a fixed judge, no tools, no feedback (VLFeedback's way, Li et al. 2024)",
+        _ONE_ROUND,
+        "VLFeedback",
+    ),
+    Arm(
+        "random-pairs",
+        "Random pairs: what training on any two of the target's answers is worth, a lower bound",
+        {**_ONE_ROUND, "judge": "chance"},
+    ),
     Arm(
         "best-of-n",
         "Best of n: the reward model's best and worst",
