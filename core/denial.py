@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 REACH = 8
 """Words after a mention within which it may still be denied."""
-_BEGINS = frozenset("no not without never neither nor lacks lack lacking absence cannot".split())
-_ENDS = frozenset(
-    ("\n", *". ! ? ; : but however except only instead though although while whereas rather just yet".split())
-)
-_JOINS = frozenset(", and".split())
-_NEW = frozenset("a an the there it its this that these some one his her their is are with i we".split())
-_PLACES = frozenset("on in near beside at under over by behind above below with around between next to".split())
-_DEFINITE = frozenset("the his her its their my your".split())
-_GONE = frozenset("absent missing nowhere lacking".split())
-_THERE = frozenset(
-    "there present visible shown seen here found depicted pictured in part appear exist included any".split()
-)
+_BEGINS = _words("no not without never neither nor lacks lack lacking absence cannot")
+_ENDS = _words(". ! ? ; : but however except only instead though although while whereas rather just yet") | {"\n"}
+_JOINS = _words(", and")
+_NEW = _words("a an the there it its this that these some one his her their is are with i we")
+_PLACES = _words("on in near beside at under over by behind above below with around between next to")
+_DEFINITE = _words("the his her its their my your")
+_GONE = _words("absent missing nowhere lacking")
+_THERE = _words("there present visible shown seen here found depicted pictured in part appear exist included any")
 
 
 class Denial:
