@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from anyprefer.models.local.prompts import Prompt
 from anyprefer.models.local.sampling import Sampling, draw
 from anyprefer.models.local.weights import Weights, load_weights, use_threads
 from anyprefer.training.evaluation.families import FAMILIES
@@ -50,7 +51,7 @@ def token_ids(weights: Weights, prompts: list[str]) -> list[list[int]]:
 
 
 def ours(weights: Weights, prompts: list[list[int]], candidates: int, tokens: int, batch: int) -> Engine:
-    jobs = [ids for ids in prompts for _ in range(candidates)]
+    jobs = [Prompt(tuple(ids)) for ids in prompts for _ in range(candidates)]
 
     def run(seed: int) -> int:
         made = 0

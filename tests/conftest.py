@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.command_line import SUMS, write
+from tests.pictured import save_llava
 from tests.server import OpenAIServer
 from tests.stand_ins import PLAIN, FakeEngine, save_llama, tokenizer
 
@@ -31,6 +32,12 @@ def tiny_player(tiny, tmp_path_factory):
     config["eos_token_id"] = [config["eos_token_id"], *range(10, 90, 5)]
     (folder / "generation_config.json").write_text(json.dumps(config))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_llava(tmp_path_factory):
+    """Folder of a random LLaVA with Llama text and 16 tokens a picture."""
+    return save_llava(tmp_path_factory.mktemp("tiny-llava"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_messages
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
@@ -27,9 +28,11 @@ from pydantic import Field, PrivateAttr
 from anyprefer.core.errors import ModelError
 from anyprefer.models.local.adapters import adapter_base
 from anyprefer.models.local.batching import Batcher
+from anyprefer.models.local.chat_prompts import as_dicts, prompt_of
+from anyprefer.models.local.configurations import known_to_see
 from anyprefer.models.local.options import option_tokens, weigh
+from anyprefer.models.local.prompts import Prompt
 from anyprefer.models.local.sampling import Sampling, draw
-from anyprefer.models.local.templates import chat_ids
 from anyprefer.models.local.weights import Weights, load_weights, use_threads
 from anyprefer.models.traits import SAMPLING, Traits
 
@@ -39,19 +42,19 @@ _Waiting = tuple[_Job, Future[ChatResult]]
 
 
 @lru_cache(maxsize=64)
-def _traits(name: str) -> Traits:
+def _traits(name: str, sees: bool) -> Traits:
     """Asked for with every call, so each is made once."""
-    return Traits(name, SAMPLING, tools=False, shapes=False, in_process=True, weighs=True, releases=True, sees=False)
+    return Traits(name, SAMPLING, tools=False, shapes=False, in_process=True, weighs=True, releases=True, sees=sees)
 
 
 class LocalChat(BaseChatModel):
-    """A text model run by transformers. Nothing is loaded before the first call.
+    """A text or image-text-to-text model run by transformers. Nothing is loaded before the first call.
 
     `seed`, `temperature`, `top_p`, `max_tokens` and `stop` can be overridden in each call. `options`, each one
     token, are weighed by one forward pass instead of sampling: the answer is the most probable one, and
     `response_metadata["option_logprobs"]` holds each option's natural-log probability among all tokens.
-    A model that cannot be loaded raises `ModelSetupError` from the first call; images, and an option that is
-    no token, raise `ModelError`.
+    A model that cannot be loaded raises `ModelSetupError` from the first call; images for a text model, and an option
+    that is no token, raise `ModelError`; an image that cannot be opened `InputError`.
     """
 
     model: str
@@ -84,8 +87,8 @@ class LocalChat(BaseChatModel):
 
     @property
     def traits(self) -> Traits:
-        """It runs here and weighs options; it takes neither tools nor images."""
-        return _traits(self.model)
+        """It runs here and weighs options; it takes no tools, and images where its configuration says so."""
+        return _traits(self.model, known_to_see(self.model))
 
     @property
     def _llm_type(self) -> str:
@@ -137,28 +140,28 @@ class LocalChat(BaseChatModel):
     def _answer(self, jobs: Sequence[_Waiting]) -> None:
         """Worker thread: settle every job, in batches of like length."""
         weights = self._loaded()
+        read: dict[str, Prompt] = {}  # the candidates of a task ask the same
         sampled: list[_Ready[Sampling]] = []
         weighed: list[_Ready[dict[str, int]]] = []
         for (messages, wanted), future in jobs:
             try:
-                ids = _prompt_ids(weights.tokenizer, messages)
-                _check_length(ids, weights)
+                prompt = _read(weights, messages, read)
                 if isinstance(wanted, Sampling):
-                    sampled.append((ids, wanted, future))
+                    sampled.append((prompt, wanted, future))
                 else:
-                    weighed.append((ids, option_tokens(weights.tokenizer, wanted), future))
+                    weighed.append((prompt, option_tokens(weights.tokenizer, wanted), future))
             except Exception as error:  # one bad prompt must not fail its neighbours
                 future.set_exception(error)
         for batch in _batches(sampled, self.batch_size):
-            drawn = draw(weights, [ids for ids, _, _ in batch], [sampling for _, sampling, _ in batch])
-            for (ids, _, future), answer in zip(batch, drawn, strict=True):
+            drawn = draw(weights, [prompt for prompt, _, _ in batch], [sampling for _, sampling, _ in batch])
+            for (prompt, _, future), answer in zip(batch, drawn, strict=True):
                 ending = {"finish_reason": "stop" if answer.finished else "length"}
-                future.set_result(self._result(answer.text, len(ids), answer.tokens, ending))
+                future.set_result(self._result(answer.text, len(prompt.ids), answer.tokens, ending))
         for options in _batches(weighed, self.batch_size, by_beginning=True):
-            masses = weigh(weights, [ids for ids, _, _ in options], [tokens for _, tokens, _ in options])
-            for (ids, _, future), logprobs in zip(options, masses, strict=True):
+            masses = weigh(weights, [prompt for prompt, _, _ in options], [tokens for _, tokens, _ in options])
+            for (prompt, _, future), logprobs in zip(options, masses, strict=True):
                 said = {"finish_reason": "stop", "option_logprobs": logprobs}
-                future.set_result(self._result(max(logprobs, key=logprobs.__getitem__), len(ids), 1, said))
+                future.set_result(self._result(max(logprobs, key=logprobs.__getitem__), len(prompt.ids), 1, said))
 
     def _loaded(self) -> Weights:
         with self._lock:
@@ -180,43 +183,20 @@ class LocalChat(BaseChatModel):
 
 
 _How = TypeVar("_How")
-_Ready = tuple[list[int], _How, Future[ChatResult]]
+_Ready = tuple[Prompt, _How, Future[ChatResult]]
 
 
 def _batches(ready: Sequence[_Ready[_How]], size: int, by_beginning: bool = False) -> Iterator[Sequence[_Ready[_How]]]:
     """Slices of at most `size`: shortest prompts first, so that little is padding, or those together that begin alike."""
-    ordered = sorted(ready, key=lambda job: (0 if by_beginning else len(job[0]), job[0]))
+    ordered = sorted(ready, key=lambda job: (0 if by_beginning else len(job[0].ids), job[0].pictures, job[0].ids))
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
 
 
-def _prompt_ids(tokenizer: Any, messages: list[BaseMessage]) -> list[int]:
-    """The chat template's token ids, ready for the assistant's turn or in the middle of it."""
-    if not tokenizer.chat_template:
-        raise ModelError(f"{tokenizer.name_or_path} has no chat template: it is not a chat model; use an -Instruct one")
-    chat = [{**entry, "content": _text(entry.get("content") or "")} for entry in _as_dicts(messages)]
-    begun = chat[-1]["role"] == "assistant"
-    return chat_ids(tokenizer, chat, add_generation_prompt=not begun, continue_final_message=begun)
-
-
-def _check_length(ids: Sequence[int], weights: Weights) -> None:
-    """Raises `ModelError` for a prompt that the model was not made to read: it would answer all the same, with noise."""
-    most = getattr(weights.model.config, "max_position_embeddings", None)
-    if isinstance(most, int) and len(ids) >= most:
-        name = weights.tokenizer.name_or_path
-        raise ModelError(f"the prompt has {len(ids)} tokens and {name} reads {most}; shorten it or use another model")
-
-
-def _as_dicts(messages: list[BaseMessage]) -> list[dict[str, Any]]:
-    converted = convert_to_openai_messages(messages)
-    return converted if isinstance(converted, list) else [converted]
-
-
-def _text(content: Any) -> str:
-    """Text of a message; raises `ModelError` for an image or any other part that is not text."""
-    if isinstance(content, str):
-        return content
-    for part in content:
-        if part.get("type") != "text":
-            raise ModelError(f"LocalChat runs text models and cannot read a message part of type {part.get('type')!r}")
-    return "\n".join(part["text"] for part in content)
+def _read(weights: Weights, messages: list[BaseMessage], read: dict[str, Prompt]) -> Prompt:
+    """The messages' prompt; what was asked before in this batch is in `read`, where pictures are opened once."""
+    chat = as_dicts(messages)
+    key = json.dumps(chat, sort_keys=True, default=str)
+    if key not in read:
+        read[key] = prompt_of(weights, chat)
+    return read[key]

@@ -3,18 +3,21 @@
 What `generate` does not do, and what makes it slow for many candidates of few prompts: rows with the same
 prompt share its prefill, finished rows leave the batch, the cache grows in place, and each row has its
 own seed. A row's sample is decided by that seed alone: one uniform number per (row, step) picks the token.
+Pictures are read with the prompt, once for all rows that share it.
 """
 
 from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from anyprefer.core.errors import ModelError
 from anyprefer.models.local.kv_cache import select_rows, with_room
+from anyprefer.models.local.prompts import Prompt, filled, padded
 from anyprefer.models.local.token_choice import pick
 
 SPARE = 0.25
@@ -38,20 +41,24 @@ class Stepper:
     A model whose forward pass offers no cache we know is asked for the whole sequence at each step.
     """
 
-    def __init__(self, model: Any, prompts: Sequence[list[int]], pad: int, *, steps: bool = True) -> None:
-        """Reads the prompts; without `steps` nothing is kept for tokens to come."""
+    def __init__(self, model: Any, prompts: Sequence[Prompt], pad: int, *, steps: bool = True) -> None:
+        """Reads the prompts; without `steps` nothing is kept for tokens to come.
+
+        Raises `ModelError` for pictures that such a model would have to read again at each step.
+        """
         self._model = model
         known = inspect.signature(model.forward).parameters
         self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in known}
         caches = [name for name in ("past_key_values", "cache_params") if name in known and steps]
         self._cache_name = caches[0] if caches else None
-        width = max(len(prompt) for prompt in prompts)
-        ids = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
-        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        self._ids = torch.tensor(ids, device=model.device)  # (B, S)
-        self._mask = torch.tensor(mask, device=model.device)  # (B, S)
+        ids, mask, pictured = padded(prompts, pad)
+        if pictured and not caches and steps:
+            raise ModelError("a model that reads pictures must offer a cache of keys and values (past_key_values)")
+        self._ids, self._mask = ids.to(model.device), mask.to(model.device)  # (B, S)
+        self._ahead = torch.zeros(len(prompts), dtype=torch.long, device=model.device)
+        """(B,) How far a row's positions are from the number of its tokens."""
         self._cache: Any = None
-        self.logits = self._forward(self._ids)  # (B, V)
+        self.logits = self._forward(self._ids, _placed(pictured, model))  # (B, V)
         with_room(self._cache)
 
     def select(self, rows: Sequence[int]) -> bool:
@@ -59,7 +66,8 @@ class Stepper:
         index = torch.tensor(rows, device=self._ids.device)
         if self._cache is not None and not select_rows(self._cache, index):
             return False
-        self._ids, self._mask, self.logits = (part[index] for part in (self._ids, self._mask, self.logits))
+        held = (self._ids, self._mask, self._ahead, self.logits)
+        self._ids, self._mask, self._ahead, self.logits = (part[index] for part in held)
         return True
 
     def step(self, tokens: torch.Tensor) -> None:
@@ -70,23 +78,21 @@ class Stepper:
             self._ids = torch.cat([self._ids, column], dim=1)
         self.logits = self._forward(self._ids if self._cache is None else column)
 
-    def extend(self, further: Sequence[list[int]], pad: int) -> bool:
+    def extend(self, further: Sequence[Sequence[int]], pad: int) -> bool:
         """Append tokens to each row, one or more, and compute the next logits; False, and nothing done, without a
         cache of keys and values, which alone can leave out the padding between."""
         if self._cache is None or self._cache_name != "past_key_values":
             return False
-        width = max(len(tokens) for tokens in further)
-        ids = [[pad] * (width - len(tokens)) + tokens for tokens in further]
-        mask = [[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in further]
-        self._mask = torch.cat([self._mask, torch.tensor(mask, device=self._mask.device)], dim=1)
-        self.logits = self._forward(torch.tensor(ids, device=self._ids.device))
+        ids, mask = (part.to(self._mask.device) for part in filled(further, pad))
+        self._mask = torch.cat([self._mask, mask], dim=1)
+        self.logits = self._forward(ids)
         return True
 
-    def _forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def _forward(self, ids: torch.Tensor, pictured: Mapping[str, torch.Tensor] | None = None) -> torch.Tensor:
         """ids: (B, S) → logits after the last (B, V)."""
-        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": self._mask}
+        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": self._mask, **(pictured or {})}
         if "position_ids" in self._takes:
-            inputs["position_ids"] = (self._mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+            inputs["position_ids"] = self._positions(ids, pictured or {})
         if "logits_to_keep" in self._takes:
             inputs["logits_to_keep"] = 1
         if self._cache_name == "cache_params" and self._cache is not None:
@@ -100,24 +106,48 @@ class Stepper:
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
+    def _positions(self, ids: torch.Tensor, pictured: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """(B, S), or (4, B, S) of a prompt whose pictures have positions in two dimensions (Qwen-VL's M-RoPE)."""
+        counted = (self._mask.cumsum(1) - 1).clamp(min=0)
+        own = getattr(self._model, "_prepare_position_ids_for_generation", None)  # what `generate` asks as well
+        if not (pictured and own):
+            return (counted + self._ahead[:, None])[:, -ids.shape[1] :]
+        positions: torch.Tensor = own(ids, {"attention_mask": self._mask, **pictured})
+        self._ahead = positions.reshape(-1, *ids.shape)[-1, :, -1] - counted[:, -1]
+        return positions
+
+
+def _placed(pictured: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
+    """Where the model is, pixels in its number format."""
+    return {
+        name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
+        for name, tensor in pictured.items()
+    }
+
 
 def decode(
     model: Any,
-    prompts: Sequence[list[int]],
+    prompts: Sequence[Prompt],
     rows: Sequence[Row],
     *,
     ends: set[int],
     pad: int,
     stopped: Callable[[int], bool],
+    never: Sequence[int] = (),
 ) -> None:
-    """Fill `rows[i].ids` with the answer to `prompts[i]`, until an end token, its limit, or `stopped(i)`."""
-    at: dict[tuple[int, ...], int] = {}
-    source = [at.setdefault(tuple(prompt), len(at)) for prompt in prompts]  # (B,) row → its unique prompt
-    state = Stepper(model, [list(prompt) for prompt in at], pad)
+    """Fill `rows[i].ids` with the answer to `prompts[i]`, until an end token, its limit, or `stopped(i)`.
+
+    Tokens `never` are not drawn.
+    """
+    at: dict[Prompt, int] = {}
+    source = [at.setdefault(prompt, len(at)) for prompt in prompts]  # (B,) row → its unique prompt
+    state = Stepper(model, list(at), pad)
     if not state.select(source):
         state = Stepper(model, prompts, pad)
     live = list(range(len(rows)))  # state's row → caller's row
+    barred = torch.tensor(never, dtype=torch.long, device=state.logits.device)
     while True:
+        state.logits.index_fill_(1, barred, float("-inf"))
         tokens = _next([rows[i] for i in live], state.logits)
         for i, token in zip(live, tokens.tolist(), strict=True):
             row = rows[i]

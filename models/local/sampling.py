@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from anyprefer.models.local.decoding import Row, decode
-from anyprefer.models.local.weights import Weights
+from anyprefer.models.local.prompts import Prompt
+from anyprefer.models.local.weights import Weights, picture_tokens
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ def _cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
 
 
 @torch.inference_mode()
-def draw(weights: Weights, prompts: Sequence[list[int]], rows: Sequence[Sampling]) -> list[Drawn]:
-    """One answer per prompt (token ids), in order. Rows with equal prompts share its prefill.
+def draw(weights: Weights, prompts: Sequence[Prompt], rows: Sequence[Sampling]) -> list[Drawn]:
+    """One answer per prompt, in order. Rows with equal prompts share its prefill.
 
     The distribution is the model's own at the row's temperature and top_p: of a model's
-    generation_config only the end tokens are used.
+    generation_config only the end tokens are used. A model that sees says none of its `unspoken` tokens.
     """
     tokenizer = weights.tokenizer
     made = [Row(row.temperature, row.top_p, row.seed, row.max_tokens) for row in rows]
@@ -63,8 +64,21 @@ def draw(weights: Weights, prompts: Sequence[list[int]], rows: Sequence[Sampling
         return bool(windows[at]) and _has_stopped(tokenizer, made[at].ids, rows[at].stop, windows[at])
 
     ends = _end_tokens(weights)
-    decode(weights.model, prompts, made, ends=ends, pad=tokenizer.pad_token_id, stopped=stopped)
+    never = unspoken(weights, ends)
+    decode(weights.model, prompts, made, ends=ends, pad=tokenizer.pad_token_id, stopped=stopped, never=never)
     return [_read(answer.ids, row, tokenizer, ends) for answer, row in zip(made, rows, strict=True)]
+
+
+def unspoken(weights: Weights, ends: set[int]) -> list[int]:
+    """What a model that sees never says: tokens that stand for pictures, pad, unk, bos, and rows of its vocabulary that
+    are no token. An answer with a picture's token would ask for a further picture wherever it is read again."""
+    if weights.processor is None:
+        return []
+    tokenizer = weights.tokenizer
+    size = weights.model.get_output_embeddings().weight.shape[0]
+    named = {tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id, *picture_tokens(weights)}
+    barred = {*named, *range(len(tokenizer), size)} - ends - {None}
+    return sorted(token for token in barred if token < size)
 
 
 def _window(stop: Sequence[str]) -> int:

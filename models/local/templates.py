@@ -34,6 +34,12 @@ def chat_text(tokenizer: Any, chat: Sequence[Mapping[str, Any]], **options: Any)
     return text
 
 
+def chat_inputs(processor: Any, chat: Sequence[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
+    """What a model that sees reads of messages whose contents are parts, `{"type": "text", "text": …}` and
+    `{"type": "image", "image": PIL image}`: tensors of one row, `input_ids` (1, S) and the processor's others."""
+    return dict(_applied(processor, chat, tokenize=True, return_dict=True, return_tensors="pt", **options))
+
+
 def _applied(tokenizer: Any, chat: Sequence[Mapping[str, Any]], **options: Any) -> Any:
     """The template's work. One that has no system role, as Gemma's, gets the system's text before the first user's."""
     plain = plain_chat(tokenizer, chat)
@@ -51,12 +57,19 @@ def shared_start(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def plain_chat(tokenizer: Any, chat: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with contents of which no control token comes; each content is a text."""
-    return [{**message, "content": plain_text(tokenizer, message["content"])} for message in chat]
+    """The messages with contents of which no control token comes; each content is a text or parts."""
+    return [{**message, "content": _plain(tokenizer, message["content"])} for message in chat]
+
+
+def _plain(tokenizer: Any, content: Any) -> Any:
+    if isinstance(content, str):
+        return plain_text(tokenizer, content)
+    return [{**part, "text": plain_text(tokenizer, part["text"])} if "text" in part else part for part in content]
 
 
 def plain_text(tokenizer: Any, text: str) -> str:
-    """The text with every spelling of a control token or role marker of this tokenizer broken; else as it is."""
+    """The text with every spelling of a control token or role marker of this tokenizer or processor broken; else as
+    it is."""
     control = _control(tokenizer)
     while control and control.search(text):  # again: what is left of one may be another
         text = control.sub(_broken, text)
@@ -68,11 +81,13 @@ def _broken(found: re.Match[str]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _control(tokenizer: Any) -> re.Pattern[str] | None:
-    """What no content may spell: the special tokens, and the markers the template writes."""
+def _control(owner: Any) -> re.Pattern[str] | None:
+    """What no content may spell: the special tokens, those of pictures, and the markers the template writes."""
+    tokenizer = getattr(owner, "tokenizer", owner)
     added = tokenizer.added_tokens_decoder.values()
     special = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
-    spelled = sorted((special | set(_WRITTEN.findall(str(tokenizer.chat_template)))) - {""}, key=len, reverse=True)
+    special |= {*getattr(owner, "all_special_multimodal_tokens", ()), *_WRITTEN.findall(str(owner.chat_template))}
+    spelled = sorted(special - {""}, key=len, reverse=True)
     if not spelled:
         return None
     first = "".join(sorted({re.escape(one[0]) for one in spelled}))

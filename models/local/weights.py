@@ -1,4 +1,4 @@
-"""Loads a causal language model into this process: weights, tokenizer, adapter, device and number format.
+"""Loads a language model, or one that sees, into this process: weights, tokenizer, adapter, device and number format.
 
 Used for sampling (`LocalChat`, adapter merged) and for training (adapter kept apart).
 """
@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
 from anyprefer.core.errors import ModelSetupError
 from anyprefer.models.local.adapters import adapter_base, check_finite, with_adapter
+from anyprefer.models.local.configurations import named_errors, sees
 from anyprefer.models.local.model_files import model_source
+from anyprefer.models.local.processors import processor_at
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DTYPE = "ANYPREFER_DTYPE"
@@ -27,19 +27,23 @@ DTYPE = "ANYPREFER_DTYPE"
 
 @dataclass(frozen=True)
 class Weights:
-    """A loaded model with its tokenizer."""
+    """A loaded model with its tokenizer and, of one that sees, its processor."""
 
     model: Any
     """transformers PreTrainedModel, or peft PeftModel when an adapter was kept apart."""
     tokenizer: Any
     adapter: bool
     """Whether the description was an adapter folder."""
+    processor: Any = None
+    """transformers ProcessorMixin of an image-text-to-text model, which holds the same tokenizer; None of a text model."""
 
 
 def load_weights(
     spec: str, *, dtype: str = "", device: str = "", merge: bool = True, trust_remote_code: bool = False
 ) -> Weights:
     """Load `spec`: `smollm2`, a hub id, a model folder, or an adapter folder (its base is loaded too).
+
+    Its configuration says whether it is a text or an image-text-to-text model.
 
     `merge` adds an adapter's matrices into the weights, in float32 before the cast to `dtype`, so
     that sampling costs nothing extra; without it the adapter stays trainable on its own.
@@ -50,31 +54,53 @@ def load_weights(
     kind = _torch_dtype(dtype or default_dtype(place))
     base = adapter_base(spec)
     source = model_source(base or spec)
-    tokenizer = _tokenizer(base or spec, source, trust_remote_code)
-    model = _model(base or spec, source, torch.float32 if base and merge else kind, trust_remote_code)
+    pictured = sees(base or spec, source)
+    processor = processor_at(base or spec, source, trust_remote_code) if pictured else None
+    tokenizer = processor.tokenizer if pictured else _tokenizer(base or spec, source, trust_remote_code)
+    auto = AutoModelForImageTextToText if pictured else AutoModelForCausalLM
+    model = _model(auto, base or spec, source, torch.float32 if base and merge else kind, trust_remote_code)
     if base:
         model = with_adapter(model, spec, merge)
     model = model.to(kind) if base and merge else model
-    return Weights(model=model.to(place), tokenizer=tokenizer, adapter=base is not None)
+    return Weights(model.to(place), tokenizer, base is not None, processor)
 
 
 def load_tokenizer(spec: str, trust_remote_code: bool = False) -> Any:
     """The tokenizer `load_weights` gives with `spec`, without any weights."""
     base = adapter_base(spec) or spec
-    return _tokenizer(base, model_source(base), trust_remote_code)
+    source = model_source(base)
+    if sees(base, source):
+        return processor_at(base, source, trust_remote_code).tokenizer
+    return _tokenizer(base, source, trust_remote_code)
+
+
+def load_processor(spec: str, trust_remote_code: bool = False) -> Any:
+    """The processor `load_weights` gives with `spec`, None of a text model, without any weights."""
+    base = adapter_base(spec) or spec
+    source = model_source(base)
+    return processor_at(base, source, trust_remote_code) if sees(base, source) else None
+
+
+def picture_tokens(weights: Weights) -> set[int]:
+    """Ids that stand for a picture or a part of one in a prompt; none of a text model."""
+    given: list[Any] = []
+    for name in ("image", "video"):
+        owners = (weights.processor, weights.model.config)
+        given += [getattr(owner, f"{name}_token_id", None) for owner in owners if weights.processor]
+        given += getattr(weights.processor, f"{name}_token_ids", [])
+    return {token for token in given if isinstance(token, int)}
 
 
 def _tokenizer(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
-    with _named(spec):
+    with named_errors(spec):
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", trust_remote_code=trust_remote_code)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def _model(spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
-    auto: Any = AutoModelForCausalLM  # its annotations leave out the loading info
-    with _named(spec):
+def _model(auto: Any, spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    with named_errors(spec):
         model, found = auto.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
         )
@@ -86,21 +112,6 @@ def _model(spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code:
             )
     check_finite(model.named_parameters(), f"model {spec!r}")
     return model
-
-
-@contextmanager
-def _named(spec: str) -> Iterator[None]:
-    """An error of transformers' as one that names the model."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
-    except Exception as error:  # a broken folder makes it raise a dozen types
-        lines = str(error).strip().splitlines() or [""]
-        raise ModelSetupError(
-            f"cannot load model {spec!r}: it is neither a folder with safetensors weights nor a model the "
-            f"Hugging Face hub gives us; check the spelling, or use `smollm2` ({type(error).__name__}: {lines[0][:200]})"
-        ) from error
 
 
 def _torch_dtype(name: str) -> torch.dtype:

@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from anyprefer.models.local import decoding
 from anyprefer.models.local.decoding import Row, Stepper, decode
+from anyprefer.models.local.prompts import Prompt
 from anyprefer.models.local.sampling import Sampling, draw
 from anyprefer.models.local.token_choice import BLOCK, pick
 from anyprefer.models.local.weights import load_weights
@@ -52,7 +53,7 @@ def greedy(*limits):
 
 def run(model, prompts, rows, ends=frozenset(), stopped=lambda at: False):
     with torch.inference_mode():
-        decode(model, prompts, rows, ends=set(ends), pad=0, stopped=stopped)
+        decode(model, [Prompt(tuple(ids)) for ids in prompts], rows, ends=set(ends), pad=0, stopped=stopped)
     return [row.ids for row in rows]
 
 
@@ -74,7 +75,7 @@ def test_equal_prompts_are_prefilled_once_and_finished_rows_leave(weights, monke
     batches = []
     real = Stepper._forward
     monkeypatch.setattr(
-        decoding.Stepper, "_forward", lambda self, ids: (batches.append(tuple(ids.shape)), real(self, ids))[1]
+        decoding.Stepper, "_forward", lambda self, ids, *more: (batches.append(ids.shape), real(self, ids, *more))[1]
     )
     run(weights.model, PROMPTS, greedy(6, 2, 2, 2, 6))
     assert batches[0] == (3, 9)
@@ -113,7 +114,7 @@ def test_rows_end_by_themselves(weights):
 
 
 def test_a_stop_string_beyond_the_window_ends_a_sampled_answer(weights):
-    prompt = weights.tokenizer.encode("tell me")
+    prompt = Prompt(tuple(weights.tokenizer.encode("tell me")))
     long = draw(weights, [prompt], [Sampling(1.0, 1.0, 3, 90)])[0]
     mark = next(two for at in range(40, 90) if (two := long.text[at : at + 2]).isascii())
     cut = draw(weights, [prompt] * 2, [Sampling(1.0, 1.0, 3, 90, (mark, "never said")), Sampling(1.0, 1.0, 4, 90)])[0]

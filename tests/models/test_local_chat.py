@@ -9,7 +9,9 @@ from anyprefer.core.errors import ModelError, ModelSetupError
 from anyprefer.models.local import smollm2
 from anyprefer.models.local.adapters import adapter_base
 from anyprefer.models.local.batching import Batcher
-from anyprefer.models.local.chat import LocalChat, _prompt_ids
+from anyprefer.models.local.chat import LocalChat
+from anyprefer.models.local.chat_prompts import as_dicts, prompt_of
+from anyprefer.models.local.prompts import Prompt
 from anyprefer.models.local.weights import default_dtype, load_weights
 
 QUESTIONS = ["a", "what is this?", "tell me something longer than the others, please", "b", "count to ten"]
@@ -90,7 +92,7 @@ def test_frequencies_follow_the_model(chat):
     assert len({reply.text for reply in replies}) == 1  # one seed, one sample
     from anyprefer.models.local.sampling import Sampling, draw
 
-    drawn = draw(weights, [ids] * 400, [Sampling(1.0, 1.0, seed, 1) for seed in range(400)])
+    drawn = draw(weights, [Prompt(tuple(ids))] * 400, [Sampling(1.0, 1.0, seed, 1) for seed in range(400)])
     share = sum(answer.text == weights.tokenizer.decode([top], skip_special_tokens=True) for answer in drawn) / 400
     assert share == pytest.approx(float(probs[top]), abs=0.08)
 
@@ -161,9 +163,9 @@ async def test_options_and_samples_share_a_batch(chat):
 
 
 def test_a_begun_answer_is_continued(chat):
-    tokenizer = load_weights(chat.model, dtype="float32").tokenizer
-    ids = _prompt_ids(tokenizer, [HumanMessage("a"), AIMessage("Score: ")])
-    assert tokenizer.decode(ids) == "<s>user:a</s><s>assistant:Score: "
+    weights = load_weights(chat.model, dtype="float32")
+    prompt = prompt_of(weights, as_dicts([HumanMessage("a"), AIMessage("Score: ")]))
+    assert weights.tokenizer.decode(prompt.ids) == "<s>user:a</s><s>assistant:Score: "
 
 
 def test_unknown_settings_are_refused(chat):

@@ -1,0 +1,51 @@
+"""The processor of a model that sees: its tokenizer, its image processor and how pictures stand in a chat.
+
+Image processors are those of Pillow and NumPy; torchvision is not needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import CONFIG_MAPPING, PROCESSOR_MAPPING, AutoProcessor
+
+from anyprefer.core.errors import ModelSetupError
+from anyprefer.models.local.configurations import config_at, named_errors
+
+
+def processor_at(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
+    """The processor whose files are in `source`; its tokenizer fills up on the left.
+
+    Raises `ModelSetupError` naming the model where it is not whole.
+    """
+    kind = _class(config_at(spec, source))
+    with named_errors(spec):
+        processor = kind.from_pretrained(source, trust_remote_code=trust_remote_code)
+    if not (hasattr(processor, "tokenizer") and hasattr(processor, "image_processor")):
+        raise ModelSetupError(
+            f"model {spec!r} sees, and its folder has no whole processor (processor_config.json or "
+            "preprocessor_config.json, and a tokenizer); save the processor beside the model"
+        )
+    tokenizer = processor.tokenizer
+    tokenizer.padding_side = "left"
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    return processor
+
+
+def _class(config: dict[str, Any]) -> Any:
+    kind = config.get("model_type")
+    own = PROCESSOR_MAPPING.get(CONFIG_MAPPING[kind], None) if kind in CONFIG_MAPPING else None
+    return without_films(own) if own and _of_films(own) else AutoProcessor
+
+
+def _of_films(kind: Any) -> list[str]:
+    return [name for name in kind.get_attributes() if "video" in name]
+
+
+def without_films(kind: Any) -> Any:
+    """The processor class with no video processor among its parts: those of transformers need torchvision, and
+    without it no processor of Qwen-VL or SmolVLM would load."""
+    films = _of_films(kind)
+    parts = [name for name in kind.get_attributes() if name not in films]
+    return type(kind.__name__, (kind,), {"get_attributes": classmethod(lambda cls: parts)})
