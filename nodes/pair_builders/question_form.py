@@ -16,7 +16,7 @@ _DIGIT = re.compile(r"\d")
 _BEGINNING = 200
 """Characters that are looked at."""
 _FEW = 3
-"""Words of an answer that is a number with its unit."""
+"""Words of an answer that is a number, with its unit behind it."""
 
 
 def same_form(answer: str, gold: str) -> bool:
@@ -30,7 +30,8 @@ def same_form(answer: str, gold: str) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    return len(tokens(text)) <= _FEW and _has_number(text)
+    words = tokens(text)
+    return len(words) <= _FEW and _has_number(words[0] if words else "")
 
 
 def _has_number(text: str) -> bool:
