@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from anyprefer.core.results import EvalResult
-    from anyprefer.core.task import Task
-    from anyprefer.training.evaluation.evaluate import IsCorrect
+    from anyprefer.training.evaluation.task_sets import TaskSet
 
 FILE_TOKENS = 64
 """Longest answer to a file's task, where nothing else is said."""
@@ -122,10 +121,11 @@ def evaluate(
                     result: EvalResult = _measured(name, spec, notes, folder=kept, **elsewhere)
                 else:
                     longest = {"max_tokens": max_new_tokens or _longest(name)}
-                    result = _evaluated(chat, *tasks, _answer_file(answers, spec, name), asked | longest)
+                    result = _evaluated(chat, tasks, _answer_file(answers, spec, name), asked | longest)
             shown.add_row(*_cells(name, spec, result))
             errors.update({f"{spec} on {name}: {result.first_error}": None} if result.first_error else {})
             marked += result.n
+            notes.extend(_figures(name, spec, result))
     console.print(shown)
     for note in notes:
         console.print(Text(note, "dim"), soft_wrap=True)
@@ -166,11 +166,18 @@ def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResu
     return found
 
 
+def _figures(name: str, spec: str, result: EvalResult) -> list[str]:
+    """What was counted in the answers beside being right."""
+    from anyprefer.training.evaluation.figures import figures
+
+    found = ", ".join(f"{figure} {value}" for figure, value in figures(result).items())
+    return [f"{name} on {spec}: {found}"] if found else []
+
+
 def _longest(name: str) -> int:
-    from anyprefer.training.evaluation.benchmarks.own_families import MAX_TOKENS
     from anyprefer.training.evaluation.families import FAMILIES
 
-    return MAX_TOKENS if name in FAMILIES else FILE_TOKENS
+    return FAMILIES[name].max_tokens if name in FAMILIES else FILE_TOKENS
 
 
 def _loaded(specs: Sequence[str], settings: RunSettings) -> dict[str, BaseChatModel]:
@@ -180,15 +187,14 @@ def _loaded(specs: Sequence[str], settings: RunSettings) -> dict[str, BaseChatMo
     return {spec: within_limits(spec, settings) for spec in specs}
 
 
-def _evaluated(
-    model: BaseChatModel, tasks: Sequence[Task], is_correct: IsCorrect, answers: Path | None, asked: dict[str, object]
-) -> EvalResult:
+def _evaluated(model: BaseChatModel, given: TaskSet, answers: Path | None, asked: dict[str, Any]) -> EvalResult:
     from anyprefer.core.background_loop import run_blocking
     from anyprefer.models.traits import unload
     from anyprefer.training.evaluation.evaluate import evaluate as run
 
     try:
-        return run_blocking(run(model, tasks, is_correct, answers=answers, **asked))  # type: ignore[arg-type]
+        counted: dict[str, Any] = {"tally": given.tally, "metrics": given.metrics}
+        return run_blocking(run(model, given.tasks, given.is_correct, answers=answers, **counted, **asked))
     finally:
         unload(model)
 

@@ -172,6 +172,7 @@ def _shown(console: Console, plan: Plan) -> Iterator[Any]:
     """Steps that say what happens, with a progress line while tasks are played."""
     from contextlib import ExitStack
 
+    from anyprefer.training.evaluation.figures import figures
     from anyprefer.training.loop.iterate import Steps
 
     with ExitStack() as live:
@@ -196,6 +197,8 @@ def _shown(console: Console, plan: Plan) -> Iterator[Any]:
                 for name, result in iteration.results.items():
                     low, high = result.interval
                     console.print(f"  {name}: {result.accuracy:.1%} [{low:.1%}, {high:.1%}], n = {result.n}")
+                    for figure, value in figures(result).items():
+                        console.print(f"    {figure}: {value}")
                 if not iteration.adopted:
                     console.print(Text(f"not adopted, the target before plays on: {iteration.reason}", "yellow"))
 

@@ -1,13 +1,53 @@
-"""What an evaluation comes to: how many of its tasks were right, and how certain that is."""
+"""What an evaluation comes to: how many of its tasks were right, what else was counted in the answers, and how certain
+that is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 _Z95 = 1.959964
 """97.5th percentile of the standard normal distribution."""
+
+Tallies = Mapping[str, Mapping[str, float]]
+"""What was counted in the answer to each task, by task id and name: `{"scene-1": {"mentions": 4, "wrong": 1}}`."""
+
+
+class Ratio(BaseModel):
+    """Σ above / Σ below over tasks, each a sum of tallies with weights."""
+
+    model_config = ConfigDict(frozen=True)
+
+    above: dict[str, float]
+    below: dict[str, float]
+
+
+class Metric(BaseModel):
+    """A figure computed from the tallies of all tasks together: a ratio of sums, or several added up."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parts: tuple[Ratio, ...]
+    better: Literal["higher", "lower", "neither"] = "higher"
+    highest: float | None = 1.0
+    """The greatest value; None where there is none. The least is 0."""
+
+    def terms(self, tally: Mapping[str, float]) -> list[float]:
+        """What a task's tally, or the sum of several, puts above and below in each part."""
+        return [_weighted(weights, tally) for part in self.parts for weights in (part.above, part.below)]
+
+    def value(self, sums: Mapping[str, float]) -> float:
+        """Of the tallies summed over tasks; NaN where a sum below is 0."""
+        terms = self.terms(sums)
+        return sum(above / below if below else math.nan for above, below in zip(terms[::2], terms[1::2], strict=True))
+
+
+def ratio(above: str, below: str, **settings: Any) -> Metric:
+    """The metric Σ above / Σ below of two tallies."""
+    return Metric(parts=(Ratio(above={above: 1}, below={below: 1}),), **settings)
 
 
 class EvalResult(BaseModel):
@@ -30,6 +70,13 @@ class EvalResult(BaseModel):
     """What the first unscored task ended with."""
     marks: dict[str, bool] = Field(default_factory=dict)
     """Whether each marked task was right, by its id; the gate between iterations compares them."""
+    tallies: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """What was counted in each task's answer, by task id; `in_form` (0 or 1) is looked at by the gate."""
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+    """Figures that the tallies come to, by name."""
+    groups: dict[str, str] = Field(default_factory=dict)
+    """Which tasks stand or fall together, such as an image's questions: the group's name by task id; a task that is not
+    named is a group of its own."""
     seed: int = 0
     temperature: float | None = Field(default=None, ge=0)
     """Of sampling; None for a target that has none."""
@@ -48,11 +95,28 @@ class EvalResult(BaseModel):
         """correct / n, 0..1; NaN when nothing was marked."""
         return self.correct / self.n if self.n else float("nan")
 
+    def value(self, metric: str) -> float:
+        """One of `metrics`, over all tasks; NaN where it is undefined, such as a share of no mentions."""
+        return self.metrics[metric].value(summed(self.tallies.values()))
+
     @computed_field  # type: ignore[prop-decorator]
     @property
     def interval(self) -> tuple[float, float]:
         """95% Wilson interval of the accuracy."""
         return wilson(self.correct, self.n)
+
+
+def summed(tallies: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Each name's sum."""
+    total: dict[str, float] = {}
+    for tally in tallies:
+        for name, count in tally.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _weighted(weights: Mapping[str, float], sums: Mapping[str, float]) -> float:
+    return sum(weight * sums.get(name, 0) for name, weight in weights.items())
 
 
 def wilson(correct: int, n: int) -> tuple[float, float]:

@@ -300,7 +300,7 @@ def test_task_sets_leave_nothing_out(tmp_path):
     file = tmp_path / "t.jsonl"
     file.write_text('{"q": "2 + 2?", "a": 4}\n{"q": "3 + 3?", "a": null}\n')
     columns = {"prompt": "q", "reference": "a"}
-    tasks, is_correct = task_set(str(file), 1, 0, columns)
+    tasks, is_correct, *_ = task_set(str(file), 1, 0, columns)
     assert is_correct(tasks[0], "It is 4.")
     assert not is_correct(tasks[0], "It is 5.")
     with pytest.raises(console.InputError, match="row-000002: no reference"):

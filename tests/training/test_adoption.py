@@ -60,6 +60,29 @@ def test_only_tasks_marked_on_both_sides_count():
     assert (verdict.n, verdict.lost, verdict.gained) == (2, 1, 0)
 
 
+def counted(marks, forms):
+    """The same, with a tally that says which answers had the form that was asked for."""
+    return marked(marks).model_copy(update={"tallies": {str(n): {"in_form": int(f)} for n, f in enumerate(forms)}})
+
+
+def test_a_round_that_loses_the_short_answer_form_is_refused_though_no_mark_is_lost():
+    before, after = counted("1" * 40, "1" * 40), counted("1" * 40, "0" * 8 + "1" * 32)
+    verdict = judged({"pope": before}, {"pope": after})
+    assert not verdict.adopted
+    assert verdict.reason.startswith("pope in_form fell from 100.0% to 80.0% (8 tasks lost, 0 gained, n = 40, p = ")
+    assert verdict.sets["pope in_form"].p == 1 / 2**8
+    assert (verdict.n, verdict.lost) == (40, 0)
+
+
+def test_a_form_that_was_never_kept_or_changes_within_chance_is_adopted():
+    never = judged({"pope": counted("10" * 20, "0" * 40)}, {"pope": counted("10" * 20, "0" * 40)})
+    some = judged({"pope": counted("10" * 20, "1" * 40)}, {"pope": counted("10" * 20, "0" * 3 + "1" * 37)})
+    assert never.adopted
+    assert some.adopted
+    old = judged({"pope": marked("1" * 9)}, {"pope": counted("1" * 9, "0" * 9)})
+    assert list(old.sets) == ["pope"]
+
+
 def test_nothing_to_compare_is_named_with_the_mend():
     with pytest.raises(TrainingError, match="--no-gate"):
         judged({"held": marked("1")}, {"held": marked("-")})

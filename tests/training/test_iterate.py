@@ -17,6 +17,7 @@ from anyprefer.tools import Finding, tool
 from anyprefer.training.applications.demo import demo
 from anyprefer.training.evaluation.families import FAMILIES
 from anyprefer.training.evaluation.heldout import on_heldout
+from anyprefer.training.evaluation.task_sets import TaskSet
 from anyprefer.training.loop.iterate import Iteration, Plan, Steps, _evaluated, iterate
 from anyprefer.training.loop.report import change, markdown, table
 from anyprefer.training.loop.settings import iterate_settings
@@ -222,7 +223,7 @@ def test_an_outage_is_no_evaluation_and_the_same_command_asks_again(tmp_path, mo
         "anyprefer.training.loop.iterate.load_target", lambda spec, settings: ChatTarget(model, settings)
     )
     held = [Task(id=str(n), prompt=f"q{n}", reference="yes") for n in range(5)]
-    evaluate = on_heldout({"held": (held, lambda task, text: text == "yes")}, [], RunSettings())
+    evaluate = on_heldout({"held": TaskSet(held, lambda task, text: text == "yes")}, [], RunSettings())
     one = replace(plan(tiny_player, {"gate": False}), iterations=1)
     with pytest.raises(RunStopped, match=r"4 of 5 tasks of held have no answer.*connection refused.*same command"):
         iterate(one, tmp_path, evaluate)

@@ -6,20 +6,22 @@ result = await evaluate(model, FAMILIES["sums"].make(200, 0, "heldout"), FAMILIE
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from anyprefer.core.errors import AnswerError, ModelSetupError, RunFolderError, RunStopped, TrainingError
 from anyprefer.core.images import load, loaded
-from anyprefer.core.results import EvalResult
+from anyprefer.core.results import EvalResult, Metric
 from anyprefer.core.secrets import redact
 from anyprefer.core.task import Task
+from anyprefer.core.values import stable_hash
 from anyprefer.core.versions import versions
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import call
@@ -29,6 +31,8 @@ from anyprefer.models.traits import model_name, traits_of
 from anyprefer.training.evaluation.asking import Asking
 
 IsCorrect = Callable[[Task, str], bool]
+Tally = Callable[[Task, str], Mapping[str, float]]
+"""Counts in an answer by name, such as its mentions and how many of them are wrong (`EvalResult.tallies`)."""
 
 
 class EvalAnswer(BaseModel):
@@ -44,6 +48,8 @@ class EvalAnswer(BaseModel):
     """How it ended, as in `models.answer.Answer`; `length`: cut off at `max_tokens`."""
     correct: bool | None = None
     """None when there was no answer to mark."""
+    tally: dict[str, float] = Field(default_factory=dict)
+    """What was counted in the answer."""
     error: str = ""
 
 
@@ -58,8 +64,10 @@ async def evaluate(
     seed: int = 0,
     answers: Path | None = None,
     calls: Calls | None = None,
+    tally: Tally | None = None,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> EvalResult:
-    """Ask every task once, greedily by default, and mark the answers.
+    """Ask every task once, greedily by default, and mark the answers; `tally` counts what `metrics` are made of.
 
     `system` is used for tasks that bring none. `answers` is a JSONL file for the answers, one row a task in order;
     beside it, in a `.db` file, they are kept as they come, and the same evaluation asks only what is missing there.
@@ -79,7 +87,8 @@ async def evaluate(
             if still_thinking or said.ended in ("filter", "error"):  # an empty answer is an answer, and marked
                 raise AnswerError(f"{said.flaw}; max_tokens is {max_tokens}", said.text)
             told = {"id": task.id, "prompt": task.text, "answer": said.text, "ended": said.ended}
-            return EvalAnswer(**told, correct=is_correct(task, said.text))
+            counted = dict(tally(task, said.text)) if tally else {}
+            return EvalAnswer(**told, correct=is_correct(task, said.text), tally=counted)
         except (ModelSetupError, RunStopped, RunFolderError):
             raise
         except Exception as error:  # one failed call is reported, it does not end the evaluation
@@ -97,6 +106,9 @@ async def evaluate(
         model=name,
         adapter=adapter,
         marks={row.id: row.correct for row in rows if row.correct is not None},
+        tallies={row.id: row.tally for row in rows if row.tally},
+        metrics=dict(metrics or {}),
+        groups=of_one_image(tasks),
         versions=versions(),
         n=sum(row.correct is not None for row in rows),
         correct=sum(row.correct is True for row in rows),
@@ -106,6 +118,12 @@ async def evaluate(
         temperature=temperature,
         max_tokens=max_tokens,
     )
+
+
+def of_one_image(tasks: Sequence[Task]) -> dict[str, str]:
+    """The group of each task that shares its images with others (`EvalResult.groups`)."""
+    shared = Counter(task.images for task in tasks if task.images)
+    return {task.id: stable_hash(task.images)[:12] for task in tasks if shared[task.images] > 1}
 
 
 def _who(model: BaseChatModel) -> tuple[str, str]:

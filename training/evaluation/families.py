@@ -11,12 +11,13 @@ import json
 import random
 import re
 import string
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from anyprefer.core.data_folder import data_file, has_data
 from anyprefer.core.errors import InputError
+from anyprefer.core.results import Metric
 from anyprefer.core.task import Task
 from anyprefer.core.values import as_text, stable_hash
 from anyprefer.tools.arithmetic import final_number, says, value
@@ -64,6 +65,12 @@ class Family:
     is_correct: Callable[[Task, str], bool]
     """Is the answer right, by the rule in `description`?"""
     description: str
+    tally: Callable[[Task, str], Mapping[str, float]] | None = None
+    """What is counted in an answer beside being right (`EvalResult.tallies`)."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """What the tallies come to."""
+    max_tokens: int = 24
+    """Longest answer that is asked for."""
 
 
 def sums(n: int, seed: int, split: Split) -> list[Task]:

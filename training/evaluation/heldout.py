@@ -88,16 +88,18 @@ def on_heldout(
 
     def run(target: Target, iteration: int, home: Path) -> Mapping[str, EvalResult]:
         model, results, calls = _chat(target, [*sets, *benchmarks]), dict[str, EvalResult](), calls_of(settings)
-        for name, (tasks, is_correct) in sets.items():
+        for name, given in sets.items():
             asked = evaluate(
                 model,
-                tasks,
-                is_correct,
+                given.tasks,
+                given.is_correct,
                 system=settings.system,
                 max_tokens=settings.max_new_tokens,
                 seed=settings.seed,
                 answers=home / "answers" / f"{Path(name).stem}.jsonl",
                 calls=calls,
+                tally=given.tally,
+                metrics=given.metrics,
             )
             results[name] = run_blocking(asked)
         unload(model)

@@ -6,7 +6,10 @@ seeds S - 1 are drawn, so that few seeds do not look too certain (Rao and Wu 198
 Satterthwaite's degrees of freedom: nearly normal where tasks decide, t of S - 1 where seeds do. With one seed it is an
 interval over tasks of this one trained model, and says nothing of another.
 
-The interval of one proportion is `core.results.wilson`.
+Figures that are ratios of sums over tasks (CHAIR, F1 of mentions, MME's scores) are resampled in the same way, whole
+tasks and seeds at a time: `metric_over_tasks` and `metric_difference`.
+
+The bootstrap itself is `resampling.py`, the interval of one proportion `core.results.wilson`.
 """
 
 from __future__ import annotations
@@ -20,10 +23,9 @@ import numpy as np
 from scipy import stats
 
 from anyprefer.core.errors import InputError
-from anyprefer.core.results import wilson
+from anyprefer.core.results import Metric, Tallies, wilson
+from anyprefer.training.evaluation.resampling import NONE, Limits, interval, quotients
 
-DRAWS = 2000
-"""Resamples behind a standard error."""
 SEEDS = 5
 """Under so many seeds no difference is called one, whatever its interval: too few to know how seeds spread."""
 FEW = 10
@@ -46,7 +48,7 @@ class Difference:
     """How much better b is than a on the same tasks."""
 
     mean: float
-    """Accuracy of b minus accuracy of a, -1..1; > 0: b is better."""
+    """Of b minus of a; of accuracies -1..1, and > 0: b is better."""
     low: float
     high: float
     """95% interval over seeds and tasks; with one seed over tasks alone."""
@@ -172,6 +174,38 @@ def paired_difference(a: Sequence[Sequence[bool]], b: Sequence[Sequence[bool]], 
     return Difference(float(gained.mean()), low, high, p, gained.shape[1], tuple(map(float, gained.mean(axis=1))))
 
 
+def metric_over_tasks(
+    tallies: Sequence[Tallies], metric: Metric, groups: Mapping[str, str] | None = None, seed: int = 0
+) -> Estimate:
+    """A metric of the tasks that all seeds share, with its 95% interval over seeds and tasks; tallies of one seed each.
+
+    Tasks of one of the `groups` are drawn together. NaN where the metric is undefined. Raises `InputError` without tasks.
+    """
+    columns = _columns([tallies], metric, groups or {})[0]
+    low, high, _ = interval(columns, quotients, seed, _limits(metric))
+    return Estimate(_value(columns), low, high, columns.shape[1])
+
+
+def metric_difference(
+    a: Sequence[Tallies], b: Sequence[Tallies], metric: Metric, groups: Mapping[str, str] | None = None, seed: int = 0
+) -> Difference:
+    """A metric of b minus that of a over the tasks that all share; the n-th of `a` and of `b` are of the same seed.
+
+    Interval and p are over seeds and tasks, paired by both. Raises `InputError` without tasks, or for other numbers of
+    seeds.
+    """
+    if len(a) != len(b):
+        raise InputError(f"tallies of {len(a)} and {len(b)} seeds cannot be paired")
+    first, second = _columns([a, b], metric, groups or {})
+    both, half = np.concatenate([first, second], axis=-1), first.shape[-1]
+    most = _limits(metric)[1]
+    low, high, p = interval(
+        both, lambda sums: quotients(sums[..., half:]) - quotients(sums[..., :half]), seed, (-most, most)
+    )
+    by_seed = tuple(_value(new) - _value(old) for old, new in zip(first, second, strict=True))
+    return Difference(_value(second) - _value(first), low, high, p, first.shape[1], by_seed)
+
+
 def correlate(x: Sequence[float], y: Sequence[float]) -> Correlation:
     """Correlation of two series of the same length. Raises `InputError` for NaN, infinity and fewer than three
     points: two always lie on a line."""
@@ -201,48 +235,32 @@ def _exact_spearman(x: Sequence[float], y: Sequence[float]) -> float:
     return float(found.pvalue)
 
 
-def _interval(
-    above: Any, below: Any, seed: int, limits: tuple[float, float] = (-math.inf, math.inf)
-) -> tuple[float, float, float]:
+def _interval(above: Any, below: Any, seed: int, limits: Limits = NONE) -> tuple[float, float, float]:
     """95% interval of Σ above / Σ below of (seeds, tasks), and the two-sided p that it is 0."""
-    mean = float(above.sum() / below.sum())
-    values = above[below > 0] / below[below > 0]
-    if np.ptp(values) == 0:
-        p = min(1.0, 2.0 ** (1 - above.shape[1])) if mean else 1.0  # the sign test's
-        return *_all_alike(mean, above.shape[1], limits), p
-    error, degrees = _standard_error(above, below, np.random.default_rng(seed))
-    if not error:  # nothing that could be drawn again differs
-        return *limits, 1.0
-    half = float(stats.t.ppf(0.975, degrees)) * error
-    p = 2 * float(stats.t.sf(abs(mean) / error, degrees))
-    return max(limits[0], mean - half), min(limits[1], mean + half), p
+    return interval(np.stack([above, below], axis=-1), quotients, seed, limits)
 
 
-def _all_alike(value: float, tasks: int, limits: tuple[float, float]) -> tuple[float, float]:
-    """Where all tasks came to the same, resampling shows no spread. As many other tasks as Wilson's interval of none
-    in `tasks` allows may still be anywhere within the limits."""
-    unseen = wilson(0, tasks)[1]
-    if math.isinf(limits[1]) and tasks > 1:
-        return value, value
-    return value - unseen * (value - limits[0]), value + unseen * (limits[1] - value)
+def _limits(metric: Metric) -> Limits:
+    return 0.0, math.inf if metric.highest is None else metric.highest
 
 
-def _standard_error(above: Any, below: Any, rng: np.random.Generator) -> tuple[float, float]:
-    """Of the ratio over seeds and tasks, with Satterthwaite's degrees of freedom."""
-    seeds, tasks = above.shape
-    of_tasks = _variance(above.sum(axis=0), below.sum(axis=0), tasks, rng)
-    if seeds == 1:
-        return math.sqrt(of_tasks), max(1, tasks - 1)
-    of_seeds = _variance(above.sum(axis=1), below.sum(axis=1), seeds - 1, rng)
-    parts = of_seeds**2 / (seeds - 1) + of_tasks**2 / max(1, tasks - 1)
-    return math.sqrt(of_seeds + of_tasks), (of_seeds + of_tasks) ** 2 / parts if parts else seeds - 1
+def _columns(arms: Sequence[Sequence[Tallies]], metric: Metric, groups: Mapping[str, str]) -> list[Any]:
+    """(seeds, groups, 2 * parts) an arm: what stands above and below in each part of the metric."""
+    tasks = sorted(set.intersection(*(set(tallies) for arm in arms for tallies in arm)))
+    if not tasks:
+        raise InputError("no task was counted under every seed")
+    rows = {name: row for row, name in enumerate(dict.fromkeys(groups.get(task, task) for task in tasks))}
+    found = [np.zeros((len(arm), len(rows), 2 * len(metric.parts))) for arm in arms]
+    for columns, arm in zip(found, arms, strict=True):
+        for counts, tallies in zip(columns, arm, strict=True):
+            for task in tasks:
+                counts[rows[groups.get(task, task)]] += metric.terms(tallies[task])
+    return found
 
 
-def _variance(above: Any, below: Any, drawn: int, rng: np.random.Generator) -> float:
-    """Of Σ above / Σ below when so many of the pairs are drawn with replacement."""
-    n = len(above)
-    counts = rng.multinomial(drawn, [1 / n] * n, DRAWS)
-    return float(np.var((counts @ above) / (counts @ below)))
+def _value(columns: Any) -> float:
+    """Over all seeds and tasks."""
+    return float(quotients(columns.reshape(-1, columns.shape[-1]).sum(axis=0)))
 
 
 def _marks(vectors: Sequence[Sequence[bool]]) -> Any:

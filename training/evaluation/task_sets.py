@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from anyprefer.core.errors import InputError, near
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.inputs import read_tasks
+from anyprefer.core.results import Metric
 from anyprefer.core.task import Task
 from anyprefer.core.values import as_text
 from anyprefer.tools.reference import agrees
 from anyprefer.training.evaluation.benchmarks import BENCHMARKS
 from anyprefer.training.evaluation.benchmarks.own_families import TASKS
-from anyprefer.training.evaluation.evaluate import IsCorrect
+from anyprefer.training.evaluation.evaluate import IsCorrect, Tally
 from anyprefer.training.evaluation.families import FAMILIES
 
-TaskSet = tuple[Sequence[Task], IsCorrect]
-"""Tasks and the rule that marks them."""
+
+class TaskSet(NamedTuple):
+    """Tasks, and how their answers are marked and counted."""
+
+    tasks: Sequence[Task]
+    is_correct: IsCorrect
+    tally: Tally | None = None
+    metrics: Mapping[str, Metric] | None = None
 
 
 def is_asked_elsewhere(name: str) -> bool:
@@ -33,7 +41,8 @@ def task_set(name: str, limit: int | None, seed: int, columns: Mapping[str, str]
     out.
     """
     if name in FAMILIES:
-        return FAMILIES[name].make(limit or TASKS, seed, "heldout"), FAMILIES[name].is_correct
+        family = FAMILIES[name]
+        return TaskSet(family.make(limit or TASKS, seed, "heldout"), family.is_correct, family.tally, family.metrics)
     if ":" not in name and not Path(name).exists():
         raise InputError(f"{name} is neither a file nor a benchmark; {near(name, BENCHMARKS.names())}")
     tasks = []
@@ -45,4 +54,4 @@ def task_set(name: str, limit: int | None, seed: int, columns: Mapping[str, str]
                 f"{name}, task {task.id}: no reference to mark with; map one with --column reference=COLUMN"
             )
         tasks.append(task)
-    return tasks, lambda task, answer: agrees(answer, as_text(task.reference))
+    return TaskSet(tasks, lambda task, answer: agrees(answer, as_text(task.reference)))

@@ -3,6 +3,10 @@
 Both answered the same held-out tasks, so only the tasks on which they differ say anything: under chance as many are
 lost as gained (McNemar 1947, here exact). Each task set is tested, so that what one gains hides nothing that another
 lost, and all sets together, since one set alone is often too small to tell; Holm's adjustment keeps the level.
+
+Where an evaluation counts which answers were of the form that was asked for (the tally `in_form`, such as a plain yes or
+no), those are tested in the same way: a target trained on long answers may keep its accuracy under a lenient rule and
+yet no longer answer shortly, as VLFeedback's did (vlf-silkie/VLFeedback#9).
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from anyprefer.training.evaluation.statistics import at_least, holm
 LEVEL = 0.025
 """One-sided; a loss that chance brings less often than this is refused."""
 POOLED = "all sets together"
+FORM = "in_form"
+"""The tally that says whether an answer has the form that was asked for, 0 or 1."""
 
 
 class Change(BaseModel):
@@ -55,7 +61,7 @@ class Verdict(BaseModel):
     p: float = Field(ge=0, le=1)
     """The least adjusted p of all tests, which decides."""
     sets: dict[str, Change]
-    """By task set; with several also `POOLED`."""
+    """By task set; with several also `POOLED`, and `NAME in_form` of sets that count the form."""
     untested: tuple[str, ...] = ()
     """Sets that were reported without marks of the same tasks before and after."""
 
@@ -70,11 +76,14 @@ def judged(before: Mapping[str, EvalResult], after: Mapping[str, EvalResult]) ->
             "the gate has nothing to compare: evaluate returned no marks for the same tasks before and after; "
             "give EvalResult.marks, or turn the gate off (gate=False, --no-gate)"
         )
-    found = {name: _change(marks) for name, marks in {**pairs, **({POOLED: every} if len(pairs) > 1 else {})}.items()}
+    together = {POOLED: every} if len(pairs) > 1 else {}
+    forms = {f"{name} {FORM}": _forms(before[name], after[name]) for name in after if name in before}
+    tested = {**pairs, **together, **{name: kept for name, kept in forms.items() if kept}}
+    found = {name: _change(marks) for name, marks in tested.items()}
     adjusted = holm({name: change.p for name, change in found.items()})
     sets = {name: change.model_copy(update={"adjusted": adjusted[name]}) for name, change in found.items()}
     fell = [f"{name} {_words(change)}" for name, change in sets.items() if change.adjusted <= LEVEL]
-    pooled = sets.get(POOLED) or next(iter(sets.values()))
+    pooled = sets.get(POOLED) or sets[next(iter(pairs))]
     return Verdict(
         adopted=not fell,
         reason="; ".join(fell),
@@ -89,6 +98,14 @@ def judged(before: Mapping[str, EvalResult], after: Mapping[str, EvalResult]) ->
 
 def _pairs(before: EvalResult, after: EvalResult) -> list[tuple[bool, bool]]:
     return [(mark, after.marks[task]) for task, mark in before.marks.items() if task in after.marks]
+
+
+def _forms(before: EvalResult, after: EvalResult) -> list[tuple[bool, bool]]:
+    """Whether each answer had the form that was asked for, where both count it."""
+    then, now = (
+        {task: counts[FORM] for task, counts in one.tallies.items() if FORM in counts} for one in (before, after)
+    )
+    return [(then[task] > 0, now[task] > 0) for task in then if task in now]
 
 
 def _change(marks: Sequence[tuple[bool, bool]]) -> Change:

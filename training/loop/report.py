@@ -7,22 +7,37 @@ from collections.abc import Mapping, Sequence
 from anyprefer.core.results import EvalResult
 from anyprefer.core.settings import Settings
 from anyprefer.training.analysis.report import as_text, table_line
+from anyprefer.training.evaluation.figures import figure, figure_change, heading
 from anyprefer.training.evaluation.statistics import paired_difference
 from anyprefer.training.loop.iterate import Iteration
 
 
 def table(iterations: Sequence[Iteration]) -> list[list[str]]:
-    """Rows of cells: a heading, then a family each with its accuracy and interval before and after.
+    """Rows of cells: a heading, then a family each with its accuracy and interval before and after, and its other
+    figures under it.
 
     The change is that of the target that plays on: iterations that were not adopted are shown and not counted.
     """
-    heading = ["family", *(_heading(it) for it in iterations), "change"]
+    titles = ["family", *(_heading(it) for it in iterations), "change"]
     rows = []
     for name in iterations[0].results:
         results = [it.results[name] for it in iterations]
         kept = [it.results[name] for it in iterations if it.adopted]
         rows.append([f"{name} (n = {results[0].n})", *(_cell(result) for result in results), change(kept)])
-    return [heading, *rows]
+        rows.extend(_figures(name, results, kept))
+    return [titles, *rows]
+
+
+def _figures(name: str, results: Sequence[EvalResult], kept: Sequence[EvalResult]) -> list[list[str]]:
+    """A row for each figure of a family that is no accuracy."""
+    return [
+        [
+            f"{name}: {heading(metric, results[0].metrics)}",
+            *(figure(result, metric) for result in results),
+            figure_change(kept[0], kept[-1], metric),
+        ]
+        for metric in results[0].metrics
+    ]
 
 
 def _heading(iteration: Iteration) -> str:
@@ -51,8 +66,9 @@ def _cell(result: EvalResult) -> str:
 def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
     """The table and what made the pairs behind it, as a small report."""
     judge = "rules over tool verdicts, no model" if settings.judge == "evidence" else settings.judge
-    heading, *rows = table(iterations)
-    lines = [heading, ["---"] * len(heading), *rows]
+    titles, *rows = table(iterations)
+    lines = [titles, ["---"] * len(titles), *rows]
+    others = any(result.metrics for result in iterations[0].results.values())
     pairs = [
         f"- iteration {it.number}: {_counts(it.counts)}{'' if it.adopted else f'; not adopted: {it.reason}'}"
         for it in iterations
@@ -66,6 +82,7 @@ def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
             "",
             f"Accuracy with its 95% Wilson interval; greedy answers, seed {settings.seed}. Changes are paired by task,",
             "and their 95% interval is over tasks: with one seed it says nothing of another training run.",
+            *(["Other figures are over all tasks together; their intervals draw whole tasks."] if others else []),
             as_text(f"Target: {settings.target}. Judge of the pairs: {judge}."),
             "",
             *map(as_text, pairs),

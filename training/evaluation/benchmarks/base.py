@@ -75,6 +75,11 @@ class Benchmark(ABC):
         """lm-eval's own command for the same figure. Raises `InputError` where lm-eval does not measure it."""
         raise InputError(f"{self.name} is not measured by lm-eval, so it has no lm_eval command")
 
+    def of(self, asked: Asked, found: EvalResult) -> BenchmarkResult:
+        """An evaluation's result as this benchmark's."""
+        kept = ("n", "correct", "marks", "unscored", "first_error", "max_tokens", "tallies", "metrics", "groups")
+        return self.result(asked, **{name: getattr(found, name) for name in kept})
+
     def result(self, asked: Asked, **values: Any) -> BenchmarkResult:
         """A `BenchmarkResult` with what is known already filled in."""
         made = BenchmarkResult(benchmark=self.name, model=asked.model, seed=asked.seed, temperature=0.0, **values)

@@ -11,7 +11,6 @@ from anyprefer.training.evaluation.families import Family
 
 TASKS = 200
 """Held-out tasks where no limit is given."""
-MAX_TOKENS = 24
 
 
 class FamilyBenchmark(Benchmark):
@@ -35,20 +34,14 @@ class FamilyBenchmark(Benchmark):
                     model,
                     tasks,
                     self.family.is_correct,
-                    max_tokens=MAX_TOKENS,
+                    max_tokens=self.family.max_tokens,
                     seed=asked.seed,
                     answers=answers,
                     calls=asked.calls,
+                    tally=self.family.tally,
+                    metrics=self.family.metrics,
                 )
             )
         finally:
             unload(model)
-        return self.result(
-            asked,
-            n=found.n,
-            correct=found.correct,
-            marks=found.marks,
-            unscored=found.unscored,
-            first_error=found.first_error,
-            max_tokens=MAX_TOKENS,
-        )
+        return self.of(asked, found)
