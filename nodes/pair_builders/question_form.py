@@ -12,7 +12,7 @@ from anyprefer.tools.reference import tokens
 from anyprefer.tools.spelling import number_in_words
 
 _YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
-_DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"(?:^|\s)[-+$€£]?\.?\d")
 _BEGINNING = 200
 """Characters that are looked at."""
 _FEW = 3
@@ -35,4 +35,4 @@ def _is_number(text: str) -> bool:
 
 
 def _has_number(text: str) -> bool:
-    return bool(_DIGIT.search(text)) or any(number_in_words(word) is not None for word in tokens(text))
+    return bool(_NUMBER.search(text)) or any(number_in_words(word) is not None for word in tokens(text))
