@@ -47,7 +47,7 @@ def image_url(image: str) -> str:
         if len(image) > 2 * LARGEST:
             raise InputError(f"image {image[:60]!r}… has {len(image)} characters; the limit is {2 * LARGEST}")
         return image
-    return (_LOADED.get() or {}).get(image) or _data_url(_read(image), f"image {image[:200]!r}")
+    return (_LOADED.get() or {}).get(image) or _data_url(read_file(image), f"image {image[:200]!r}")
 
 
 @contextmanager
@@ -66,7 +66,7 @@ async def load(images: Sequence[str]) -> dict[str, str]:
     return await asyncio.to_thread(lambda: {file: image_url(file) for file in files}) if files else {}
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
     """The file's bytes. It is opened without waiting: a pipe with nobody behind it would hold the run."""
     try:
         _check(path, os.stat(path))  # before as well: to open a device may do something
