@@ -8,6 +8,7 @@ Proxies of the environment are not used, since a proxy looks the name up itself.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +70,7 @@ def _public_socket(address: Any) -> socket.socket:
     """A socket for (family, type, protocol, name, address), just before it is connected."""
     family, kind, protocol, _, where = address
     if not public(where[0]):
-        raise PermissionError(f"{where[0]} is no public address")
+        raise PermissionError(errno.EACCES, f"{where[0]} is no public address")
     return socket.socket(family, kind, protocol)
 
 

@@ -17,90 +17,106 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.image_files import LARGEST, kind_of
+from anyprefer.core.pictures import WEB, check, content_hash, image_bytes, in_rgb, shown
 
-LARGEST = 20 * 2**20
-"""Bytes of one image; servers take less."""
-_URLS = ("http://", "https://", "data:image/")
-_BEGINS = (
-    (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF87a", "gif"), (b"GIF89a", "gif"),
-    (b"II*\x00", "tiff"), (b"MM\x00*", "tiff"),
-)  # fmt: skip
-_BRANDS = {b"avif": "avif", b"avis": "avif", b"heic": "heic", b"heix": "heic", b"mif1": "heif"}
-_LOADED: ContextVar[Mapping[str, str] | None] = ContextVar("loaded images", default=None)
+__all__ = ["LARGEST", "Sent", "image_key", "image_url", "images_of", "load", "loaded", "roots_of", "url_key"]
+_URLS = (*WEB, "data:")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An image as servers get it."""
+
+    url: str
+    """A data: URL of the bytes as they are, or the http(s) URL."""
+    key: str
+    """sha256 of the bytes, or of the http(s) URL, in hexadecimal."""
+    size: tuple[int, int] | None
+    """Width and height in pixels, None where they are not known."""
+
+
+_READ: ContextVar[dict[str, Sent] | None] = ContextVar("images of the task", default=None)
+"""By the image as the task or a finding has it, and by its data: URL."""
 
 
 def image_url(image: str) -> str:
-    """http(s) and data URLs as they are; a file as a data URL.
+    """An http(s) URL as it is; the data: URL of a file, or of a data: URL with the type its bytes have.
 
-    Raises `InputError` naming the path where it cannot be read, is no regular file, too large or no image.
+    Raises `InputError` naming the image where it cannot be read, is too large, no image or cut short.
     """
-    if image.startswith(_URLS):
-        if len(image) > 2 * LARGEST:
-            raise InputError(f"image {image[:60]!r}… has {len(image)} characters; the limit is {2 * LARGEST}")
-        return image
-    return (_LOADED.get() or {}).get(image) or _data_url(read_file(image), f"image {image[:200]!r}")
+    return sent(image).url
+
+
+def image_key(image: str) -> str:
+    """What stands for the image where it would be too long or say too little, in keys and traces: `content_hash`, taken
+    once a task. Raises as `image_url` does."""
+    return sent(image).key
+
+
+def url_key(url: str) -> str:
+    """The same for the data: URL in a message, whoever wrote it: one that is no image is hashed as a text."""
+    found = (_READ.get() or {}).get(url)
+    try:
+        return found.key if found else content_hash(url)
+    except InputError:
+        return sha256(url.encode("utf-8", "replace")).hexdigest()
+
+
+def sent(image: str) -> Sent:
+    """The image, read, checked and hashed once a task (`loaded`)."""
+    known = _READ.get()
+    found = known.get(image) if known is not None else None
+    if found is None:
+        found = _sent(image)
+        if known is not None:
+            known[image] = known[found.url] = found
+    return found
+
+
+def _sent(image: str) -> Sent:
+    if image.startswith(WEB):
+        if len(image) > _LONGEST_URL:
+            raise InputError(f"image {shown(image)} is a URL of {len(image)} characters; give one of {_LONGEST_URL}")
+        return Sent(image, content_hash(image), None)
+    data, what = image_bytes(image), f"image {shown(image)}"
+    url = _data_url(data, what)
+    size = check(data, what)
+    return Sent(image if url == image else url, sha256(data).hexdigest(), size)
+
+
+_LONGEST_URL = 2**16
 
 
 @contextmanager
-def loaded(urls: Mapping[str, str]) -> Iterator[None]:
-    """`image_url` gives these without reading a file, in this task and those it begins."""
-    before = _LOADED.set(urls)
+def loaded(images: Mapping[str, Sent]) -> Iterator[None]:
+    """These are not read again in this task and those it begins, nor is any that is read within."""
+    before = _READ.set({**images, **{one.url: one for one in images.values()}})
     try:
         yield
     finally:
-        _LOADED.reset(before)
+        _READ.reset(before)
 
 
-async def load(images: Sequence[str]) -> dict[str, str]:
-    """Data URLs of the files among the images, read in a thread. Raises as `image_url` does."""
-    files = [image for image in images if not image.startswith(_URLS)]
-    return await asyncio.to_thread(lambda: {file: image_url(file) for file in files}) if files else {}
-
-
-def read_file(path: str) -> bytes:
-    """The file's bytes. It is opened without waiting: a pipe with nobody behind it would hold the run."""
-    try:
-        _check(path, os.stat(path))  # before as well: to open a device may do something
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            _check(path, os.fstat(descriptor))
-            return file.read(LARGEST)
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        said = getattr(error, "strerror", None) or error
-        raise InputError(f"image {path[:200]!r} cannot be read: {said}; check the path") from error
-
-
-def _check(path: str, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"image {path[:200]!r} is no regular file; give an image file, a URL or a data: URL")
-    if found.st_size > LARGEST:
-        raise InputError(f"image {path[:200]!r} has {found.st_size} bytes, more than {LARGEST}; make it smaller")
+async def load(images: Sequence[str]) -> dict[str, Sent]:
+    """The images, read and checked in a thread. Raises as `image_url` does."""
+    return await asyncio.to_thread(lambda: {image: _sent(image) for image in images}) if images else {}
 
 
 def _data_url(data: bytes, what: str) -> str:
-    kind = _kind(data)
+    kind = kind_of(data)
     if not kind:
         raise InputError(f"{what} is no image by its content; use PNG, JPEG, GIF, WebP, BMP, TIFF, HEIC or AVIF")
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _kind(data: bytes) -> str:
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12], "")
-    if data[:2] == b"BM" and data[6:10] == bytes(4):  # two letters alone begin many a text
-        return "bmp"
-    return next((kind for begin, kind in _BEGINS if data.startswith(begin)), "")
 
 
 def images_of(value: Any, roots: Sequence[Path] | None, beside: Path | None = None) -> list[str] | None:
@@ -138,7 +154,7 @@ def _drawn(picture: Any) -> str:
     """A PIL image as PNG."""
     data = io.BytesIO()
     known = picture.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
-    (picture if known else picture.convert("RGB")).save(data, format="PNG")
+    (picture if known else in_rgb(picture)).save(data, format="PNG")
     return _data_url(data.getvalue(), "a PIL image")
 
 

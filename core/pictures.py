@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.fetching import fetched
-from anyprefer.core.images import LARGEST, read_file
+from anyprefer.core.image_files import LARGEST, kind_of, read_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 MOST_PIXELS = 50 * 2**20
 """Width times height: what the largest phone cameras give. Decoded, turned and converted, a picture takes up to 12
 bytes a pixel for a moment, so about 600 MB."""
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """Those of `images.py` that Pillow decodes by itself; HEIC it does not."""
-_WEB = ("http://", "https://")
+WEB = ("http://", "https://")
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -49,13 +49,13 @@ def opened(image: str) -> Image.Image:
 def content_hash(image: str) -> str:
     """sha256 of the image's bytes in hexadecimal, the same for a file and for a `data:` URL of it; of an http(s) URL the
     hash of the URL, since what it shows today is known only by fetching it. Raises as `opened` does."""
-    data = image.encode("utf-8", "replace") if image.startswith(_WEB) else image_bytes(image)
+    data = image.encode("utf-8", "replace") if image.startswith(WEB) else image_bytes(image)
     return hashlib.sha256(data).hexdigest()
 
 
 def image_bytes(image: str) -> bytes:
     """The image as it was encoded. Raises `InputError` as `opened` does, but says nothing about what it holds."""
-    if image.startswith(_WEB):
+    if image.startswith(WEB):
         return fetched(image, LARGEST)
     return _of_data_url(image) if image.startswith("data:") else read_file(image)
 
@@ -77,7 +77,7 @@ def decoded(data: bytes, what: str) -> Image.Image:
                 upright = ImageOps.exif_transpose(picture)
             except Exception:  # whatever a broken EXIF block makes Pillow raise
                 upright = picture
-            made = _in_rgb(upright)
+            made = in_rgb(upright)
     except InputError:
         raise
     except Image.UnidentifiedImageError:
@@ -88,6 +88,38 @@ def decoded(data: bytes, what: str) -> Image.Image:
     return made
 
 
+def check(data: bytes, what: str) -> tuple[int, int] | None:
+    """Width and height of the image that is to be sent as it is; None for HEIC, which cannot be opened here.
+
+    The header is read; the whole is decoded where the bytes do not end as they must, or nothing tells the end. Raises
+    `InputError` for what no model could see: broken or cut short, without pixels or with too many.
+    """
+    from PIL import Image
+
+    if kind_of(data) in ("heic", "heif"):
+        return None
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            _check_size(picture, what)
+            size, kind = picture.size, picture.format
+    except InputError:
+        raise
+    except Exception as error:  # as in `decoded`
+        raise InputError(f"{what} cannot be decoded: {error}; save it again as PNG or JPEG") from error
+    if not _ends(data, kind):
+        decoded(data, what)
+    return size
+
+
+def _ends(data: bytes, kind: str | None) -> bool:
+    """Whether nothing seems to be missing at the end."""
+    if kind in ("JPEG", "MPO"):  # an end marker behind the last scan: a thumbnail within has one too
+        return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    if kind == "WEBP":
+        return int.from_bytes(data[4:8], "little") + 8 <= len(data)
+    return kind == "PNG" and b"IEND" in data[-(2**16) :]
+
+
 def _check_size(picture: Image.Image, what: str) -> None:
     width, height = picture.size
     if width < 1 or height < 1:
@@ -96,7 +128,8 @@ def _check_size(picture: Image.Image, what: str) -> None:
         raise InputError(f"{what} has {width} x {height} pixels, more than {MOST_PIXELS}; make it smaller")
 
 
-def _in_rgb(picture: Image.Image) -> Image.Image:
+def in_rgb(picture: Image.Image) -> Image.Image:
+    """The picture in 8-bit RGB, as the table above has it."""
     from PIL import Image
 
     if picture.mode in _DEEP:

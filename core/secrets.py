@@ -184,20 +184,16 @@ def public_urls(text: str) -> str:
 
 def cleaned(value: Any) -> Any:
     """JSON-like data without secrets and without keys in URLs, keys of dicts included: for notes of what was run."""
-    return _each(value, lambda text: without_secrets(public_urls(text)))
+    return each_text(value, lambda text: without_secrets(public_urls(text)))
 
 
-def without_secrets_in(value: Any) -> Any:
-    """JSON-like data without secrets, keys of dicts included."""
-    return _each(value, scrubber())
-
-
-def _each(value: Any, clean: Scrub) -> Any:
+def each_text(value: Any, clean: Scrub) -> Any:
+    """JSON-like data with every text cleaned, keys of dicts included."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
-        return {_each(key, clean): _each(one, clean) for key, one in value.items()}
-    return [_each(one, clean) for one in value] if isinstance(value, list | tuple) else value
+        return {each_text(key, clean): each_text(one, clean) for key, one in value.items()}
+    return [each_text(one, clean) for one in value] if isinstance(value, list | tuple) else value
 
 
 class _Guard(logging.Filter):

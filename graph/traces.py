@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,8 +22,9 @@ from typing import Any, NamedTuple
 from langchain_core.runnables import RunnableConfig
 
 from anyprefer.core.errors import SettingsError
+from anyprefer.core.images import url_key
 from anyprefer.core.records import Row
-from anyprefer.core.secrets import without_secrets_in
+from anyprefer.core.secrets import Scrub, each_text, scrubber
 from anyprefer.core.task import Task
 
 QUIET = {
@@ -99,15 +101,31 @@ class Tracer:
 
 
 def _without_secrets(span: Any) -> None:
-    """Takes secrets out of a span before it is stored: inputs, outputs, and the errors that MLflow puts beside them."""
+    """Takes secrets out of a span before it is stored: inputs, outputs, and the errors that MLflow puts beside them. Images
+    leave their hashes."""
+    told = _cleaner()
     for name, value in span.attributes.items():
-        if (clean := without_secrets_in(value)) != value:
+        if (clean := each_text(value, told)) != value:
             span.set_attribute(name, clean)
     for event in span._span.events:  # no public way: open-telemetry/opentelemetry-python#4424
-        event._attributes = without_secrets_in(dict(event.attributes))
+        event._attributes = each_text(dict(event.attributes), told)
     said = span.status.description
-    if said and (clean := without_secrets_in(said)) != said:
+    if said and (clean := told(said)) != said:
         span.set_status(type(span.status)(span.status.status_code, clean))
+
+
+_IMAGE = re.compile(r"(data:image/[\w.+-]+;)base64,[A-Za-z0-9+/=]{32,}")
+
+
+def _cleaner() -> Scrub:
+    scrub = scrubber()
+
+    def clean(text: str) -> str:
+        if "base64," in text:
+            text = _IMAGE.sub(lambda found: f"{found[1]}sha256,{url_key(found[0])}", text)
+        return scrub(text)
+
+    return clean
 
 
 def _quiet_prices() -> None:

@@ -23,6 +23,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from anyprefer.core.errors import AnypreferError, BudgetSpent, RunStopped
 from anyprefer.core.records import Usage
 from anyprefer.models.chat_call import ChatCall, Once
+from anyprefer.models.image_tokens import text_size
 from anyprefer.models.packing import JSON, Form, question, whole
 from anyprefer.models.prices import Prices, used
 from anyprefer.models.servers.response import estimated
@@ -82,7 +83,7 @@ class Calls:
 
     def used(self, choices: Sequence[AIMessage], model: BaseChatModel, size: int) -> Usage:
         """What a call of so many characters took. Where `tokens` are limited and a server tells none they are
-        estimated, so that the limit holds all the same; cost stays unknown."""
+        estimated, those of images too, so that the limit holds all the same; cost stays unknown."""
         usage = used(choices, self.prices, model)
         if not self.budget.tokens or choices[0].usage_metadata:
             return usage
@@ -160,7 +161,7 @@ class Account:
         once: Once,
     ) -> list[AIMessage]:
         """The same for a model call, which is counted: the answer is a message a choice."""
-        size = sum(len(message.text) for message in messages) if self.calls.budget.tokens else 0
+        size = text_size([message.content for message in messages]) if self.calls.budget.tokens else 0
         call = ChatCall(self.calls, model, once, role, self.round, size)
         asked = question(model, messages, kwargs)
         self._keys[self._next(asked)] = (role, self.round)

@@ -15,17 +15,26 @@ from anyprefer.core.task import Task
 
 def user(text: str, images: Sequence[str] = (), found: Sequence[tuple[str, str]] = ()) -> HumanMessage:
     """A user message, with the task's images before the text where there are any, then those that tools `found`, each
-    below whose it is."""
+    below whose it is; one that was found several times is shown once, one of the task's own not again."""
     if not (images or found):
         return HumanMessage(text)
-    parts: list[str | dict[str, Any]] = [_picture(image) for image in images]
+    urls = [image_url(image) for image in images]
+    finders: dict[str, list[str]] = {}
     for source, image in found:
-        parts += [{"type": "text", "text": source}, _picture(image)]
-    return HumanMessage([*parts, {"type": "text", "text": text}])
+        finders.setdefault(image_url(image), []).append(source)
+    parts: list[str | dict[str, Any]] = [_picture(url) for url in urls]
+    for url, sources in finders.items():
+        if url not in urls:
+            parts += [_text(" ".join(dict.fromkeys(sources))), _picture(url)]
+    return HumanMessage([*parts, _text(text)])
 
 
-def _picture(image: str) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": image_url(image)}}
+def _picture(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def system(text: str) -> SystemMessage:

@@ -12,6 +12,7 @@ import orjson
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
+from anyprefer.core.images import url_key
 from anyprefer.core.records import Finding
 from anyprefer.core.values import stable_hash
 from anyprefer.models.answer import Answer, ending
@@ -104,8 +105,28 @@ def question(model: BaseChatModel, messages: Sequence[BaseMessage], kwargs: Mapp
     """What was asked, and of whom. With how often it was asked it is a key: samples of a model without seeds
     differ by that alone."""
     traits = traits_of(model)
-    said = [[message.type, message.content] for message in messages]
-    return stable_hash([traits.name, traits.where, said, dict(kwargs)])[:40]
+    return stable_hash([traits.name, traits.where, said_in(messages), dict(kwargs)])[:40]
+
+
+def said_in(messages: Sequence[BaseMessage]) -> list[Any]:
+    """Each message's type and content, images by what stands for them: a content's hash is quickly had, and the same for
+    every way to give it."""
+    return [[message.type, _without_bytes(message.content)] for message in messages]
+
+
+def _without_bytes(content: Any) -> Any:
+    if isinstance(content, str):
+        return content
+    return [
+        _keyed(part) if isinstance(part, dict) and isinstance(part.get("image_url"), dict) else part for part in content
+    ]
+
+
+def _keyed(part: dict[str, Any]) -> dict[str, Any]:
+    url = part["image_url"].get("url")
+    if not isinstance(url, str) or not url.startswith("data:image/"):
+        return part
+    return {**part, "image_url": {**part["image_url"], "url": url_key(url)}}
 
 
 def is_call(key: str) -> bool:

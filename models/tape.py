@@ -27,6 +27,7 @@ from anyprefer.core.errors import InputError, ModelError, ModelSetupError, PartR
 from anyprefer.core.records import Finding
 from anyprefer.core.secrets import redact, without_secrets
 from anyprefer.core.values import stable_hash
+from anyprefer.models.packing import said_in
 from anyprefer.models.traits import SAMPLING, Traits, accepted_settings, traits_of, unload
 
 
@@ -228,4 +229,4 @@ class ReplayChat(BaseChatModel):
 
 def _question(messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """What identifies a call; everything that could change the answer and nothing else."""
-    return {"messages": [[message.type, message.content] for message in messages], "settings": dict(kwargs)}
+    return {"messages": said_in(messages), "settings": dict(kwargs)}

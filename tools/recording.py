@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from anyprefer.core.images import image_key
 from anyprefer.core.secrets import redact
+from anyprefer.core.task import Task
 from anyprefer.models.tape import Tape
 from anyprefer.tools import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text
 
@@ -44,11 +46,14 @@ def replayed_tool(tool: KnowledgeTool, tape: Tape) -> KnowledgeTool:
 
 
 def asked_of(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What identifies a use: all that the tool's function is given, its options too."""
+    """What identifies a use: all that the tool's function is given, its options too. Images stand there by what they show,
+    not by their paths. Raises `InputError` for one that cannot be read."""
     return {"tool": tool.name, "inputs": {name: _dumped(value) for name, value in inputs.items()}}
 
 
 def _dumped(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_dumped(one) for one in value]
+    if isinstance(value, Task):
+        return {**value.model_dump(), "images": [image_key(image) for image in value.images]}
     return value.model_dump() if isinstance(value, BaseModel) else value

@@ -84,7 +84,7 @@ class Endpoint:
 
     async def _attempt(self, traffic: Traffic, call: Call) -> dict[str, Any]:
         """Sends the request once, when there is a place and its turn has come."""
-        gate, pacer, size = traffic.gate, traffic.pacer, len(call.request.body)
+        gate, pacer, size = traffic.gate, traffic.pacer, call.request.size
         epoch = await gate.enter(again=call.sent > 0)
         try:
             raise_given_up(call)
@@ -135,7 +135,8 @@ class Endpoint:
         request = call.request
         body = request.deal.known() if request.deal else request.body
         body = body if same else probe_body(body)
-        probe = Call(Request(request.route, body, request.model), call.standing, call.begun)
+        surplus = request.surplus if same else 0
+        probe = Call(Request(request.route, body, request.model, surplus=surplus), call.standing, call.begun)
         probe.sent = 1  # it is one more request of the call it is sent for
         try:
             await self._attempt(traffic, probe)

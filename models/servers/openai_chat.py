@@ -27,6 +27,7 @@ from yarl import URL
 from anyprefer.core.background_loop import on_background_loop, run_blocking
 from anyprefer.core.errors import AnswerError, ModelError, PartRefused
 from anyprefer.core.listening import unheard
+from anyprefer.models.image_tokens import surplus
 from anyprefer.models.servers.endpoint import Endpoint
 from anyprefer.models.servers.http import Route, proxy_for
 from anyprefer.models.servers.negotiation import Deal, Terms, encoded
@@ -174,7 +175,8 @@ class PostedChat(StreamedChat):
         except TypeError:
             return None
         deal = Deal(static.endpoint.terms(self.model_name), payload)
-        return static.endpoint, Request(static.route, body, self.model_name, self.max_retries, deal)
+        beyond = surplus([message.content for message in messages])
+        return static.endpoint, Request(static.route, body, self.model_name, self.max_retries, deal, beyond)
 
     def _speaks(self, payload: dict[str, Any]) -> bool:
         shape, tools = payload.get("response_format"), payload.get("tools")

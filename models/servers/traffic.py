@@ -25,6 +25,13 @@ class Request:
     """The model's own `max_retries`, which then counts whatever the server's state; None: the endpoint's."""
     deal: Deal | None = None
     """What of it the model may refuse; None where it is sent as it is."""
+    surplus: int = 0
+    """Bytes of the body that images take beyond those of a text of as many tokens."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that tokens are estimated from."""
+        return max(0, len(self.body) - self.surplus)
 
 
 class Call:

@@ -3,8 +3,9 @@
     Synthesis(settings, "runs/a", assemble(settings, samples="samples.db"))
     Synthesis(others, "runs/b", assemble(others, samples="samples.db"))   # the same candidates, judged otherwise
 
-An answer is known by model, server, task, prompt, sampling settings and seed; a model in a folder also by its files' time. An
-answer from the file is no model call and is counted nowhere. Several processes may share a file.
+An answer is known by model, server, task (its images by their content), prompt, sampling settings and seed; a model in a
+folder also by its files' time. An answer from the file is no model call and is counted nowhere. Several processes may share
+a file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from anyprefer.core.images import image_key
 from anyprefer.core.kept import Kept, weights_stamp
 from anyprefer.core.roles import Target
 from anyprefer.core.secrets import without_secrets
@@ -40,7 +42,8 @@ class SharedTarget:
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
         """One content per seed, in order; only those the file lacks are asked for."""
         before = [] if isinstance(task.prompt, str) else [task.prompt]
-        asked = [self._who(), task.system, *before, prompt, task.images, task.start, *self._sampling]
+        images = [image_key(image) for image in task.images]
+        asked = [self._who(), task.system, *before, prompt, images, task.start, *self._sampling]
         keys = {seed: stable_hash([*asked, seed])[:40] for seed in seeds}
         known = await self._kept.get(list(keys.values()))
         missing = [seed for seed in seeds if keys[seed] not in known]

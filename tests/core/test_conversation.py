@@ -11,6 +11,7 @@ from anyprefer.core.task import Task
 from anyprefer.graph import synth
 from anyprefer.graph.runs.row_files import digest
 from anyprefer.models.messages import task_messages
+from tests.pixels import URL
 from tests.scripted import Scripted, play
 
 HISTORY = [
@@ -19,7 +20,6 @@ HISTORY = [
     {"role": "assistant", "content": "Hello Ada."},
     {"role": "user", "content": "What is my name?"},
 ]
-PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
 
 def a_conversation(**values):
@@ -73,15 +73,15 @@ async def test_target_judge_reward_and_engine_see_the_history():
 
 
 def test_images_stand_where_the_conversation_has_them():
-    parts = [{"type": "image_url", "image_url": {"url": PIXEL}}, {"type": "text", "text": "And this?"}]
+    parts = [{"type": "image_url", "image_url": {"url": URL}}, {"type": "text", "text": "And this?"}]
     chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Which cup?"}]},
             {"role": "assistant", "content": "Red."}, {"role": "user", "content": parts}]  # fmt: skip
     task = Task(id="1", prompt=chat, images=["https://a/1.png", "https://a/2.png"])
-    assert task.images == ("https://a/1.png", PIXEL, "https://a/2.png")
+    assert task.images == ("https://a/1.png", URL, "https://a/2.png")
     assert task.text == "User: [image]\nWhich cup?\n\nAssistant: Red.\n\nUser: [image]\nAnd this?"
     urls = [[part["image_url"]["url"] for part in m.content if part["type"] == "image_url"]
             for m in task_messages(task, "p_t") if m.type == "human"]  # fmt: skip
-    assert urls == [["https://a/1.png"], ["https://a/2.png", PIXEL]]
+    assert urls == [["https://a/1.png"], ["https://a/2.png", URL]]
 
 
 @pytest.mark.parametrize(

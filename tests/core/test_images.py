@@ -120,8 +120,8 @@ def test_only_regular_files_that_are_images_are_sent(tmp_path):
 async def test_an_image_is_read_once_a_task_and_in_a_thread(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(PNG)
     reads = []
-    real = images.read_file
-    monkeypatch.setattr(images, "read_file", lambda path: reads.append(threading.current_thread()) or real(path))
+    real = images.image_bytes
+    monkeypatch.setattr(images, "image_bytes", lambda path: reads.append(threading.current_thread()) or real(path))
     model = Scripted(reward=["Alike. 2/10", "Better. 9/10"])
     row = await play(model, a_task(images=(str(tmp_path / "a.png"),)), max_rounds=2)
     assert row.outcome == "accepted"

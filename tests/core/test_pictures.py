@@ -1,8 +1,6 @@
 """Pictures opened for what looks at pixels: every form an image may have, and what is refused."""
 
 import asyncio
-import base64
-import io
 import struct
 import threading
 import zlib
@@ -16,16 +14,8 @@ from anyprefer.core import fetching, pictures
 from anyprefer.core.errors import InputError
 from anyprefer.core.fetching import public
 from anyprefer.core.pictures import content_hash, opened
-
-
-def encoded(picture, kind="PNG", **options):
-    data = io.BytesIO()
-    picture.save(data, format=kind, **options)
-    return data.getvalue()
-
-
-def url(data, kind="png"):
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+from tests.pixels import data_url as url
+from tests.pixels import encoded
 
 
 def grey(values, dtype):
@@ -68,7 +58,7 @@ def test_of_frames_and_pages_the_first_is_seen():
     ("picture", "kind", "seen"),
     [
         (Image.new("CMYK", (2, 2), (0, 255, 255, 0)), "TIFF", RED),
-        (Image.new("P", (2, 2), 1), "GIF", (1, 1, 1)),
+        (TWO.quantize(), "PNG", RED),
         (Image.new("RGBA", (2, 2), (255, 0, 0, 0)), "PNG", (255, 255, 255)),
         (Image.new("LA", (2, 2), (0, 255)), "PNG", (0, 0, 0)),
         (Image.new("1", (2, 2), 1), "PNG", (255, 255, 255)),

@@ -10,6 +10,7 @@ from anyprefer.graph.runs.row_files import read_rows
 from anyprefer.graph.runs.shards import Shards
 from anyprefer.training.pair_data.read import load_pairs
 from tests.folder import IDS, KILL, TASKS, check, lines, mixed, note, python, run
+from tests.pixels import URL
 from tests.scripted import Scripted
 
 PARQUET = {"format": "parquet:2"}
@@ -89,11 +90,10 @@ def test_parquet_pairs_load_as_a_data_set_over_all_shards(tmp_path):
 
 def test_columns_that_only_some_rows_have_are_kept(tmp_path):
     """Also where a shard's first rows lack them, and data sets of all shards still load."""
-    pixel = "data:image/png;base64,iVBORw0KGgo="
-    tasks = [TASKS[0], Task(id="seen", prompt="What is this?", images=(pixel,)), *TASKS[1:4]]
+    tasks = [TASKS[0], Task(id="seen", prompt="What is this?", images=(URL,)), *TASKS[1:4]]
     run(tmp_path, whole(), tasks, **PARQUET)
-    assert {row.id: row.task.images for row in check(tmp_path)}["seen"] == (pixel,)
-    assert [list(images) for images in load_pairs(tmp_path)["images"]] == [[], [pixel], [], []]
+    assert {row.id: row.task.images for row in check(tmp_path)}["seen"] == (URL,)
+    assert [list(images) for images in load_pairs(tmp_path)["images"]] == [[], [URL], [], []]
 
 
 def test_scores_that_a_whole_shard_lacks_keep_their_type(tmp_path):

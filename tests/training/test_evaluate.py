@@ -15,6 +15,7 @@ from anyprefer.models.calls import Calls, current_account
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.training.evaluation.asking import Asking, calls_of
 from anyprefer.training.evaluation.evaluate import evaluate
+from tests.pixels import URL
 from tests.scripted import Scripted
 
 TASKS = [Task(id=str(number), prompt=f"q{number}", reference="yes") for number in range(4)]
@@ -113,7 +114,6 @@ def test_nothing_marked_has_no_accuracy():
 
 
 async def test_history_and_images_are_sent_and_thoughts_are_not_marked():
-    pixel = "data:image/png;base64,iVBORw0KGgo="
     chat = [{"role": "user", "content": "This is my cup."}, {"role": "assistant", "content": "I see."},
             {"role": "user", "content": "What colour is it?"}]  # fmt: skip
     seen = []
@@ -122,7 +122,7 @@ async def test_history_and_images_are_sent_and_thoughts_are_not_marked():
         seen.append(call.messages)
         return AIMessage("<think>blue?</think>red", response_metadata={"finish_reason": "length"})
 
-    task = Task(id="1", prompt=chat, images=(pixel,), reference="red")
+    task = Task(id="1", prompt=chat, images=(URL,), reference="red")
     model = Scripted(sample=answer)
     marked = []
     await evaluate(model, [task], lambda task, said: marked.append(said) or True)
@@ -130,7 +130,7 @@ async def test_history_and_images_are_sent_and_thoughts_are_not_marked():
     assert [(m.type, m.text) for m in messages] == [
         ("human", "This is my cup."), ("ai", "I see."), ("human", "What colour is it?")
     ]  # fmt: skip
-    assert messages[-1].content[0] == {"type": "image_url", "image_url": {"url": pixel}}
+    assert messages[-1].content[0] == {"type": "image_url", "image_url": {"url": URL}}
     assert marked == ["red"]
 
 
