@@ -16,6 +16,7 @@ import typer
 
 from anyprefer.cli.analyse import analyse
 from anyprefer.cli.apps import apps
+from anyprefer.cli.build import build
 from anyprefer.cli.config import config
 from anyprefer.cli.console import Commands
 from anyprefer.cli.evaluate import evaluate
@@ -40,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    synth, train, evaluate, judge_eval, iterate, analyse, reproduce, ablate, demo, apps, list_, graph, config
+    synth, train, evaluate, judge_eval, iterate, analyse, reproduce, ablate, demo, apps, build, list_, graph, config
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)

@@ -6,6 +6,7 @@
 | `openai:NAME@URL` | any server that speaks the OpenAI protocol: vLLM, SGLang, Ollama, llama.cpp; its key: `servers/keys.py` |
 | `hf:ID-or-folder` | transformers in this process; a LoRA adapter's folder works too |
 | `smollm2` | the embedded default, SmolLM2-135M-Instruct |
+| `scenes`, `scenes-1`, … | the embedded model that sees, by seed; `anyprefer build scenes` makes it |
 | `replay:FILE` | answers recorded by `record`; no model at all |
 
 What else a role's string may be (`evidence`, `target`, `FILE.py:NAME`) is no model of its own; see `graph/players.py`.
@@ -23,18 +24,25 @@ from pydantic import SecretStr
 
 from anyprefer.core.errors import ModelSetupError, near
 from anyprefer.core.secrets import keep_secret, keep_secrets_in, keep_url_secrets, public_urls
+from anyprefer.models.local.built import is_built
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.keys import NO_KEY, OPENAI, Keys
 from anyprefer.models.servers.openai_chat import CompatibleChat, OpenAIChat
 from anyprefer.models.tape import ReplayChat
 
-FORMS = ("openai:NAME", "openai:NAME@http://host:port/v1", "hf:ID-or-folder", "smollm2", "replay:FILE")
+FORMS = ("openai:NAME", "openai:NAME@http://host:port/v1", "hf:ID-or-folder", "smollm2", "scenes", "replay:FILE")
 
 
 def is_model(spec: str) -> bool:
     """Whether a string has the form of a model; nothing is loaded."""
     kind, _, rest = spec.partition(":")
-    return spec == "smollm2" or (kind in ("openai", "hf", "replay") and bool(rest))
+    return is_local(spec) or (kind in ("openai", "replay") and bool(rest))
+
+
+def is_local(spec: str) -> bool:
+    """Whether it is a model of transformers in this process."""
+    kind, _, rest = spec.partition(":")
+    return spec == "smollm2" or is_built(spec) or (kind == "hf" and bool(rest))
 
 
 def load_model(spec: str, role: str = "target", servers: Servers | None = None) -> BaseChatModel:
@@ -44,7 +52,7 @@ def load_model(spec: str, role: str = "target", servers: Servers | None = None) 
     Raises `ModelSetupError` naming the fix: unknown form, missing key, missing file.
     """
     kind, _, rest = spec.partition(":")
-    if spec == "smollm2" or (kind == "hf" and rest):
+    if is_local(spec):
         from anyprefer.models.local.chat import LocalChat
 
         return LocalChat(model=rest or spec)

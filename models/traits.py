@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from anyprefer.core.secrets import public_url
+from anyprefer.models.local.built import is_built
 
 SAMPLING = ("seed", "temperature", "top_p", "max_tokens")
 
@@ -87,10 +88,10 @@ def model_name(model: BaseChatModel) -> str:
 
 
 def model_string(model: BaseChatModel) -> str:
-    """The string `load_model` makes such a model of: `smollm2`, `hf:…`, `openai:NAME` or `openai:NAME@URL`."""
+    """The string `load_model` makes such a model of: `smollm2`, `scenes`, `hf:…`, `openai:NAME` or `openai:NAME@URL`."""
     traits = traits_of(model)
     if traits.in_process:
-        return traits.name if traits.name == "smollm2" else f"hf:{traits.name}"
+        return traits.name if traits.name == "smollm2" or is_built(traits.name) else f"hf:{traits.name}"
     url = _url(model)
     return f"openai:{traits.name}@{url}" if url else f"openai:{traits.name}"
 

@@ -1,4 +1,4 @@
-"""Where the files of a model named in a string are: the embedded one, a folder, the hub's cache, or the hub.
+"""Where the files of a model named in a string are: an embedded one, a folder, the hub's cache, or the hub.
 
 The hub is asked once and for a few seconds; transformers alone would try every file five times.
 """
@@ -6,11 +6,12 @@ The hub is asked once and for a few seconds; transformers alone would try every 
 from __future__ import annotations
 
 import difflib
+import importlib
 from pathlib import Path
 from typing import Any
 
 from anyprefer.core.errors import ModelSetupError
-from anyprefer.models.local import smollm2
+from anyprefer.models.local import built, smollm2
 
 SECONDS = 10
 """How long the hub may take to say whether it has a model."""
@@ -24,9 +25,12 @@ def model_source(spec: str) -> Path | str:
     """
     if spec == smollm2.NAME:
         return smollm2.smollm2_folder()
+    if built.is_built(spec):
+        return _known(built.built_folder(spec))
     folder = Path(spec)
     if folder.is_dir():
         if (folder / "config.json").is_file():
+            _known(folder)
             return spec
         what = (
             "an adapter, not a whole model"
@@ -38,6 +42,13 @@ def model_source(spec: str) -> Path | str:
     if reason:
         raise ModelSetupError(f"cannot load model {spec!r}: {reason}; {_near(spec)}")
     return spec
+
+
+def _known(folder: Path) -> Path:
+    """The folder, with the classes that are ours known to transformers where it needs them."""
+    if '"anyprefer_lite0"' in (folder / "config.json").read_text(encoding="utf-8"):
+        importlib.import_module("anyprefer.models.local.lite0")
+    return folder
 
 
 def _missing_at_hub(spec: str) -> str:
@@ -64,13 +75,15 @@ def _missing_at_hub(spec: str) -> str:
 
 
 def _embedded(spec: str) -> list[str]:
-    """The embedded model's name, where this is it misspelt."""
-    return difflib.get_close_matches(spec.lower(), [smollm2.NAME], cutoff=0.7)
+    """An embedded model's name, where this is it misspelt."""
+    return difflib.get_close_matches(spec.lower(), [smollm2.NAME, built.SCENES], n=1, cutoff=0.7)
 
 
 def _near(spec: str) -> str:
-    """The fix: a near name among the folders beside it and the embedded model, else what a name may be."""
+    """The fix: a near name among the folders beside it and the embedded models, else what a name may be."""
     parent = Path(spec).parent
     beside = [str(one) for one in parent.iterdir() if one.is_dir()] if parent.is_dir() else []
     found = _embedded(spec) or difflib.get_close_matches(spec, beside, n=1)
-    return f"did you mean {found[0]!r}?" if found else "name smollm2, a folder, or a model of the Hugging Face hub"
+    return (
+        f"did you mean {found[0]!r}?" if found else "name smollm2, scenes, a folder, or a model of the Hugging Face hub"
+    )

@@ -120,7 +120,7 @@ def no_hub(monkeypatch):
     [
         ("smolm2", "no such folder or model; did you mean 'smollm2'", 0),
         ("SmolLM", "did you mean 'smollm2'", 0),
-        ("./nope", "there is no such folder; name smollm2, a folder, or", 0),
+        ("./nope", "there is no such folder; name smollm2, scenes, a folder, or", 0),
         ("models/nope", r"the hub cannot be asked \(ConnectionError\)", 1),
         ("not a name", "no id of the hub", 0),
     ],

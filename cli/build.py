@@ -1,0 +1,45 @@
+"""`anyprefer build`: the models that are made on this machine from packages alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from anyprefer.cli.console import at_work, out
+from anyprefer.core.errors import SettingsError
+
+
+def build(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="scenes, scenes-1, …, or scene_detector.")],
+    to: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where one model goes in place of the cache.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Fewer steps than its own: a toy for tests; needs --out.")
+    ] = None,
+) -> None:
+    """Build the embedded models that see, from packages alone, and keep them in the cache.
+
+    scenes describes and answers questions about rendered scenes (a LLaVA
+    of EfficientNet-Lite0 and a small Llama); scenes-1, scenes-2, … are the
+    same from other seeds. scene_detector finds their objects. One takes
+    about six minutes of one core and 1 GB of memory, the detector one
+    minute; nothing is downloaded. What is there already is kept.
+
+    [bold]anyprefer build scenes scene_detector[/]
+    """
+    if to is not None and len(names) > 1:
+        raise SettingsError("--out takes one model; name one, or leave --out away")
+    if steps is not None and to is None:
+        raise SettingsError("--steps makes a toy, which the cache must not hold; add --out FOLDER")
+    from anyprefer.training.bases.by_name import check, ensure
+
+    for name in names:
+        check(name)
+    for name in names:
+        with at_work("nothing was saved; the same command starts again"):
+            folder = ensure(name, steps, to)
+        out().print(Text.assemble((name, "bold"), f" is in {folder}"), soft_wrap=True)

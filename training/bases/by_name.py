@@ -1,0 +1,67 @@
+"""What can be built by name: `scenes`, `scenes-1`, … and `scene_detector`. Kept in the cache, built once.
+
+ensure("scenes-1")
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from anyprefer.core.errors import ModelSetupError, near
+from anyprefer.models.local.built import DETECTOR, SCENES, cached, is_built, seed_of
+
+
+def ensure(name: str, steps: int | None = None, folder: Path | None = None) -> Path:
+    """The folder of a model that is built here, built now where it is not there yet. A build that is broken off leaves
+    nothing.
+
+    `steps`: fewer than its own make a toy, for tests; `folder`: where it goes in place of the cache. Raises
+    `ModelSetupError` for an unknown name, a package that is missing and a folder that cannot be written.
+    """
+    check(name)
+    target = folder or cached(name)
+    if not (target / "config.json").is_file():
+        _build(_builder(name, steps), target)
+    return target
+
+
+def check(name: str) -> None:
+    """Raises `ModelSetupError` for a name that nothing is built by."""
+    if not (is_built(name) or name == DETECTOR):
+        raise ModelSetupError(f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', DETECTOR))}")
+
+
+def _builder(name: str, steps: int | None) -> Callable[[Path], None]:
+    if name == DETECTOR:
+        from anyprefer.training.bases.scene_detector import STEPS as DETECTOR_STEPS
+        from anyprefer.training.bases.scene_detector import build_detector
+
+        return lambda made: build_detector(made, steps or DETECTOR_STEPS)
+    from anyprefer.training.bases.scenes import STEPS, build_scenes
+
+    return lambda made: build_scenes(made, seed_of(name), steps or STEPS)
+
+
+def _build(build: Callable[[Path], None], target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
+            build(Path(made) / "model")
+            _move(Path(made) / "model", target)
+    except OSError as error:
+        raise ModelSetupError(
+            f"cannot write {target}: {error}; name another folder, or set ANYPREFER_CACHE to one"
+        ) from error
+
+
+def _move(made: Path, target: Path) -> None:
+    try:
+        os.replace(made, target)
+    except OSError:
+        if not (target / "config.json").is_file():
+            raise
+        shutil.rmtree(made, ignore_errors=True)  # another process was faster

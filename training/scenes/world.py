@@ -1,0 +1,130 @@
+"""What is in a scene and where: 2 to 5 of 64 objects (8 colours, 8 shapes), those of one theme together more often.
+
+A scene is drawn from its split, seed and number alone. What co-occurs is what a language model trained on the
+descriptions comes to expect, seen or not.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
+
+from anyprefer.core.errors import InputError
+
+Split = Literal["base", "train", "dev", "heldout"]
+"""`base` is what the target and the detector are built from, `train` the pictures that pairs are made of; settings are
+chosen on `dev`, and claims rest on `heldout`."""
+SIDE = 128
+"""Pixels of a picture's side."""
+COLOURS = {
+    "red": (208, 40, 40),
+    "yellow": (230, 205, 45),
+    "green": (50, 155, 65),
+    "blue": (45, 85, 205),
+    "purple": (130, 55, 170),
+    "pink": (238, 130, 178),
+    "brown": (128, 80, 42),
+    "white": (242, 242, 242),
+}
+"""RGB before each object's own shade."""
+SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond", "cross", "ring")
+LABELS = tuple(f"{colour} {shape}" for colour, shape in product(COLOURS, SHAPES))
+"""All 64 objects."""
+THEMES = tuple(
+    tuple(f"{colour} {SHAPES[(at + theme) % len(SHAPES)]}" for at, colour in enumerate(COLOURS))
+    for theme in range(len(SHAPES))
+)
+"""8 themes of 8 objects: a Latin square, so that each object has one theme and a theme all colours and shapes."""
+_FEWEST, _MOST = 2, 5
+_OF_THEME = 0.75
+"""How often an object is of the scene's theme; else it is any."""
+_RADIUS = (12.0, 21.0)
+"""Pixels from an object's middle to its farthest point."""
+_TURN = 18.0
+"""Degrees an object is turned at most, either way: a square never becomes a diamond."""
+_GAP = 2.0
+_ROW = SIDE // 4
+"""Pixels of a line in reading order."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One object of a scene."""
+
+    label: str
+    """`red circle`."""
+    x: float
+    y: float
+    """Its middle, in pixels."""
+    radius: float
+    turn: float
+    """Degrees."""
+
+    @property
+    def colour(self) -> str:
+        """Its label's first word."""
+        return self.label.split()[0]
+
+    @property
+    def shape(self) -> str:
+        """Its label's second word."""
+        return self.label.split()[1]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is in a picture."""
+
+    id: str
+    """`heldout-0-17`: its split, seed and number."""
+    theme: tuple[str, ...]
+    objects: tuple[Placed, ...]
+    """In reading order: line by line, each from left to right. No two have the same label."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is there, in reading order."""
+        return tuple(one.label for one in self.objects)
+
+    def absent(self) -> list[str]:
+        """The theme's objects that are not there."""
+        return [label for label in self.theme if label not in self.labels]
+
+    def generator(self, purpose: str) -> random.Random:
+        """Random numbers of this scene for one purpose, independent of those for others."""
+        return random.Random(f"{self.id}:{purpose}")
+
+
+def scene(split: Split, seed: int, number: int) -> Scene:
+    """The scene of a split with this seed and number. Raises `InputError` for a split there is not."""
+    if split not in get_args(Split):
+        raise InputError(f"scenes have no split {split!r}; there are {', '.join(get_args(Split))}")
+    name = f"{split}-{seed}-{number}"
+    rng = random.Random(f"{name}:layout")
+    theme = rng.choice(THEMES)
+    placed: list[Placed] = []
+    for label in _chosen(theme, rng):
+        placed.extend(_placed(label, placed, rng))
+    return Scene(name, theme, tuple(sorted(placed, key=lambda one: (one.y // _ROW, one.x))))
+
+
+def _chosen(theme: tuple[str, ...], rng: random.Random) -> list[str]:
+    """Different labels, most of them of the theme."""
+    count, labels = rng.randint(_FEWEST, _MOST), list[str]()
+    while len(labels) < count:
+        label = rng.choice(theme if rng.random() < _OF_THEME else LABELS)
+        if label not in labels:
+            labels.append(label)
+    return labels
+
+
+def _placed(label: str, others: list[Placed], rng: random.Random) -> list[Placed]:
+    """The object where it touches no other; none where no such place is found soon, which leaves at least two."""
+    for _ in range(100):
+        radius = rng.uniform(*_RADIUS)
+        x, y = (rng.uniform(radius, SIDE - radius) for _ in range(2))
+        if all((x - one.x) ** 2 + (y - one.y) ** 2 > (radius + one.radius + _GAP) ** 2 for one in others):
+            return [Placed(label, x, y, radius, rng.uniform(-_TURN, _TURN))]
+    return []
