@@ -19,6 +19,9 @@ from anyprefer.core.errors import ModelSetupError
 from anyprefer.models.local.adapters import adapter_base
 from anyprefer.models.local.model_files import model_source
 
+LLAVA = {"LlavaMistralForCausalLM": "mistral", "LlavaLlamaForCausalLM": "llama"}
+"""Classes of LLaVA's own code, and the language model in them."""
+
 
 def config_at(spec: str, source: Path | str) -> dict[str, Any]:
     """The config.json in `source` as it stands. Raises `ModelSetupError` where it cannot be read."""
@@ -32,7 +35,7 @@ def sees(spec: str, source: Path | str) -> bool:
 
     Raises as `config_at` does.
     """
-    return _takes_pictures(config_at(spec, source))
+    return takes_pictures(config_at(spec, source))
 
 
 def known_to_see(spec: str) -> bool:
@@ -49,8 +52,11 @@ def _known(spec: str) -> bool:
     return sees(base, model_source(base))
 
 
-def _takes_pictures(config: Mapping[str, Any]) -> bool:
+def takes_pictures(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of an image-text-to-text model."""
     kind = config.get("model_type")
+    if is_original_llava(config):
+        return True
     if "AutoModelForImageTextToText" in (config.get("auto_map") or {}):
         return True
     if kind not in CONFIG_MAPPING or CONFIG_MAPPING[kind] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
@@ -61,6 +67,11 @@ def _takes_pictures(config: Mapping[str, Any]) -> bool:
     return text == whole or text not in (config.get("architectures") or ())
 
 
+def is_original_llava(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of the layout that LLaVA's own code writes (`llava_original.py`)."""
+    return "mm_vision_tower" in config and bool(set(LLAVA) & set(config.get("architectures") or ()))
+
+
 @contextmanager
 def named_errors(spec: str) -> Iterator[None]:
     """An error of transformers' as one that names the model."""
@@ -68,6 +79,8 @@ def named_errors(spec: str) -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError):
         raise
+    except ModelSetupError as error:
+        raise ModelSetupError(f"cannot load model {spec!r}: {error}") from error
     except Exception as error:  # a broken folder makes it raise a dozen types
         lines = str(error).strip().splitlines() or [""]
         raise ModelSetupError(

@@ -11,7 +11,8 @@ from typing import Any
 from transformers import CONFIG_MAPPING, PROCESSOR_MAPPING, AutoProcessor
 
 from anyprefer.core.errors import ModelSetupError
-from anyprefer.models.local.configurations import config_at, named_errors
+from anyprefer.models.local.configurations import config_at, is_original_llava, named_errors
+from anyprefer.models.local.llava_chats import default_template
 
 
 def processor_at(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
@@ -19,9 +20,14 @@ def processor_at(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
 
     Raises `ModelSetupError` naming the model where it is not whole.
     """
-    kind = _class(config_at(spec, source))
+    config = config_at(spec, source)
     with named_errors(spec):
-        processor = kind.from_pretrained(source, trust_remote_code=trust_remote_code)
+        if is_original_llava(config):
+            from anyprefer.models.local.llava_original import processor_of  # imports a second of transformers' models
+
+            processor = processor_of(config, source)
+        else:
+            processor = _class(config).from_pretrained(source, trust_remote_code=trust_remote_code)
     if not (hasattr(processor, "tokenizer") and hasattr(processor, "image_processor")):
         raise ModelSetupError(
             f"model {spec!r} sees, and its folder has no whole processor (processor_config.json or "
@@ -30,6 +36,7 @@ def processor_at(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
     tokenizer = processor.tokenizer
     tokenizer.padding_side = "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    processor.chat_template = processor.chat_template or default_template(config)
     return processor
 
 

@@ -16,7 +16,13 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, Auto
 
 from anyprefer.core.errors import ModelSetupError
 from anyprefer.models.local.adapters import adapter_base, check_finite, with_adapter
-from anyprefer.models.local.configurations import named_errors, sees
+from anyprefer.models.local.configurations import (
+    config_at,
+    is_original_llava,
+    named_errors,
+    sees,
+    takes_pictures,
+)
 from anyprefer.models.local.model_files import model_source
 from anyprefer.models.local.processors import processor_at
 
@@ -57,8 +63,7 @@ def load_weights(
     pictured = sees(base or spec, source)
     processor = processor_at(base or spec, source, trust_remote_code) if pictured else None
     tokenizer = processor.tokenizer if pictured else _tokenizer(base or spec, source, trust_remote_code)
-    auto = AutoModelForImageTextToText if pictured else AutoModelForCausalLM
-    model = _model(auto, base or spec, source, torch.float32 if base and merge else kind, trust_remote_code)
+    model = _model(base or spec, source, torch.float32 if base and merge else kind, trust_remote_code)
     if base:
         model = with_adapter(model, spec, merge)
     model = model.to(kind) if base and merge else model
@@ -99,11 +104,8 @@ def _tokenizer(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
     return tokenizer
 
 
-def _model(auto: Any, spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
-    with named_errors(spec):
-        model, found = auto.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
-        )
+def _model(spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    model, found = _loaded(spec, source, dtype, trust_remote_code)
     for what in ("missing_keys", "mismatched_keys"):
         if names := sorted(map(str, found.get(what) or ())):
             raise ModelSetupError(
@@ -112,6 +114,21 @@ def _model(auto: Any, spec: str, source: Path | str, dtype: torch.dtype, trust_r
             )
     check_finite(model.named_parameters(), f"model {spec!r}")
     return model
+
+
+def _loaded(spec: str, source: Path | str, dtype: torch.dtype, trust_remote_code: bool) -> tuple[Any, dict[str, Any]]:
+    """The model and transformers' loading info."""
+    config = config_at(spec, source)
+    auto: Any = AutoModelForImageTextToText if takes_pictures(config) else AutoModelForCausalLM
+    with named_errors(spec):
+        if is_original_llava(config):
+            from anyprefer.models.local.llava_original import model_of  # imports a second of transformers' models
+
+            return model_of(config, source, dtype)
+        model, found = auto.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
+        )
+    return model, found
 
 
 def _torch_dtype(name: str) -> torch.dtype:
