@@ -15,6 +15,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -30,14 +31,23 @@ from anyprefer.models.local.adapters import adapter_base
 from anyprefer.models.local.batching import Batcher
 from anyprefer.models.local.chat_prompts import as_dicts, prompt_of
 from anyprefer.models.local.configurations import known_to_see
+from anyprefer.models.local.likelihood import mean_logprobs
 from anyprefer.models.local.options import option_tokens, weigh
 from anyprefer.models.local.prompts import Prompt
 from anyprefer.models.local.sampling import Sampling, draw
 from anyprefer.models.local.weights import Weights, load_weights, use_threads
 from anyprefer.models.traits import SAMPLING, Traits
 
-_Job = tuple[list[BaseMessage], Sampling | tuple[str, ...]]
-"""What is asked, and how it is answered: sampled, or by the most probable of these options."""
+@dataclass(frozen=True)
+class _Given:
+    """An answer whose probability is wanted."""
+
+    answer: str
+
+
+_Job = tuple[list[BaseMessage], Sampling | tuple[str, ...] | _Given]
+"""What is asked, and how it is answered: sampled, by the most probable of these options, or by how probable an answer
+is."""
 _Waiting = tuple[_Job, Future[ChatResult]]
 
 
@@ -52,7 +62,8 @@ class LocalChat(BaseChatModel):
 
     `seed`, `temperature`, `top_p`, `max_tokens` and `stop` can be overridden in each call. `options`, each one
     token, are weighed by one forward pass instead of sampling: the answer is the most probable one, and
-    `response_metadata["option_logprobs"]` holds each option's natural-log probability among all tokens.
+    `response_metadata["option_logprobs"]` holds each option's natural-log probability among all tokens. Of a `given`
+    answer `response_metadata["mean_logprob"]` is the mean natural-log probability a token, its end counted.
     A model that cannot be loaded raises `ModelSetupError` from the first call; images for a text model, and an option
     that is no token, raise `ModelError`; an image that cannot be opened `InputError`.
     """
@@ -123,12 +134,14 @@ class LocalChat(BaseChatModel):
     ) -> ChatResult:
         return await asyncio.wrap_future(self._batcher.submit((messages, self._wanted(stop, kwargs))))
 
-    def _wanted(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling | tuple[str, ...]:
-        unknown = given.keys() - {*SAMPLING, "options", "ls_structured_output_format"}
+    def _wanted(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling | tuple[str, ...] | _Given:
+        unknown = given.keys() - {*SAMPLING, "options", "given", "ls_structured_output_format"}
         if unknown:
             raise ModelError(f"LocalChat cannot take {', '.join(sorted(unknown))}; tools need the text protocol")
         if given.get("options"):
             return tuple(given["options"])
+        if "given" in given:
+            return _Given(given["given"])
         return Sampling(
             temperature=given.get("temperature", self.temperature),
             top_p=given.get("top_p", self.top_p),
@@ -143,11 +156,14 @@ class LocalChat(BaseChatModel):
         read: dict[str, Prompt] = {}  # the candidates of a task ask the same
         sampled: list[_Ready[Sampling]] = []
         weighed: list[_Ready[dict[str, int]]] = []
+        told: list[_Ready[_Given]] = []
         for (messages, wanted), future in jobs:
             try:
                 prompt = _read(weights, messages, read)
                 if isinstance(wanted, Sampling):
                     sampled.append((prompt, wanted, future))
+                elif isinstance(wanted, _Given):
+                    told.append((prompt, wanted, future))
                 else:
                     weighed.append((prompt, option_tokens(weights.tokenizer, wanted), future))
             except Exception as error:  # one bad prompt must not fail its neighbours
@@ -162,6 +178,12 @@ class LocalChat(BaseChatModel):
             for (prompt, _, future), logprobs in zip(options, masses, strict=True):
                 said = {"finish_reason": "stop", "option_logprobs": logprobs}
                 future.set_result(self._result(max(logprobs, key=logprobs.__getitem__), len(prompt.ids), 1, said))
+
+        for given in _batches(told, self.batch_size):
+            means = mean_logprobs(weights, [prompt for prompt, _, _ in given], [one.answer for _, one, _ in given])
+            for (prompt, _, future), mean in zip(given, means, strict=True):
+                said = {"finish_reason": "stop", "mean_logprob": mean}
+                future.set_result(self._result(f"{mean:.6f}", len(prompt.ids), 1, said))
 
     def _loaded(self) -> Weights:
         with self._lock:
