@@ -31,7 +31,7 @@ Function = Callable[..., None]
 
 PANELS: dict[str, tuple[str, ...]] = {
     "Players": ("target", "judge", "reward", "engine", "task_field", "system", "examples"),
-    "Candidates": ("candidates", "temperature", "top_p", "max_new_tokens", "seed"),
+    "Candidates": ("candidates", "temperature", "top_p", "image_noise", "max_new_tokens", "seed"),
     "Tools": ("tools", "tool_options", "tool_timeout"),
     "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "pair", "min_margin"),
     "Rounds": ("threshold", "max_rounds", "feedback", "feedback_mode", "prompt_scope"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anyprefer.training.evaluation.judge_accuracy import JudgeAccuracy
 
 _UNUSED = ("target", "judge", "candidates", "max_new_tokens", "top_p", "pair", "min_margin",
-           "accept", "record", "format")  # fmt: skip
+           "accept", "record", "format", "image_noise")  # fmt: skip
 """Settings that mean nothing where the answers are given."""
 
 

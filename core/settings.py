@@ -55,6 +55,12 @@ class Settings(BaseModel):
     candidates: int = Field(5, ge=2, le=64, description="C, different candidates a round; the paper has 5.")
     temperature: float = Field(1.0, ge=0, le=5, description="Sampling temperature of the target.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling of the target.")
+    image_noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Noise in the images that the target samples from, as a share of the variance, for rejected answers (POVID has about .25); pairs, judges and tools keep the image.",
+    )
     max_new_tokens: int = Field(512, ge=1, description="Longest candidate, in tokens.")
     tools: tuple[str, ...] = Field(
         ("calculator", "knowledge_search", "fact_check", "answer_form"),

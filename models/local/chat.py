@@ -38,6 +38,7 @@ from anyprefer.models.local.sampling import Sampling, draw
 from anyprefer.models.local.weights import Weights, load_weights, use_threads
 from anyprefer.models.traits import SAMPLING, Traits
 
+
 @dataclass(frozen=True)
 class _Given:
     """An answer whose probability is wanted."""

@@ -36,7 +36,8 @@ class SharedTarget:
         self.name = target.name
         self.model = getattr(target, "model", None)
         """The target's chat model, None where it is no chat model."""
-        self._sampling = [settings.temperature, settings.top_p, settings.max_new_tokens]
+        noise = [settings.image_noise, settings.seed] if settings.image_noise else []
+        self._sampling = [settings.temperature, settings.top_p, settings.max_new_tokens, *noise]
         self._kept = Kept(file, "samples file")
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
+from anyprefer.core.values import derive_seed
 from anyprefer.models import model_name, traits_of
 from anyprefer.models.answer import Answer, read_answer
 from anyprefer.models.ask import all_done, call, choices, recorded
@@ -33,7 +35,7 @@ class ChatTarget:
 
         Choices of one request all come from the first seed.
         """
-        messages = task_messages(task, prompt)
+        messages = task_messages(await self._shown(task), prompt)
         first = {"seed": seeds[0], **self._sampling()}
         alone = recorded(self.model, messages, **first)  # before the run was resumed
         knows_n = self._knows_n or recorded(self.model, messages, n=len(seeds), **first)
@@ -42,6 +44,15 @@ class ChatTarget:
         rest = seeds[len(answers) :]
         answers += await all_done(call(self.model, messages, "sample", seed=seed, **self._sampling()) for seed in rest)
         return [read_answer(answer) for answer in answers]
+
+    async def _shown(self, task: Task) -> Task:
+        """The task as the target sees it while it samples."""
+        share = self.settings.image_noise
+        if not share or not task.images:
+            return task
+        from anyprefer.nodes.targets.noise import in_noise  # Pillow is loaded where there are images
+
+        return await asyncio.to_thread(in_noise, task, share, derive_seed(self.settings.seed, task.id, "noise"))
 
     def close(self) -> None:
         """Frees the weights of a model that was loaded for this target; the next call loads them again."""

@@ -27,6 +27,7 @@ OTHER = {
     "candidates": 7,
     "temperature": 0.5,
     "top_p": 0.9,
+    "image_noise": 0.25,
     "max_new_tokens": 64,
     "tools": ("calculator", "reference"),
     "tool_timeout": 1.5,
