@@ -23,7 +23,7 @@ ANSWERS = ["a red thing", "no", "blue"]
 
 def by_forward(weights, prompt, answer):
     """The mean log-probability of an answer and its end, from one forward pass over all of it."""
-    ids = weights.tokenizer.encode(answer, add_special_tokens=False) + [weights.tokenizer.eos_token_id]
+    ids = [*weights.tokenizer.encode(answer, add_special_tokens=False), weights.tokenizer.eos_token_id]
     whole = torch.tensor([[*prompt.ids, *ids]])
     with torch.inference_mode():
         logits = weights.model(input_ids=whole, **prompt.inputs).logits[0].float()

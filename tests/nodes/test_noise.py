@@ -5,7 +5,7 @@ from langchain_core.messages import AIMessage
 from anyprefer.core.errors import InputError
 from anyprefer.core.pictures import opened
 from anyprefer.core.task import Task
-from anyprefer.nodes.targets.noise import SPREAD, in_noise
+from anyprefer.nodes.targets.noise import MIDDLE, SPREAD, in_noise
 from tests.pictured import picture
 from tests.scripted import Scripted, play
 
@@ -21,7 +21,8 @@ def test_noise_has_its_share_of_the_variance_and_depends_on_the_seed_alone():
     first, second = in_noise(task, 0.25, 7).images
     assert in_noise(task, 0.25, 7).images == (first, second)
     assert first != second
-    assert numpy.std(pixels(first) - pixels(GREY).mean()) == pytest.approx(SPREAD / 2, rel=0.05)
+    kept = MIDDLE + 0.75**0.5 * (pixels(GREY) - MIDDLE)
+    assert numpy.std(pixels(first) - kept) == pytest.approx(SPREAD / 2, rel=0.05)
 
 
 def test_an_image_that_cannot_be_opened_is_named():
