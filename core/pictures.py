@@ -19,6 +19,8 @@ import base64
 import binascii
 import hashlib
 import io
+import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from anyprefer.core.errors import InputError
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MOST_PIXELS = 50 * 2**20
-"""Width times height: what the largest phone cameras give. Decoded, turned and converted, a picture takes up to 12
-bytes a pixel for a moment, so about 600 MB."""
+"""Width times height: what the largest phone cameras give. While it is decoded, turned and converted a picture takes up
+to 14 bytes a pixel, so about 700 MB; afterwards 4."""
+_LARGE = 8 * 2**20
+_IN_TURN = threading.Lock()
+"""Held while a picture of more than `_LARGE` pixels is decoded: many threads do not need many times that."""
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """Those of `images.py` that Pillow decodes by itself; HEIC it does not."""
 WEB = ("http://", "https://")
@@ -67,17 +72,13 @@ def shown(image: str) -> str:
 
 def decoded(data: bytes, what: str) -> Image.Image:
     """The picture that bytes hold, as `opened` gives it; `what` names it in errors."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            _check_size(picture, what)
-            picture.load()
-            try:
-                upright = ImageOps.exif_transpose(picture)
-            except Exception:  # whatever a broken EXIF block makes Pillow raise
-                upright = picture
-            made = in_rgb(upright)
+            with _IN_TURN if _check_size(picture, what) > _LARGE else nullcontext():
+                picture.load()
+                made = in_rgb(_upright(picture))
     except InputError:
         raise
     except Image.UnidentifiedImageError:
@@ -120,12 +121,24 @@ def _ends(data: bytes, kind: str | None) -> bool:
     return kind == "PNG" and b"IEND" in data[-(2**16) :]
 
 
-def _check_size(picture: Image.Image, what: str) -> None:
+def _check_size(picture: Image.Image, what: str) -> int:
+    """How many pixels it says it has."""
     width, height = picture.size
     if width < 1 or height < 1:
         raise InputError(f"{what} has {width} x {height} pixels; give one that shows something")
     if width * height > MOST_PIXELS:
         raise InputError(f"{what} has {width} x {height} pixels, more than {MOST_PIXELS}; make it smaller")
+    return width * height
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """A copy, turned."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # whatever a broken EXIF block makes Pillow raise
+        return picture.copy()
 
 
 def in_rgb(picture: Image.Image) -> Image.Image:
@@ -135,10 +148,11 @@ def in_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode in _DEEP:
         return _eight_bits(picture).convert("RGB")
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    seen = picture.convert("RGBA")
-    behind = Image.new("RGBA", seen.size, "white")
-    return Image.alpha_composite(behind, seen).convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
+    seen = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    made = Image.new("RGB", seen.size, "white")
+    made.paste(seen, mask=seen.getchannel("A"))
+    return made
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
@@ -148,7 +162,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     highest = float(values.getextrema()[1])  # type: ignore[arg-type]
     floats = picture.mode == "F" and highest <= 1
     scale = 255 / (1 if floats else 2 ** max(8, int(highest).bit_length()) - 1)
-    return values.convert("F").point(lambda value: value * scale + 0).convert("L")
+    return values.point(lambda value: value * scale + 0.5).convert("L")
 
 
 def _of_data_url(image: str) -> bytes:
