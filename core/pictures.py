@@ -75,10 +75,12 @@ def decoded(data: bytes, what: str) -> Image.Image:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            with _IN_TURN if _check_size(picture, what) > _LARGE else nullcontext():
-                picture.load()
-                made = in_rgb(_upright(picture))
+        with (
+            Image.open(io.BytesIO(data), formats=FORMATS) as picture,
+            _IN_TURN if _check_size(picture, what) > _LARGE else nullcontext(),
+        ):
+            picture.load()
+            made = in_rgb(_upright(picture))
     except InputError:
         raise
     except Image.UnidentifiedImageError:
