@@ -15,6 +15,7 @@ from anyprefer.models.local.weights import load_processor, load_tokenizer, load_
 from anyprefer.models.messages import user
 from anyprefer.models.traits import traits_of
 from tests.pictured import picture, save_idefics, save_llava, save_qwen_vl
+from tests.scripted import Scripted, a_task, play
 
 RED, BLUE = picture("red"), picture("blue", (64, 30))
 ASKED = [
@@ -141,7 +142,7 @@ def test_a_begun_answer_is_continued(chat):
 
 async def test_a_bad_picture_fails_its_call_alone(chat):
     bad, good = await asyncio.gather(
-        chat.ainvoke([user("what?", ["data:image/png;base64,AAAA"])]),
+        chat.ainvoke([HumanMessage([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}])]),
         chat.ainvoke([user("what?", [RED])]),
         return_exceptions=True,
     )
@@ -187,3 +188,44 @@ async def test_options_are_weighed_by_the_models_next_token(weights, folder):
         logprobs = torch.log_softmax(logits, -1)
         wanted = {option: float(logprobs[weights.tokenizer.get_vocab()[option]]) for option in "ab"}
         assert reply.response_metadata["option_logprobs"] == pytest.approx(wanted, abs=1e-4)
+
+
+PARTS = r".*(language_model|text_model).*(q_proj|v_proj)|.*(projector\.linear_[12]|merger\.mlp\.[02]|modality_projection\.proj)"
+"""The language model and the projector, not the tower."""
+
+
+def test_an_adapter_is_kept_apart_or_added_into_the_weights(weights, folder, tmp_path):
+    from peft import LoraConfig, get_peft_model
+
+    base = load_weights(str(folder), dtype="float32", device="cpu").model
+    config = LoraConfig(r=2, target_modules=PARTS, init_lora_weights=False)
+    get_peft_model(base, config).save_pretrained(tmp_path)
+    apart = load_weights(str(tmp_path), dtype="float32", device="cpu", merge=False)
+    merged = load_weights(str(tmp_path), dtype="float32", device="cpu")
+    assert apart.adapter
+    assert apart.processor.image_token_id == weights.processor.image_token_id
+    tuned = [name for name, weight in apart.model.named_parameters() if weight.requires_grad]
+    assert tuned
+    assert not [name for name in tuned if "vision_tower" in name or "vision_model" in name or "blocks" in name]
+    prompt = prompts(weights)[0]
+    ids = torch.tensor([prompt.ids])
+    with torch.no_grad():
+        plain, one, two = (
+            w.model(input_ids=ids, attention_mask=torch.ones_like(ids), **prompt.inputs).logits
+            for w in (weights, apart, merged)
+        )
+    assert torch.allclose(one, two, atol=1e-4)
+    assert not torch.allclose(one, plain, atol=1e-2)
+
+
+async def test_three_tasks_with_pictures_are_played(tiny_llava):
+    """A batch of all candidates; the judge is scripted."""
+    target = LocalChat(model=str(tiny_llava), dtype="float32", device="cpu")
+    ends = target._loaded().model.generation_config  # a random model hardly ever ends an answer
+    ends.eos_token_id = [2, *range(10, 90, 5)]
+    tasks = [a_task("what is this?", id=colour, images=(picture(colour),)) for colour in ("red", "green", "blue")]
+    rows = await play(Scripted(), *tasks, target=target, concurrency=3, max_new_tokens=40)
+    assert [(row.outcome, row.reason) for row in rows] == [("accepted", "")] * 3
+    answers = {row.id: {candidate.text for candidate in row.rounds[0].candidates} for row in rows}
+    assert all(len(texts) == 3 for texts in answers.values())
+    assert not answers["red"] & answers["blue"]

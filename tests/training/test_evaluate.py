@@ -13,8 +13,10 @@ from anyprefer.core.task import Task
 from anyprefer.graph import RunSettings
 from anyprefer.models.calls import Calls, current_account
 from anyprefer.models.local.chat import LocalChat
+from anyprefer.models.messages import user
 from anyprefer.training.evaluation.asking import Asking, calls_of
 from anyprefer.training.evaluation.evaluate import evaluate
+from tests.pictured import picture
 from tests.pixels import URL
 from tests.scripted import Scripted
 
@@ -62,6 +64,16 @@ async def test_a_local_model_is_asked_in_batches(tiny):
     result = await evaluate(model, TASKS, lambda task, answer: bool(answer), max_tokens=3)
     model.unload()
     assert (result.n, result.model, result.max_tokens) == (4, str(tiny), 3)
+
+
+async def test_a_local_model_that_sees_is_asked_about_pictures(tiny_llava):
+    model = LocalChat(model=str(tiny_llava), dtype="float32", device="cpu")
+    colours = ("red", "green", "blue")
+    told = {c: model.invoke([user("what?", [picture(c)])], temperature=0, max_tokens=4).text for c in colours}
+    assert len(set(told.values())) == 3
+    tasks = [Task(id=c, prompt="what?", images=(picture(c),), reference=told[c]) for c in colours]
+    result = await evaluate(model, tasks, is_correct, max_tokens=4)
+    assert (result.n, result.correct, result.first_error) == (3, 3, "")
 
 
 async def test_an_adapter_is_named_beside_its_base_and_read_back(tiny, tmp_path):

@@ -9,7 +9,8 @@ from anyprefer.models.local.weights import default_device, default_dtype, load_w
 
 
 def merge(adapter: Path, output: Path, dtype: str = "") -> Path:
-    """Save the model with `adapter` added into its weights, as safetensors with its tokenizer; returns `output`.
+    """Save the model with `adapter` added into its weights, as safetensors with its tokenizer and, of a model that
+    sees, its processor; returns `output`.
 
     A model that is there already is left as it is. `dtype` as in `TrainSettings`; the sum itself is made in float32.
     """
@@ -19,6 +20,6 @@ def merge(adapter: Path, output: Path, dtype: str = "") -> Path:
     shutil.rmtree(part, ignore_errors=True)
     weights = load_weights(str(adapter), dtype=dtype or default_dtype(default_device()), device="cpu")
     weights.model.save_pretrained(str(part))
-    weights.tokenizer.save_pretrained(str(part))
+    (weights.processor or weights.tokenizer).save_pretrained(str(part))
     part.rename(output)
     return output
