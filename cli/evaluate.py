@@ -90,7 +90,7 @@ def evaluate(
     """
     if print_command:
         return _print_commands(source, model, limit, batch_size, max_new_tokens)
-    from anyprefer.models.spending import Budget
+    from anyprefer.models.calls import Budget
     from anyprefer.training.evaluation.asking import calls_of
     from anyprefer.training.evaluation.task_sets import is_asked_elsewhere, task_set
 

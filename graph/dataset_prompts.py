@@ -34,8 +34,9 @@ from anyprefer.graph.build import wire
 from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.play_task import Game
 from anyprefer.graph.players import Players
+from anyprefer.models.account import Account, current_account
 from anyprefer.models.ask import all_done
-from anyprefer.models.calls import Account, Calls, current_account
+from anyprefer.models.calls import Calls
 from anyprefer.nodes.update_prompts import opening, rewritten
 
 FILE = "prompts.jsonl"

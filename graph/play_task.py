@@ -26,7 +26,7 @@ from anyprefer.core.task import Task
 from anyprefer.graph.game_graph import GameGraph, PlayedState, compiled_for_run
 from anyprefer.graph.traces import Watch, untraced
 from anyprefer.models import redact
-from anyprefer.models.calls import Account, accounted
+from anyprefer.models.account import Account, accounted
 from anyprefer.nodes.reward import close_round
 
 STOPS_THE_RUN = (SettingsError, RunFolderError, ModelSetupError, ToolError, RunStopped)

@@ -10,7 +10,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from anyprefer.core.background_loop import exit_as_error, run_blocking
 from anyprefer.core.game_state import GameState
 from anyprefer.core.listening import span, unheard
-from anyprefer.models.calls import current_account
+from anyprefer.models.account import current_account
 
 Part = Callable[[GameState], Awaitable[GameState]]
 

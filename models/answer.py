@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 Ending = Literal["", "stop", "length", "filter", "error"]
 
@@ -101,6 +101,11 @@ def ending(message: BaseMessage) -> Ending:
         if isinstance(said, str) and said:
             return _ENDINGS.get(said.lower(), "")
     return ""
+
+
+def whole(message: AIMessage) -> bool:
+    """Whether the answer is neither empty nor cut off."""
+    return bool(message.content or message.tool_calls) and ending(message) in ("", "stop")
 
 
 def split_thoughts(text: str) -> tuple[str, str]:

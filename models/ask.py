@@ -8,39 +8,24 @@ from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.runnables import RunnableConfig
 
-from anyprefer.core.errors import AnswerError, AnypreferError, ModelError
+from anyprefer.core.errors import AnswerError
 from anyprefer.core.values import derive_seed
-from anyprefer.models import accepted_settings, redact, who_and_where
+from anyprefer.models.account import answers, current_account, last_key
 from anyprefer.models.answer import read_answer
-from anyprefer.models.calls import current_account, last_key
 
 T = TypeVar("T")
 
-_Make = Callable[[list[Any], RunnableConfig], Awaitable[list[AIMessage]]]
-
 
 async def call(
-    model: BaseChatModel, messages: Sequence[Any], role: str, binding: dict[str, Any] | None = None, **sampling: Any
+    model: BaseChatModel, messages: Sequence[Any], role: str, binding: Mapping[str, Any] | None = None, **sampling: Any
 ) -> AIMessage:
-    """One call, through the run's account where there is one (`models/calls.py`). `role` names it in traces
+    """One call, through the run's account where there is one (`models/account.py`). `role` names it in traces
     and token counts; sampling settings a model does not have are left out.
 
     Raises `ModelError` with the server's words, secrets removed, and `RunStopped` when the run is over.
     """
-    kwargs = {**accepted_settings(model, sampling), **(binding or {})}
-
-    async def one(asked: list[Any], config: RunnableConfig) -> list[AIMessage]:
-        return [await model.ainvoke(asked, config, **kwargs)]
-
-    return (await _accounted(model, messages, role, kwargs, one))[0]
-
-
-def recorded(model: BaseChatModel, messages: Sequence[Any], **sampling: Any) -> bool:
-    """Whether the run has the answer to a `call` like this already."""
-    account = current_account()
-    return bool(account and account.knows(model, messages, accepted_settings(model, sampling)))
+    return (await answers(model, role, messages, {**sampling, **(binding or {})}))[0]
 
 
 async def choices(
@@ -48,34 +33,13 @@ async def choices(
 ) -> list[AIMessage]:
     """One call that asks a model whose traits say `choices` for so many (`n`); fewer come from a server that does not
     know `n`."""
-    kwargs = {**accepted_settings(model, sampling), "n": count}
-
-    async def many(asked: list[Any], config: RunnableConfig) -> list[AIMessage]:
-        return await cast("Any", model).achoices(asked, config, **kwargs)  # type: ignore[no-any-return]
-
-    return await _accounted(model, messages, role, kwargs, many)
+    return await answers(model, role, messages, {**sampling, "n": count})
 
 
-async def _accounted(
-    model: BaseChatModel, messages: Sequence[Any], role: str, kwargs: dict[str, Any], make: _Make
-) -> list[AIMessage]:
-    asked = list(messages)
-
-    async def once() -> list[AIMessage]:
-        try:
-            answers = await make(asked, {"run_name": role, "tags": [f"role:{role}"]})
-        except AnypreferError:
-            raise
-        except Exception as error:
-            said = f"{type(error).__name__}: {redact(str(error))}"
-            raise ModelError(f"{role} ({who_and_where(model)}) did not answer: {said}") from error
-        if not answers or not isinstance(answers[0], AIMessage):
-            kind = type(answers[0]).__name__ if answers else "nothing"
-            raise ModelError(f"{role} ({who_and_where(model)}) returned {kind} instead of a message")
-        return answers
-
+def recorded(model: BaseChatModel, messages: Sequence[Any], **sampling: Any) -> bool:
+    """Whether the run has the answer to a `call` like this already."""
     account = current_account()
-    return await (account.answer(model, role, asked, kwargs, once) if account else once())
+    return bool(account and account.knows(model, messages, sampling))
 
 
 async def all_done(calls: Iterable[Awaitable[T]]) -> list[T]:

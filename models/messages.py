@@ -37,16 +37,18 @@ def _text(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
-def system(text: str) -> SystemMessage:
-    """A system message."""
-    return SystemMessage(text)
+def asked(
+    policy: str, question: str, images: Sequence[str] = (), found: Sequence[tuple[str, str]] = ()
+) -> list[BaseMessage]:
+    """A system message with the policy, and the user message of the question (`user`)."""
+    return [SystemMessage(policy), user(question, images, found)]
 
 
 def task_messages(task: Task, prompt: str) -> list[Any]:
     """What the target is shown: the task's system message if any, what was said before, then p_t; images where they
     belong (`Task.messages`)."""
     if isinstance(task.prompt, str):
-        return [*([system(task.system)] if task.system else []), user(prompt, task.images)]
+        return [*([SystemMessage(task.system)] if task.system else []), user(prompt, task.images)]
     urls = [image_url(image) for image in task.images]
     return [_langchain(message) for message in conversation.with_images(task.messages(prompt), urls)]
 

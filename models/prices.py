@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.records import Usage
-from anyprefer.models.traits import traits_of
+from anyprefer.models.traits import Traits, traits_of
 
 Price = tuple[float, float]
 """US dollars per million input tokens and per million output tokens, each ≥ 0."""
@@ -24,16 +24,15 @@ _DATED = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 
 
 class Prices:
-    """A model's price by its name; a model that runs in this process costs nothing."""
+    """A model's price by its name; one that runs in this process costs nothing."""
 
     def __init__(self, file: str | Path | None = None) -> None:
         self._table = {**_own_table(), **(_read(Path(file)) if file else {})}
         self._found: dict[str, Price | None] = {}
         """What was looked up, by the model's name; it is asked for with every call."""
 
-    def of(self, model: BaseChatModel) -> Price | None:
+    def of(self, traits: Traits) -> Price | None:
         """The model's price, None when it is unknown."""
-        traits = traits_of(model)
         if traits.in_process:
             return 0.0, 0.0
         if traits.name not in self._found:
@@ -47,16 +46,17 @@ class Prices:
 
     def check(self, model: BaseChatModel, role: str) -> None:
         """Raises `SettingsError` for an unknown price: with a limit on cost it is not zero."""
-        if self.of(model) is None:
-            name = traits_of(model).name
+        traits = traits_of(model)
+        if self.of(traits) is None:
+            name = traits.name
             raise SettingsError(
                 f"max_cost needs the price of {name} ({role}); put "
                 f'"{name}" = [INPUT, OUTPUT], dollars per million tokens, into a file and give it as prices'
             )
 
-    def cost(self, model: BaseChatModel, read: int, written: int) -> float | None:
+    def cost(self, traits: Traits, read: int, written: int) -> float | None:
         """US dollars of a call with so many input and output tokens, None when the price is unknown."""
-        price = self.of(model)
+        price = self.of(traits)
         return None if price is None else (read * price[0] + written * price[1]) / 1e6
 
 
@@ -88,7 +88,7 @@ def _table(text: str, where: str) -> dict[str, Price]:
     return table
 
 
-def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> Usage:
+def used(choices: Sequence[AIMessage], prices: Prices, traits: Traits) -> Usage:
     """Tokens as the model reported them, with their cost; a model that reports none counts as 0 tokens
     of unknown cost.
 
@@ -96,6 +96,6 @@ def used(choices: Sequence[AIMessage], prices: Prices, model: BaseChatModel) -> 
     """
     tokens = choices[0].usage_metadata
     if not tokens:
-        return Usage(calls=1, cost=0.0 if prices.of(model) == (0.0, 0.0) else None)
+        return Usage(calls=1, cost=0.0 if prices.of(traits) == (0.0, 0.0) else None)
     read, written = tokens["input_tokens"], tokens["output_tokens"]
-    return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(model, read, written))
+    return Usage(calls=1, input_tokens=read, output_tokens=written, cost=prices.cost(traits, read, written))

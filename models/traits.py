@@ -76,10 +76,16 @@ def _of_class(kind: type[BaseChatModel], name: str, where: str) -> Traits:
     )
 
 
+def accepted(model: BaseChatModel, wanted: Mapping[str, Any]) -> tuple[Traits, dict[str, Any]]:
+    """The model's traits, and `wanted` without the sampling settings it does not declare."""
+    traits = traits_of(model)
+    fields = traits.fields
+    return traits, {name: value for name, value in wanted.items() if name in fields or name not in SAMPLING}
+
+
 def accepted_settings(model: BaseChatModel, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """`wanted` without the sampling settings the model does not declare."""
-    fields = traits_of(model).fields
-    return {name: value for name, value in wanted.items() if name in fields or name not in SAMPLING}
+    return accepted(model, wanted)[1]
 
 
 def model_name(model: BaseChatModel) -> str:

@@ -12,7 +12,7 @@ from anyprefer.core.settings import Settings
 from anyprefer.core.values import derive_seed
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import call
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.use_tools import all_knowledge
 
@@ -29,22 +29,23 @@ def aggregate(judge: Judge) -> Callable[[GameState], Awaitable[GameState]]:
 
 async def consolidate(model: BaseChatModel, state: GameState, settings: Settings) -> str:
     """Asks a chat model; its answer is the context the candidates are judged with."""
-    task = state["task"]
+    task, query = state["task"], state["task"].text
     known, previous = all_knowledge(state), _previous(state)
     seed = derive_seed(settings.seed, task.id, len(state["rounds"]), "aggregate")
     answers = [candidate.text for candidate in state["candidates"]]
-    fence = prompt_texts.Fence(seed, [task.text, known, previous, *answers])
-    body = prompt_texts.fill(
+    fence = prompt_texts.Fence(seed, [query, known, previous, *answers])
+    body = fence.fill(
         prompt_texts.text("aggregate"),
-        notice=fence.notice,
-        knowledge=fence.around("Knowledge base:\n", known),
-        previous=fence.around("", previous),
-        query=fence.around("Query: ", task.text),
-        answers=fence.numbered(answers),
+        {
+            "knowledge": ("Knowledge base:\n", known),
+            "previous": ("", previous),
+            "query": ("Query: ", query),
+            "answers": answers,
+        },
     )
     answer = await call(
         model,
-        [system(state["prompts"].judge), user(body, task.images)],
+        asked(state["prompts"].judge, body, task.images),
         "aggregate",
         seed=seed,
         temperature=0.0,

@@ -10,7 +10,7 @@ the prompt that shows it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -81,11 +81,15 @@ class Fence:
         """The text under its heading, within the marks; "" for no text."""
         return f"<{self.mark}>\n{heading}{inert(said)}\n</{self.mark}>" if said.strip() else ""
 
-    @property
-    def notice(self) -> str:
-        """What the reader is told of the marks."""
-        return fill(text("fence"), mark=self.mark)
+    def fill(self, template: str, shown: Mapping[str, tuple[str, str] | Sequence[str]], **slots: str) -> str:
+        """The template with `shown` in its slots, within the marks: a heading and a text, or a list of answers, which get
+        the headings `Answer 1`, `Answer 2`, …; `slots` are filled as they are. `{notice}` is what the reader is told of
+        the marks, `{mark}` what stands above the verdict."""
+        notice = fill(text("fence"), mark=self.mark)
+        within = {slot: self._shown(said) for slot, said in shown.items()}
+        return fill(template, notice=notice, mark=self.verdict, **within, **slots)
 
-    def numbered(self, answers: Iterable[str]) -> str:
-        """Answers under headings `Answer 1`, `Answer 2`, …"""
-        return "\n\n".join(self.around(f"Answer {number}:\n", answer) for number, answer in enumerate(answers, 1))
+    def _shown(self, said: tuple[str, str] | Sequence[str]) -> str:
+        if isinstance(said, tuple):
+            return self.around(*said)
+        return "\n\n".join([self.around(f"Answer {number}:\n", answer) for number, answer in enumerate(said, 1)])

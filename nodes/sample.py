@@ -14,9 +14,9 @@ from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.values import as_text, derive_seed, stable_hash
+from anyprefer.models.account import Form, current_account
 from anyprefer.models.answer import Answer
-from anyprefer.models.calls import current_account
-from anyprefer.models.packing import CONTENTS
+from anyprefer.models.packing import content_of, content_told
 
 
 def _as_json(content: Any, name: str) -> str:
@@ -49,6 +49,11 @@ def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitabl
         return {"candidates": draw.candidates()}
 
     return run
+
+
+CONTENTS = Form[list[Any]](
+    lambda contents: [content_told(content) for content in contents], lambda told: [content_of(one) for one in told]
+)
 
 
 async def _sampled(target: Target, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:

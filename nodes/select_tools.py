@@ -23,7 +23,7 @@ from anyprefer.core.values import derive_seed
 from anyprefer.models import traits_of
 from anyprefer.models.answer import Answer, read_answer
 from anyprefer.models.ask import ask
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked
 from anyprefer.models.servers.openai_chat import refuses, takes
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.found_json import Unclear
@@ -176,14 +176,12 @@ def _messages(state: GameState, tools: Sequence[BaseTool], form: str) -> list[An
             f"{line} Arguments: {', '.join(tool.args) or 'none'}." for line, tool in zip(lines, tools, strict=True)
         ]
     last = state["rounds"][-1].feedback if state["rounds"] else ""
-    task = state["task"]
-    fence = prompt_texts.Fence(derive_seed(task.id, len(state["rounds"]), "select"), [task.text, last])
-    body = prompt_texts.fill(
+    task, query = state["task"], state["task"].text
+    fence = prompt_texts.Fence(derive_seed(task.id, len(state["rounds"]), "select"), [query, last])
+    body = fence.fill(
         prompt_texts.text("select_tools"),
+        {"feedback": ("Feedback on the previous round: ", last), "query": ("Query: ", query)},
         tools="\n".join(lines),
-        notice=fence.notice,
-        feedback=fence.around("Feedback on the previous round: ", last),
-        query=fence.around("Query: ", task.text),
         form=form,
     )
-    return [system(state["prompts"].judge), user(body, task.images)]
+    return asked(state["prompts"].judge, body, task.images)

@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Finding, Knowledge, Selection
 from anyprefer.core.values import stable_hash
 from anyprefer.models import redact
-from anyprefer.models.calls import current_account
-from anyprefer.models.packing import FINDINGS
+from anyprefer.models.account import Form, current_account
 from anyprefer.tools import KnowledgeTool, as_finding, failure_text
 from anyprefer.tools.recording import asked_of
 
@@ -82,6 +81,7 @@ async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any])
         return Knowledge(**fixed, error=redact(failure_text(error)))
 
 
+FINDINGS = Form(asdict, lambda told: Finding(**told))
 _TOLD = ("text", "verdict", "weight", "data", "images", "seconds")
 
 

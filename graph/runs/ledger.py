@@ -34,7 +34,7 @@ from anyprefer.graph.runs.ledger_tables import FinishedRow, Tasks, add_spending,
 from anyprefer.graph.runs.restore import Restore, rewrite_failed
 from anyprefer.graph.runs.row_files import LEDGER, Noted, holds
 from anyprefer.graph.runs.shards import Shards
-from anyprefer.models.spending import Spending
+from anyprefer.models.calls import Spending
 
 LINGER = 0.004
 """Seconds a commit waits for company: short beside any model's answer."""

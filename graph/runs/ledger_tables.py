@@ -16,7 +16,7 @@ from anyprefer.core.disk import check_no_link, move_aside
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.records import Outcome, Row
 from anyprefer.graph.runs.row_files import digest
-from anyprefer.models.spending import Spending
+from anyprefer.models.calls import Spending
 
 VERSION = 3
 _SCHEMA = """

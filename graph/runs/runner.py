@@ -33,9 +33,9 @@ from anyprefer.graph.runs.garbage import rarely_collecting
 from anyprefer.graph.runs.identity import recorded_at
 from anyprefer.graph.runs.workers.driver import Cluster
 from anyprefer.graph.traces import Tracer, untraced
-from anyprefer.models.calls import Account, Calls
+from anyprefer.models.account import Account
+from anyprefer.models.calls import Budget, Calls
 from anyprefer.models.prices import Prices
-from anyprefer.models.spending import Budget
 
 log = logging.getLogger("anyprefer")
 

@@ -23,6 +23,7 @@ from typing import Any
 from anyprefer.core.secrets import keep_secrets_in, public_url
 from anyprefer.core.server_settings import ALONE, ServerSettings
 from anyprefer.core.settings import RunSettings
+from anyprefer.models.calls import another_request
 from anyprefer.models.servers.blame import FIRST_WAIT, Verdict, raise_given_up
 from anyprefer.models.servers.failures import Failure, HTTPStatusError, TransportError
 from anyprefer.models.servers.health import probe_body
@@ -31,7 +32,6 @@ from anyprefer.models.servers.keys import Keys
 from anyprefer.models.servers.negotiation import Terms
 from anyprefer.models.servers.response import tokens
 from anyprefer.models.servers.traffic import Call, Request, Traffic
-from anyprefer.models.spending import another_request
 
 _Answer = Coroutine[Any, Any, dict[str, Any]]
 Send = Callable[[Route, bytes], _Answer]

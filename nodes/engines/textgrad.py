@@ -11,7 +11,6 @@ The round's feedback is the textual gradient; each prompt gets one optimiser ste
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
@@ -51,7 +50,7 @@ class TextGrad:
             return old, str(error)
         except IndexError:
             return old, _untagged(rewriter.answer)
-        return usable(rewriter.answer, old, [as_text(one) for _, closed in played for one in _shown(closed)])
+        return usable(rewriter.answer, old, [said for _, closed in played for said in _shown(closed)])
 
     def _gradient(self, name: str, prompts: Prompts, played: Played) -> str:
         """The rounds' feedback; when players are optimised jointly, also the other's prompt as it now is."""
@@ -74,22 +73,25 @@ def _role(name: str, shared: bool) -> str:
 
 def feedback_text(task: Task, played: Round) -> str:
     """The gradient: the pair that was rated, its reward and the reward's analysis."""
-    pair = played.pair
-    fence = texts.Fence(derive_seed(task.id, played.number, "textgrad"), [task.text, *map(as_text, _shown(played))])
-    return texts.fill(
+    query, shown = task.text, _shown(played)
+    positive, negative = shown[:2] if played.pair else ("", "")
+    fence = texts.Fence(derive_seed(task.id, played.number, "textgrad"), [query, *shown])
+    return fence.fill(
         texts.text("engines/feedback"),
-        notice=fence.notice,
-        query=fence.around("Query: ", task.text),
-        positive=fence.around("Positive response: ", as_text(pair.chosen)) if pair else "",
-        negative=fence.around("Negative response: ", as_text(pair.rejected)) if pair else "",
+        {
+            "query": ("Query: ", query),
+            "positive": ("Positive response: ", positive),
+            "negative": ("Negative response: ", negative),
+        },
         score=f"{played.reward.score:g}/10" if played.reward else "none, no pair could be formed",
         analysis=texts.inert(played.feedback),
     )
 
 
-def _shown(played: Round) -> list[Any]:
-    """What a round's feedback holds of others."""
-    return [*([played.pair.chosen, played.pair.rejected] if played.pair else ()), played.feedback]
+def _shown(played: Round) -> list[str]:
+    """What a round's feedback holds of others: the pair, where there is one, and the analysis."""
+    pair = played.pair
+    return [*([as_text(pair.chosen), as_text(pair.rejected)] if pair else ()), played.feedback]
 
 
 def usable(answer: str, old: str, shown: Sequence[str] = ()) -> tuple[str, str]:

@@ -103,6 +103,17 @@ class _Asked(Exception):
 def _step(prompt: str, role: str, feedback: str, answer: str | None) -> str:
     """textgrad's own step, with an engine that gives `answer`, or raises `_Asked` where that is None."""
     textgrad = _package()
+    variable_type, engine_type = _classes()
+    variable = variable_type(prompt, role_description=role, requires_grad=True)
+    variable.gradients.add(textgrad.Variable(feedback, role_description="feedback", requires_grad=False))
+    textgrad.TextualGradientDescent(parameters=[variable], engine=engine_type(answer)).step()
+    return str(variable.value)
+
+
+@cache
+def _classes() -> tuple[Any, Any]:
+    """A variable of textgrad's that is shown whole, and an engine that knows the answer."""
+    textgrad = _package()
 
     class Whole(textgrad.Variable):  # type: ignore[name-defined,misc]
         def get_short_value(self, n_words_offset: int = 10) -> str:  # else both ends alone: zou-group/textgrad#156
@@ -111,14 +122,14 @@ def _step(prompt: str, role: str, feedback: str, answer: str | None) -> str:
     class Engine(textgrad.EngineLM):  # type: ignore[name-defined,misc]
         model_string = "anyprefer"
 
+        def __init__(self, answer: str | None) -> None:
+            self.answer = answer
+
         def generate(self, prompt: str, system_prompt: str | None = None, **kwargs: Any) -> str:
-            if answer is None:
+            if self.answer is None:
                 raise _Asked(prompt, system_prompt)
-            return answer
+            return self.answer
 
         __call__ = generate
 
-    variable = Whole(prompt, role_description=role, requires_grad=True)
-    variable.gradients.add(textgrad.Variable(feedback, role_description="feedback", requires_grad=False))
-    textgrad.TextualGradientDescent(parameters=[variable], engine=Engine()).step()
-    return str(variable.value)
+    return Whole, Engine

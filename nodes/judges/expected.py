@@ -13,7 +13,7 @@ from anyprefer.core.records import Candidate, Judgment, Selection
 from anyprefer.core.roles import Judge
 from anyprefer.core.settings import Settings
 from anyprefer.models.ask import all_done
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked
 from anyprefer.models.option_probabilities import DIGITS, expected_score, option_probabilities, read_from
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.judges.model import ModelJudge
@@ -52,15 +52,16 @@ class ExpectedJudge(ModelJudge):
         found = [k for k in state["candidate_knowledge"] if k.candidate == candidate.index]
         about = [*state["task_knowledge"], *(k.model_copy(update={"candidate": None}) for k in found)]
         fence = self.fence(state)
-        body = prompt_texts.fill(
+        body = fence.fill(
             prompt_texts.text("judges/expected"),
+            {
+                "context": ("Context:\n", knowledge_lines(about)),
+                "query": ("Query: ", task.text),
+                "answer": ("Answer:\n", candidate.text),
+            },
             examples=self.settings.examples,
-            notice=fence.notice,
-            context=fence.around("Context:\n", knowledge_lines(about)),
-            query=fence.around("Query: ", task.text),
-            answer=fence.around("Answer:\n", candidate.text),
         )
-        messages = [system(state["prompts"].judge), user(body, task.images, self.found(state, candidate))]
+        messages = asked(state["prompts"].judge, body, task.images, self.found(state, candidate))
         shares = await option_probabilities(self.model, messages, DIGITS, "judge", self.seed(state, candidate.index))
         return Judgment(candidate=candidate.index, score=expected_score(shares), analysis=read_from(shares))
 

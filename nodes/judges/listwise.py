@@ -10,7 +10,7 @@ from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Judgment
 from anyprefer.models import traits_of
 from anyprefer.models.ask import ask
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked
 from anyprefer.models.servers.openai_chat import refuses
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.judges.model import ModelJudge, averaged
@@ -35,17 +35,17 @@ class ListwiseJudge(ModelJudge):
         count = len(candidates)
         order = [(place + shift) % count for place in range(count)]
         fence = self.fence(state)
-        body = prompt_texts.fill(
+        body = fence.fill(
             prompt_texts.text("judges/listwise"),
+            {
+                "context": ("Context:\n", state["context"]),
+                "query": ("Query: ", task.text),
+                "answers": [candidates[index].text for index in order],
+            },
             examples=self.settings.examples,
-            notice=fence.notice,
-            context=fence.around("Context:\n", state["context"]),
-            query=fence.around("Query: ", task.text),
-            answers=fence.numbered(candidates[index].text for index in order),
             count=str(count),
-            mark=fence.verdict,
         )
-        messages = [system(state["prompts"].judge), user(body, task.images, self.found(state))]
+        messages = asked(state["prompts"].judge, body, task.images, self.found(state))
         scored = await self._ask(messages, count, fence, self.seed(state, number))
         return {order[place]: one for place, one in enumerate(scored)}
 

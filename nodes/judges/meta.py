@@ -26,7 +26,7 @@ from anyprefer.core.records import Candidate, Judgment, JudgmentPair
 from anyprefer.core.settings import Settings
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import all_done, call
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked, user
 from anyprefer.models.option_probabilities import DIGITS, expected_score, option_probabilities
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.judges.pointwise import TEMPERATURE, PointwiseJudge
@@ -55,8 +55,8 @@ class MetaJudge(PointwiseJudge):
 
     async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
         body = self._question(state, candidate)
-        asked = [system(state["prompts"].judge), user(body, state["task"].images, self.found(state, candidate))]
-        scores = await self._sampled(state, candidate, asked)
+        question = asked(state["prompts"].judge, body, state["task"].images, self.found(state, candidate))
+        scores = await self._sampled(state, candidate, question)
         wins = await self._wins(state, candidate, list(scores))
         best, worst = max(wins, key=wins.__getitem__), min(wins, key=wins.__getitem__)
         pair = None
@@ -66,24 +66,24 @@ class MetaJudge(PointwiseJudge):
         spread = max(scores.values()) - min(scores.values())
         return Judgment(candidate=candidate.index, score=scores[best], spread=spread, analysis=best, pair=pair)
 
-    async def _sampled(self, state: GameState, candidate: Candidate, asked: list[Any]) -> dict[str, float]:
+    async def _sampled(self, state: GameState, candidate: Candidate, question: list[Any]) -> dict[str, float]:
         """The different judgments of one candidate that could be read, with their scores.
 
         Raises the last `AnswerError` when there is none.
         """
         seeds = [self.seed(state, candidate.index, number) for number in range(self.settings.judge_passes)]
-        drawn = await asyncio.gather(*(self._judgment(asked, seed) for seed in seeds), return_exceptions=True)
+        drawn = await asyncio.gather(*(self._judgment(question, seed) for seed in seeds), return_exceptions=True)
         failed = [one for one in drawn if isinstance(one, BaseException)]
         fatal = [error for error in failed if not isinstance(error, AnswerError)]
         if fatal or len(failed) == len(drawn):
             raise (fatal or failed)[-1]
         return dict(one for one in drawn if not isinstance(one, BaseException))
 
-    async def _judgment(self, asked: list[Any], seed: int) -> tuple[str, float]:
+    async def _judgment(self, question: list[Any], seed: int) -> tuple[str, float]:
         """One judgment as text and its score. Raises `AnswerError` when it cannot be read."""
         written = await call(
             self.model,
-            asked,
+            question,
             "judge",
             seed=seed,
             temperature=TEMPERATURE,
@@ -93,8 +93,8 @@ class MetaJudge(PointwiseJudge):
         analysis = said.text.partition(MARK)[0].strip()
         if not analysis:
             raise AnswerError(said.flaw or "a judgment without an analysis", str(written.text))
-        question = [*asked, AIMessage(analysis), user(prompt_texts.text("judges/meta_score"))]
-        shares = await option_probabilities(self.model, question, DIGITS, "judge", seed)
+        then = [*question, AIMessage(analysis), user(prompt_texts.text("judges/meta_score"))]
+        shares = await option_probabilities(self.model, then, DIGITS, "judge", seed)
         return f"{analysis}\n{MARK} {max(shares, key=shares.__getitem__)}", expected_score(shares)
 
     async def _wins(self, state: GameState, candidate: Candidate, texts: Sequence[str]) -> dict[str, float]:
@@ -117,16 +117,17 @@ class MetaJudge(PointwiseJudge):
     async def _compare(self, state: GameState, candidate: Candidate, first: str, second: str) -> dict[str, float]:
         task = state["task"]
         fence = Fence(self.seed(state, "meta"), [task.text, candidate.text, first, second])
-        body = prompt_texts.fill(
+        body = fence.fill(
             prompt_texts.text("judges/meta_judge"),
-            notice=fence.notice,
-            query=fence.around("Query: ", task.text),
-            answer=fence.around("Answer:\n", candidate.text),
-            first=fence.around("Judgment A:\n", first),
-            second=fence.around("Judgment B:\n", second),
+            {
+                "query": ("Query: ", task.text),
+                "answer": ("Answer:\n", candidate.text),
+                "first": ("Judgment A:\n", first),
+                "second": ("Judgment B:\n", second),
+            },
         )
         policy = prompt_texts.fill(prompt_texts.text("judges/meta_policy"), task_field=self.settings.task_field)
-        messages = [system(policy), user(body, task.images, self.found(state, candidate))]
+        messages = asked(policy, body, task.images, self.found(state, candidate))
         return await option_probabilities(
             self.model, messages, "AB", "meta_judge", self.seed(state, candidate.index, "meta")
         )

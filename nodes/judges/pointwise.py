@@ -8,7 +8,7 @@ from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Candidate, Judgment
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import all_done, ask
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.judges.model import ModelJudge, averaged
 from anyprefer.nodes.parsing import read_score, told
@@ -34,21 +34,21 @@ class PointwiseJudge(ModelJudge):
     def _question(self, state: GameState, candidate: Candidate) -> str:
         """What the judge is asked about the candidate."""
         fence = self.fence(state)
-        return prompt_texts.fill(
+        return fence.fill(
             self.prompt,
+            {
+                "context": ("Context:\n", state["context"]),
+                "query": ("Query: ", state["task"].text),
+                "answer": (f"Answer {candidate.index + 1}:\n", candidate.text),
+            },
             examples=self.settings.examples,
-            notice=fence.notice,
-            context=fence.around("Context:\n", state["context"]),
-            query=fence.around("Query: ", state["task"].text),
-            answer=fence.around(f"Answer {candidate.index + 1}:\n", candidate.text),
-            mark=fence.verdict,
         )
 
     async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
         images, found = state["task"].images, self.found(state, candidate)
         return await ask(
             self.model,
-            [system(state["prompts"].judge), user(self._question(state, candidate), images, found)],
+            asked(state["prompts"].judge, self._question(state, candidate), images, found),
             "judge",
             parse=lambda answer: parse_score(answer, self.fence(state)),
             seed=self.seed(state, candidate.index, number),

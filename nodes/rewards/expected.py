@@ -20,8 +20,9 @@ class ExpectedReward(ChatReward):
 
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
         """R in 1..10."""
-        messages = self._question(state, pair, self._fence(state, pair))
-        shares = await option_probabilities(self.model, messages, DIGITS, "reward", self._seed(state))
+        seed = self._seed(state)
+        messages, _ = self._question(state, pair, seed)
+        shares = await option_probabilities(self.model, messages, DIGITS, "reward", seed)
         return Reward(score=expected_score(shares), analysis=read_from(shares))
 
 

@@ -12,7 +12,7 @@ from anyprefer.core.values import as_text, derive_seed
 from anyprefer.models import model_name
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import ask
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.parsing import read_score, told
 from anyprefer.nodes.prompt_texts import Fence
@@ -37,37 +37,37 @@ class ChatReward:
 
     async def rate(self, state: GameState, pair: PreferencePair) -> Reward:
         """R in 1..10. Raises `AnswerError` when the answer holds no clear score."""
-        fence = self._fence(state, pair)
+        seed = self._seed(state)
+        messages, fence = self._question(state, pair, seed)
         return await ask(
             self.model,
-            self._question(state, pair, fence),
+            messages,
             "reward",
             parse=lambda answer: parse_reward(answer, fence),
-            seed=self._seed(state),
+            seed=seed,
             temperature=0.0,
             max_tokens=self.settings.judge_max_new_tokens,
         )
 
-    def _fence(self, state: GameState, pair: PreferencePair) -> Fence:
-        shown = [state["task"].text, state["context"], as_text(pair.chosen), as_text(pair.rejected)]
-        return Fence(self._seed(state), shown)
-
-    def _question(self, state: GameState, pair: PreferencePair, fence: Fence) -> list[BaseMessage]:
-        task, settings = state["task"], self.settings
-        body = prompt_texts.fill(
-            prompt_texts.text("rewards/model"),
-            examples=settings.examples,
-            notice=fence.notice,
-            context=fence.around("Context:\n", state["context"]),
-            query=fence.around("Query: ", task.text),
-            positive=fence.around("Positive response:\n", as_text(pair.chosen)),
-            negative=fence.around("Negative response:\n", as_text(pair.rejected)),
-            form=prompt_texts.fill(prompt_texts.text(self.form), mark=fence.verdict) if self.form else "",
+    def _question(self, state: GameState, pair: PreferencePair, seed: int) -> tuple[list[BaseMessage], Fence]:
+        """The messages, and the fence in which they show what others wrote."""
+        query, context, chosen, rejected = (
+            state["task"].text,
+            state["context"],
+            as_text(pair.chosen),
+            as_text(pair.rejected),
         )
-        return [
-            system(prompt_texts.fill(prompt_texts.text(self.policy), task_field=settings.task_field)),
-            user(body, task.images),
-        ]
+        fence = Fence(seed, [query, context, chosen, rejected])
+        shown = {
+            "context": ("Context:\n", context),
+            "query": ("Query: ", query),
+            "positive": ("Positive response:\n", chosen),
+            "negative": ("Negative response:\n", rejected),
+        }
+        form = prompt_texts.fill(prompt_texts.text(self.form), mark=fence.verdict) if self.form else ""
+        body = fence.fill(prompt_texts.text("rewards/model"), shown, examples=self.settings.examples, form=form)
+        policy = prompt_texts.fill(prompt_texts.text(self.policy), task_field=self.settings.task_field)
+        return asked(policy, body, state["task"].images), fence
 
     def _seed(self, state: GameState) -> int:
         return derive_seed(self.settings.seed, state["task"].id, len(state["rounds"]), "reward")

@@ -19,7 +19,7 @@ from anyprefer.graph.runs import shards
 from anyprefer.graph.runs.ledger import Ledger
 from anyprefer.graph.runs.ledger_tables import Tasks
 from anyprefer.graph.runs.shards import Shards
-from anyprefer.models.spending import Spending
+from anyprefer.models.calls import Spending
 from tests.command_line import ANYPREFER, write
 from tests.folder import IDS, KILL, TASKS, begin, check, lines, mixed, note, python, run
 from tests.scripted import Scripted, scores

@@ -13,9 +13,8 @@ from anyprefer.graph import Task, load_settings
 from anyprefer.graph.runs.workers.driver import _packed_setup, _shared
 from anyprefer.graph.runs.workers.process import Setup, Worker, pack
 from anyprefer.graph.runs.workers.shared_limits import Service, Shared
-from anyprefer.models.calls import Calls
+from anyprefer.models.calls import Budget, Calls, Spending
 from anyprefer.models.prices import Prices
-from anyprefer.models.spending import Budget, Spending
 from tests.loopback import Loopback, completion, refusal
 from tests.server import OpenAIServer
 

@@ -9,14 +9,14 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers.context import collect_runs
 
-from anyprefer.core.errors import BudgetSpent, Enough
+from anyprefer.core.errors import BudgetSpent, Enough, ModelError
 from anyprefer.core.records import Usage
+from anyprefer.models.account import Account, ChatCall
 from anyprefer.models.ask import call
-from anyprefer.models.calls import Account, Calls
+from anyprefer.models.calls import Budget, Calls
 from anyprefer.models.packing import packed, unpacked
 from anyprefer.models.prices import Prices, used
-from anyprefer.models.spending import Budget
-from anyprefer.models.traits import Traits
+from anyprefer.models.traits import Traits, traits_of
 from anyprefer.tools import tool
 from tests.scripted import Scripted, calling, play
 
@@ -62,10 +62,7 @@ class Seedless(Scripted):
 
 
 async def ask(account, model, text="2 + 2?", **settings):
-    async def once():
-        return [await model.ainvoke([HumanMessage(text)], **settings)]
-
-    return (await account.answer(model, "sample", [HumanMessage(text)], settings, once))[0].text
+    return (await account.answer(ChatCall(model, "sample", [HumanMessage(text)], settings)))[0].text
 
 
 async def test_samples_of_a_model_without_seeds_are_told_apart_by_their_count():
@@ -121,16 +118,18 @@ def test_a_call_is_counted_with_what_it_cost():
         model_name: str = "gpt-4o"
 
     answer = AIMessage("x", usage_metadata=METADATA)
-    assert used([answer], Prices(), Priced()) == Usage(calls=1, input_tokens=3, output_tokens=4, cost=47.5e-6)
-    assert used([answer, answer], Prices(), Priced()).input_tokens == 3  # one request, however many choices
-    assert used([answer], Prices(), Scripted()).cost is None
+    assert used([answer], Prices(), traits_of(Priced())) == Usage(
+        calls=1, input_tokens=3, output_tokens=4, cost=47.5e-6
+    )
+    assert used([answer, answer], Prices(), traits_of(Priced())).input_tokens == 3  # one request, however many choices
+    assert used([answer], Prices(), traits_of(Scripted())).cost is None
 
 
 def test_tokens_that_were_not_reported_have_no_known_cost():
     class Priced(Scripted):
         model_name: str = "gpt-4o"
 
-    assert used([AIMessage("x")], Prices(), Priced()) == Usage(calls=1, cost=None)
+    assert used([AIMessage("x")], Prices(), traits_of(Priced())) == Usage(calls=1, cost=None)
 
 
 async def test_usage_is_told_by_round_and_role():
@@ -176,7 +175,7 @@ def test_the_first_reason_to_stop_stays():
 
 async def test_a_call_that_fails_is_counted_and_has_no_answer():
     store = Store()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ModelError, match="RuntimeError: out"):
         await ask(Account(Calls(store=store), "t"), Scripted(sample=RuntimeError("out")))
     assert list(store.answers.values()) == [None]
     assert (store.spent[0].requests, store.spent[0].usage.calls) == (1, 0)

@@ -14,7 +14,7 @@ from anyprefer.core.errors import ModelSetupError
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.models.local.chat_prompts import as_dicts, prompt_of
 from anyprefer.models.local.weights import load_weights
-from anyprefer.models.messages import system, user
+from anyprefer.models.messages import asked
 from tests.pictured import NAMES, SPECIAL, picture, save_llava
 from tests.stand_ins import tokenizer
 
@@ -123,7 +123,7 @@ def test_it_samples_trains_and_is_saved_in_transformers_layout(layouts, tmp_path
 
 def test_the_chat_and_the_pictures_are_those_of_its_training(layouts):
     weights = load_weights(str(layouts[1]), dtype="float32", device="cpu")
-    prompt = prompt_of(weights, as_dicts([system("Be brief."), user("what?", [picture("red", (40, 20))])]))
+    prompt = prompt_of(weights, as_dicts(asked("Be brief.", "what?", [picture("red", (40, 20))])))
     text = weights.tokenizer.decode(prompt.ids).replace("<image>" * 16, "<image>")
     assert text == "<s>[INST] <image>\nBe brief.\n\nwhat? [/INST]"
     pixels = prompt.inputs["pixel_values"][

@@ -2,7 +2,7 @@ import pytest
 
 from anyprefer.core.errors import SettingsError
 from anyprefer.models.prices import Prices
-from anyprefer.models.traits import Traits
+from anyprefer.models.traits import Traits, traits_of
 from tests.scripted import Scripted
 
 
@@ -15,7 +15,7 @@ class Local(Scripted):
 
 
 def named(name):
-    return Named().model_copy(update={"model_name": name})
+    return traits_of(Named().model_copy(update={"model_name": name}))
 
 
 def file(tmp_path, text):
@@ -42,7 +42,7 @@ def test_a_cost_is_per_million_tokens_read_and_written():
 
 
 def test_a_model_of_this_process_costs_nothing_whatever_its_name():
-    assert Prices().cost(Local(), 1000, 1000) == 0
+    assert Prices().cost(traits_of(Local()), 1000, 1000) == 0
 
 
 def test_a_file_wins_over_the_table_and_adds_to_it(tmp_path):

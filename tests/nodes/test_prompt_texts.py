@@ -61,9 +61,19 @@ def test_a_slot_nobody_fills_raises():
 
 def test_answers_are_numbered_from_one_each_within_the_marks():
     fence = prompt_texts.Fence(0, ["x", "y"])
-    shown = fence.numbered(["x", "y"])
+    shown = fence.fill("{answers}", {"answers": ["x", "y"]})
     assert shown.replace(fence.mark, "M") == "<M>\nAnswer 1:\nx\n</M>\n\n<M>\nAnswer 2:\ny\n</M>"
-    assert fence.mark in fence.notice
+
+
+def test_a_fence_fills_a_prompt_with_its_marks_and_what_it_shows():
+    fence = prompt_texts.Fence(0, ["x"])
+    filled = fence.fill(
+        "{notice}\n\n{query}\n\n{none}\n\n{mark} {count}", {"query": ("Query: ", "x"), "none": ("", "")}, count="2"
+    )
+    notice, query, last = filled.split("\n\n")
+    assert fence.mark in notice
+    assert query == f"<{fence.mark}>\nQuery: x\n</{fence.mark}>"
+    assert last == f"{fence.verdict} 2"
 
 
 def test_marks_are_the_same_for_the_same_question_and_new_for_any_other():

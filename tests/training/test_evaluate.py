@@ -11,7 +11,8 @@ from anyprefer.core.errors import BudgetSpent, EndpointError, SettingsError, Tra
 from anyprefer.core.results import EvalResult, wilson
 from anyprefer.core.task import Task
 from anyprefer.graph import RunSettings
-from anyprefer.models.calls import Calls, current_account
+from anyprefer.models.account import current_account
+from anyprefer.models.calls import Calls
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.models.messages import user
 from anyprefer.training.evaluation.asking import Asking, calls_of

@@ -115,14 +115,12 @@ def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:
     async def rate(sample: Sample) -> Rating:
         seed = derive_seed(settings.seed, sample.task.id, "quality")
         fence = Fence(seed, [sample.task.text, sample.chosen, sample.rejected])
-        body = prompt_texts.fill(
-            template,
-            task_field=settings.task_field,
-            notice=fence.notice,
-            query=fence.around("Query: ", sample.task.text),
-            chosen=fence.around("Chosen response:\n", sample.chosen),
-            rejected=fence.around("Rejected response:\n", sample.rejected),
-        )
+        shown = {
+            "query": ("Query: ", sample.task.text),
+            "chosen": ("Chosen response:\n", sample.chosen),
+            "rejected": ("Rejected response:\n", sample.rejected),
+        }
+        body = fence.fill(template, shown, task_field=settings.task_field)
         chosen, rejected, level = await ask(
             model,
             [user(body, sample.task.images)],

@@ -1,6 +1,6 @@
 """How an evaluation, a rating or a benchmark's judge asks its model: as a run does.
 
-Every call goes through an account (`models/calls.py`), so limits, retries and a budget hold, and its answer is kept as it
+Every call goes through an account (`models/account.py`), so limits, retries and a budget hold, and its answer is kept as it
 comes. What ends the run (a server that is gone, a budget that is spent) ends the asking once the calls in flight are
 back; the same asking with the same file then asks only what is missing.
 """
@@ -18,14 +18,14 @@ from anyprefer.core.kept import Kept, weights_stamp
 from anyprefer.core.secrets import scrubber
 from anyprefer.core.settings import RunSettings
 from anyprefer.models import load_model
+from anyprefer.models.account import Account, accounted
 from anyprefer.models.ask import all_done
-from anyprefer.models.calls import Account, Calls, accounted
+from anyprefer.models.calls import Budget, Calls, Spending
 from anyprefer.models.packing import is_call, unpacked
 from anyprefer.models.prices import Prices, used
 from anyprefer.models.servers.endpoint import Servers
 from anyprefer.models.servers.keys import Keys
-from anyprefer.models.spending import Budget, Spending
-from anyprefer.models.traits import model_name
+from anyprefer.models.traits import model_name, traits_of
 
 T = TypeVar("T")
 _APART = "\x1f"
@@ -60,7 +60,7 @@ class Asking:
             _, task, call = key.split(_APART)
             self._known.setdefault(task, {})[call] = answer
             if is_call(call):
-                self.calls.take_up(used(unpacked(answer), self.calls.prices, model))
+                self.calls.take_up(used(unpacked(answer), self.calls.prices, traits_of(model)))
 
     async def keep_act(self, task: str, key: str, answer: bytes | None, spending: Spending | None) -> None:
         """Keeps one answer (`ActStore`)."""

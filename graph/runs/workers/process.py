@@ -26,11 +26,11 @@ from anyprefer.graph.game_graph import GameGraph
 from anyprefer.graph.play_task import STOPS_THE_RUN, Game
 from anyprefer.graph.players import Players, assemble
 from anyprefer.models import redact
-from anyprefer.models.calls import Account, Calls
+from anyprefer.models.account import Account
+from anyprefer.models.calls import Budget, Calls, Spending
 from anyprefer.models.prices import Prices
 from anyprefer.models.servers.endpoint import Endpoint
 from anyprefer.models.servers.rate_limits import Pacer
-from anyprefer.models.spending import Budget, Spending
 
 BEAT = 5.0
 """Seconds after which a worker with nothing to say says so: the driver sees that it lives."""

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anyprefer.core.settings import RunSettings
-from anyprefer.models.calls import Calls
+from anyprefer.models.calls import Calls, Spending
 from anyprefer.models.servers.rate_limits import Pacer
-from anyprefer.models.spending import Spending
 
 if TYPE_CHECKING:
     from anyprefer.graph.runs.workers.process import Answer, Message

@@ -119,7 +119,7 @@ async def test_a_model_rates_each_pair_alone_and_a_bad_answer_is_asked_again():
     fence = Fence(derive_seed(0, "t", "quality"), ["What is 2 + 2?", "4", "It is 5"])
     assert fence.around("Chosen response:\n", "4") in model.seen[0]
     assert fence.around("Rejected response:\n", "It is 5") in model.seen[0]
-    assert fence.notice in model.seen[0]
+    assert fence.fill("{notice}", {}) in model.seen[0]
 
 
 async def test_a_pair_a_model_fails_on_keeps_its_place():
