@@ -14,7 +14,7 @@ from anyprefer.core.errors import ModelSetupError
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.models.local.chat_prompts import as_dicts, prompt_of
 from anyprefer.models.local.weights import load_weights
-from anyprefer.models.messages import asked
+from anyprefer.models.messages import asked, user
 from tests.pictured import NAMES, SPECIAL, picture, save_llava
 from tests.stand_ins import tokenizer
 
