@@ -87,7 +87,7 @@ class Settings(BaseModel):
     judge_max_new_tokens: int = Field(2048, ge=16, description="Longest answer of judge, reward and engine, in tokens.")
     pair: str = Field(
         "best_worst",
-        description="Pair builder: best_worst, ranks(i,j) with 1 the best, or reference_chosen. More: `anyprefer list pair_builders`.",
+        description="Pair builder: best_worst, ranks(i,j) with 1 the best, reference_chosen, or with tools that see corrected and edited. More: `anyprefer list pair_builders`.",
     )
     min_margin: float = Field(
         0.0, ge=0, description="A pair needs a score margin above this; equal scores never form one."

@@ -26,6 +26,8 @@ def _as_json(content: Any, name: str) -> str:
         raise ModelError(f"target {name} returned a content without a JSON form: {error}") from error
 
 
+OF_ONE = ("reference_chosen", "corrected", "edited")
+"""Pair builders that need one candidate only."""
 RESAMPLES = 1
 """How often missing candidates are drawn again: a second draw brings most of them, a third mostly the same ones."""
 
@@ -111,7 +113,7 @@ class _Draw:
         """The kept answers. Raises `ModelError` where flaws are why there are too few. Different answers that are all
         cut off go on: the game says so, and a rewritten prompt can ask for shorter ones."""
         whole = sum(not one["flawed"] for one in self.kept.values())
-        enough = len(self.kept) > (0 if self.settings.pair == "reference_chosen" else 1)
+        enough = len(self.kept) > (0 if self.settings.pair in OF_ONE else 1)
         if not enough and 2 * sum(self.flaws.values()) >= self.drawn and self.flaws:
             why = "; ".join(f"{count} of {self.drawn} answers {flaw}" for flaw, count in self.flaws.most_common())
             raise ModelError(f"target {self.target} gave {whole} different whole answers, too few for a pair: {why}")

@@ -164,7 +164,11 @@ def test_settings_given_as_an_object_are_overridden_by_values():
         ({"tools": ["calculater"]}, ToolError, "did you mean 'calculator'"),
         ({"candidates": 1}, SettingsError, "greater than or equal to 2"),
         ({"candidate": 3}, SettingsError, "did you mean 'candidates'"),
-        ({"pair": "best"}, SettingsError, r"there are: FILE\.py:NAME, best_worst, ranks, reference_chosen"),
+        (
+            {"pair": "best"},
+            SettingsError,
+            r"there are: FILE\.py:NAME, best_worst, corrected, edited, ranks, reference_chosen",
+        ),
         ({"target": print}, SettingsError, "target"),
         ({"judge": print}, SettingsError, "judge"),
         ({"reward": print}, SettingsError, "reward"),

@@ -125,7 +125,7 @@ async def test_answers_that_were_not_judged_form_no_pair():
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("worst_best", r"there are: FILE\.py:NAME, best_worst, ranks, reference_chosen"),
+        ("worst_best", r"there are: FILE\.py:NAME, best_worst, corrected, edited, ranks, reference_chosen"),
         ("best_wurst", "did you mean 'best_worst'"),
         ("rank(1,2)", "did you mean 'ranks'"),
         ("ranks", r"ranks\(better, worse, candidates\) is given the round"),

@@ -3,6 +3,7 @@
 | kind | arms |
 |---|---|
 | baselines (Tables 4, 7 and 10, Appendix A) | self-rewarding, self-rewarding-gold, meta-rewarding, ai-feedback, best-of-n |
+| baselines with images (Table 7) | povid-noised, povid-edited, rlhf-v |
 | bounds | random-pairs |
 | tools and feedback (Tables 2 and 5) | no-tools, tools, anyprefer; every-task, where a scale's `accept` ends anyprefer early |
 | who is optimised (Tables 9 and 12) | target-only, judge-only, independent, anyprefer |
@@ -10,6 +11,7 @@
 | candidates | candidates-3, anyprefer, candidates-10 |
 | prompt scope | dataset-prompts, anyprefer |
 
+Pairs that people made need no arm: `anyprefer train FILE` trains on them (Human-Prefer in Table 7).
 In the baselines nobody rates pairs (`reward="accept"`): each task gives one, unless its scores are equal. An arm
 that needs a judge that writes and rewrites prompts says so in its title.
 """
@@ -23,7 +25,8 @@ from typing import Any
 
 from anyprefer.core.errors import SettingsError, near
 
-_ONE_ROUND: dict[str, Any] = {"tools": (), "feedback": (), "max_rounds": 1, "reward": "accept", "engine": ""}
+_EVERY_PAIR: dict[str, Any] = {"feedback": (), "max_rounds": 1, "reward": "accept", "engine": ""}
+_ONE_ROUND: dict[str, Any] = {**_EVERY_PAIR, "tools": ()}
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,24 @@ ARMS = _arms(
         "random-pairs",
         "Random pairs: what training on any two of the target's answers is worth, a lower bound",
         {**_ONE_ROUND, "judge": "chance"},
+    ),
+    Arm(
+        "povid-noised",
+        "POVID's first half: the gold answer over one given to the image in noise (Zhou et al. 2024)",
+        {**_ONE_ROUND, "judge": "chance", "pair": "reference_chosen", "image_noise": 0.25},
+        "POVID",
+    ),
+    Arm(
+        "povid-edited",
+        "POVID's other half: the gold answer over itself with something written in that is not there",
+        {**_EVERY_PAIR, "pair": "edited"},
+        "POVID",
+    ),
+    Arm(
+        "rlhf-v",
+        "RLHF-V's way: an answer without what is wrong in it over itself, corrected by tools (Yu et al. 2024)",
+        {**_EVERY_PAIR, "pair": "corrected"},
+        "RLHF-V",
     ),
     Arm(
         "best-of-n",
