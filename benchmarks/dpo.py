@@ -86,7 +86,7 @@ def stock(rows: Any, base: str, settings: TrainSettings, folder: Path, autocast:
 
 def ours(rows: Any, base: str, settings: TrainSettings, folder: Path) -> DPOTrainer:
     ready = Dataset.from_list(tokenised(list(rows), load_tokenizer(base), settings.max_length, base))
-    return dpo._trainer(ready, base, settings, folder)
+    return dpo._trainer(dpo.Texts(base, settings), folder, ready)
 
 
 def one_run(build: Any, sets: dict[str, Any], base: str, settings: TrainSettings) -> dict[str, float]:

@@ -29,14 +29,14 @@ Preset = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help=f"Values the flags below start from: {' or '.join(PRESETS)} (default: embedded for smollm2, else paper).",
+        help=f"Values the flags below start from: {' or '.join(PRESETS)} (default: embedded for smollm2 and scenes, else paper).",
     ),
 ]
 TrainerName = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What trains: text_dpo, a package's, or your own FILE.py:NAME.",
+        help="What trains: text_dpo, image_dpo for models that see, a package's, or your own FILE.py:NAME.",
         show_default="--app's, or text_dpo",
     ),
 ]
@@ -49,7 +49,8 @@ TrainerOption = Annotated[
 @flags(TrainSettings, into="values", panels=PANELS)
 def train(
     base: Annotated[
-        str, typer.Option(metavar="MODEL", help="What to train: smollm2, hf:ID, a model's or an adapter's folder.")
+        str,
+        typer.Option(metavar="MODEL", help="What to train: smollm2, scenes, hf:ID, a model's or an adapter's folder."),
     ],
     pairs: Annotated[
         list[str] | None, typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, or .jsonl files of pairs.")
@@ -92,11 +93,13 @@ def train(
 
 
 def chosen_trainer(name: str | None, preset: str | None, start: str, values: Values) -> Trainer:
-    """The trainer with its settings; that of language models has a preset for every model."""
-    from anyprefer.training.trainers.by_name import TEXT, trainer
+    """The trainer with its settings; those of local models have a preset for every model."""
+    from anyprefer.training.trainers.by_name import TEXT, trainer, trainer_class
+    from anyprefer.training.trainers.text_dpo import TextDPO
 
     name = name or TEXT
-    return trainer(name, values, preset or (default_preset(start.removeprefix("hf:")) if name == TEXT else ""))
+    of_models = issubclass(trainer_class(name), TextDPO)
+    return trainer(name, values, preset or (default_preset(start.removeprefix("hf:")) if of_models else ""))
 
 
 def trainer_options(given: list[str] | None) -> Values:
@@ -151,7 +154,9 @@ def _say(console: Console, told: Mapping[str, str], checkpoint: str) -> None:
 
 
 def default_preset(base: str) -> str:
-    """`embedded` for the embedded model and adapters on it, else `paper`."""
+    """`embedded` for the embedded models and adapters on them, else `paper`."""
     from anyprefer.models.local.adapters import adapter_base
+    from anyprefer.models.local.built import is_built
 
-    return "embedded" if "smollm2" in (base, adapter_base(base)) else "paper"
+    under = adapter_base(base) or base
+    return "embedded" if under == "smollm2" or is_built(under) else "paper"

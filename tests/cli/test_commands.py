@@ -34,7 +34,7 @@ def test_graph_draws_the_game():
 def test_train_passes_preset_and_flags(monkeypatch, tiny):
     seen = {}
 
-    def fake(pairs, base, output, settings):
+    def fake(pairs, base, output, settings, form):
         seen.update(pairs=pairs, base=base, output=output, settings=settings)
         told = {"trained": 4, "losses": [0.693, 0.5], "metrics": {"rewards/margins": 0.25, "loss": 1}, "seconds": 2.0}
         output.mkdir(parents=True)

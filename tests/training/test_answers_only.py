@@ -88,7 +88,7 @@ def test_in_trls_order_every_loss_is_trls(tiny, pairs, tmp_path):
         dtype="float32", lora_r=2, lora_alpha=4, learning_rate=1e-2, max_length=96, batch_size=2, epochs=2, threads=1,
         loss_type=("sigmoid", "sft"), loss_weights=(1.0, 1.0),
     )  # fmt: skip
-    ours = dpo._trainer(pairs.add_column("length", [1] * len(pairs)), str(tiny), settings, tmp_path / "ours")
+    ours = dpo._trainer(dpo.Texts(str(tiny), settings), tmp_path / "ours", pairs.add_column("length", [1] * len(pairs)))
     ours.args.train_sampling_strategy = "random"
     expected = losses(stock(pairs, str(tiny), settings, tmp_path / "stock"))
     assert expected[-1] < 0.9 * expected[0]
@@ -101,7 +101,8 @@ def test_loss_and_gradients_are_trls(tiny, pairs, tmp_path, loss_type):
         dtype="float32", lora_r=2, lora_alpha=4, max_length=96, batch_size=5, threads=1,
         loss_type=loss_type, loss_weights=(1.0, 0.5)[: len(loss_type)],
     )  # fmt: skip
-    loss, gradients = loss_and_gradients(dpo._trainer(ready(pairs, tiny), str(tiny), settings, tmp_path / "ours"))
+    ours = dpo._trainer(dpo.Texts(str(tiny), settings), tmp_path / "ours", ready(pairs, tiny))
+    loss, gradients = loss_and_gradients(ours)
     expected, theirs = loss_and_gradients(stock(pairs, str(tiny), settings, tmp_path / "stock"))
     assert loss == pytest.approx(expected, abs=1e-5)
     assert gradients.keys() == theirs.keys()

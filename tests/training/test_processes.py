@@ -89,7 +89,8 @@ def test_a_launched_process_takes_its_own_gpu(monkeypatch):
 def test_one_process_shares_nothing():
     rows = Dataset.from_list([{"a": 1}])
     with processes.shared_rows(rows) as ready:
-        assert ready is rows
+        assert ready == [rows]
+        assert ready[0] is rows
 
 
 def test_several_machines_do_not_share_a_disk(monkeypatch):

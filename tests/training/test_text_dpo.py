@@ -181,7 +181,7 @@ def test_answers_alone_are_scored_and_the_loss_is_trls(tiny, pairs, tmp_path, mo
     settings = train_settings(**{**FAST, "epochs": 1})
     ours, scored = train([pairs], str(tiny), tmp_path / "ours", settings).losses, max(rows)
     rows.clear()
-    monkeypatch.setattr(dpo, "AnswersTrainer", dpo.DPOTrainer)
+    monkeypatch.setattr(dpo.Texts, "trainer", dpo.DPOTrainer)
     stock = train([pairs], str(tiny), tmp_path / "stock", settings).losses
     assert ours == pytest.approx(stock, abs=1e-5)
     assert scored < max(rows) / 2

@@ -38,7 +38,7 @@ def test_the_ids_are_trls(tiny, tokens, tmp_path):
     ours = tokenised(rows, tokens, 64, "tiny")
     settings = train_settings(dtype="float32", max_length=64, threads=1)
     texts = Dataset.from_list([{"length": 1, **{k: row[k] for k in ("prompt", "chosen", "rejected")}} for row in rows])
-    theirs = dpo._trainer(texts, str(tiny), settings, tmp_path).train_dataset
+    theirs = dpo._trainer(dpo.Texts(str(tiny), settings), tmp_path, texts).train_dataset
     for name in ("prompt_ids", "chosen_ids", "rejected_ids"):
         assert [row[name] for row in ours] == theirs[name][:]
 

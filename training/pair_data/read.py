@@ -10,12 +10,15 @@ origin may be in any form of `preference_rows.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
+from anyprefer.core.conversation import Message
 from anyprefer.core.errors import InputError, TrainingError
+from anyprefer.core.images import images_of
 from anyprefer.graph.runs.row_files import row_files
 from anyprefer.training.pair_data.preference_rows import preference_file, read_preference, readable
 
@@ -52,7 +55,8 @@ def load_pairs(*paths: str | Path) -> Dataset:
 
 
 def read_pairs(*paths: str | Path) -> list[tuple[Path, list[dict[str, Any]]]]:
-    """The same by file; each row also says `where` it stands. A file of a folder may hold none."""
+    """The same by file; each row also says `where` it stands, and has the prompt with the places of its images as
+    `turns`. A file of a folder may hold none."""
     pair_files(*paths)  # all are there before any is read
     return [found for path in paths for found in _of_path(path)]
 
@@ -71,12 +75,12 @@ def characters(messages: Sequence[Mapping[str, Any]]) -> int:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     try:
-        return list(readable(preference_file(file), _pair))
+        return list(readable(preference_file(file), partial(_pair, beside=file.parent)))
     except InputError as error:
         raise TrainingError(str(error)) from error
 
 
-def _pair(where: str, row: Any) -> dict[str, Any]:
+def _pair(where: str, row: Any, beside: Path) -> dict[str, Any]:
     pair = read_preference(where, row)
     if pair.chosen == pair.rejected:
         raise InputError(f"{where}: chosen and rejected are equal, so there is nothing to prefer; remove the row")
@@ -85,5 +89,39 @@ def _pair(where: str, row: Any) -> dict[str, Any]:
         "prompt": list(pair.prompt),
         "chosen": [{"role": "assistant", "content": pair.chosen}],
         "rejected": [{"role": "assistant", "content": pair.rejected}],
-        "images": row.get("images") or [],
+        "images": _images(where, row, beside),
+        "turns": _turns(pair.prompt, row.get("prompt")),
     }
+
+
+def _images(where: str, row: Mapping[str, Any], beside: Path) -> list[str]:
+    """As tasks hold them; a path that is not found from here is looked for beside the file."""
+    value = row.get("images") or row.get("image") or []
+    try:
+        found = images_of(value, None, beside)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    if found is None:
+        raise InputError(f"{where}: the images are of type {type(value).__name__}; give paths, URLs or bytes")
+    return found
+
+
+def _turns(prompt: Sequence[Message], written: Any) -> list[Message]:
+    """The prompt's messages with places of images where those of the row have them, as in `core/conversation.py`."""
+    told = written if isinstance(written, list) and len(written) == len(prompt) else prompt
+    return [{**message, "content": _content(message, one)} for message, one in zip(prompt, told, strict=True)]
+
+
+def _content(message: Message, written: Any) -> Any:
+    parts = written.get("content") if isinstance(written, Mapping) else None
+    if not isinstance(parts, list) or not any(_is_place(part) for part in parts):
+        return message["content"]
+    return [{"type": "image"} if _is_place(part) else {"type": "text", "text": _said(part)} for part in parts]
+
+
+def _is_place(part: Any) -> bool:
+    return isinstance(part, Mapping) and str(part.get("type")).startswith("image")
+
+
+def _said(part: Any) -> str:
+    return str(part["text"] if isinstance(part, Mapping) else part)

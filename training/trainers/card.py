@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anyprefer.models.local.adapters import adapter_base, public_name
-from anyprefer.training.trainers.settings import PRESETS, TrainSettings
+from anyprefer.training.trainers.settings import IMAGE_PRESETS, PRESETS, ImageTrainSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from anyprefer.training.trainers.dpo import TrainReport
+    from anyprefer.training.trainers.train_report import TrainReport
 
 _CARD = """---
 base_model: {quoted}
 library_name: peft
-pipeline_tag: text-generation
+pipeline_tag: {task}
 tags:
 - anyprefer
 - dpo
@@ -45,11 +46,17 @@ Made with {versions}; every setting is in `anyprefer.json`.
 ## Use
 
 ```python
-from peft import AutoPeftModelForCausalLM
-
-model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")
+{use}
 ```
 """
+_TEXT = """from peft import AutoPeftModelForCausalLM
+
+model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")"""
+_SEES = """from peft import PeftModel
+from transformers import AutoModelForImageTextToText
+
+model = AutoModelForImageTextToText.from_pretrained({base})
+model = PeftModel.from_pretrained(model, "path/to/this/folder")"""
 
 
 def model_card(report: TrainReport) -> str:
@@ -64,6 +71,8 @@ def model_card(report: TrainReport) -> str:
     return _CARD.format_map(
         {
             "quoted": json.dumps(base, ensure_ascii=False),
+            "task": "image-text-to-text" if _sees(report) else "text-generation",
+            "use": _SEES.format(base=json.dumps(base, ensure_ascii=False)) if _sees(report) else _TEXT,
             "name": Path(report.adapter).name,
             "base": base,
             "trained": report.trained,
@@ -75,17 +84,30 @@ def model_card(report: TrainReport) -> str:
     )
 
 
+def _sees(report: TrainReport) -> bool:
+    return isinstance(report.settings, ImageTrainSettings)
+
+
 def _command(report: TrainReport) -> str:
     """What trains the same."""
-    preset = min(PRESETS, key=lambda name: len(_changed(report.settings, name)))
-    flags = [f"--{name.replace('_', '-')}={_value(value)}" for name, value in _changed(report.settings, preset).items()]
+    presets = IMAGE_PRESETS if _sees(report) else PRESETS
+    preset = min(presets, key=lambda name: len(_changed(report.settings, presets[name])))
+    changed = _changed(report.settings, presets[preset])
+    flags = [_flag(name, _value(value)) for name, value in changed.items()]
+    trainer = ["--trainer", "image_dpo"] if _sees(report) else []
     base = f"hf:{report.base}" if "/" in report.base else report.base
-    words = ["anyprefer", "train", *(_short(file.path) for file in report.pairs), "--base", base, "--preset", preset]
+    files = [_short(file.path) for file in report.pairs]
+    words = ["anyprefer", "train", *files, "--base", base, *trainer, "--preset", preset]
     return shlex.join([*words, *flags, "--out", Path(report.adapter).name])
 
 
-def _changed(settings: TrainSettings, preset: str) -> dict[str, Any]:
-    usual = TrainSettings(**PRESETS[preset])
+def _flag(name: str, value: str) -> str:
+    known = name in TrainSettings.model_fields
+    return f"--{name.replace('_', '-')}={value}" if known else f"--trainer-option={name}={value}"
+
+
+def _changed(settings: TrainSettings, preset: Mapping[str, Any]) -> dict[str, Any]:
+    usual = type(settings)(**preset)
     return {name: value for name, value in settings if value != getattr(usual, name)}
 
 

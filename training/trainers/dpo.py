@@ -11,8 +11,10 @@ model itself without its adapter: no second model is held.
 Pairs of like length share a batch, so little of it is padding. Under `accelerate launch` every process
 calls `train`, each device takes `batch_size` pairs a step, and the first process writes.
 
-Departures from the paper: β and the reference of later rounds are not stated there, and the vision
-projector is not trained here.
+With `dev` some pairs are kept out, and the adapter of the step that did best on them is kept (`choice.py`).
+What differs for pairs with images is in `image_training.py`.
+
+Departures from the paper: β and the reference of later rounds are not stated there.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from typing import Any
 
 from datasets import Dataset
 from peft import LoraConfig
-from pydantic import BaseModel, ConfigDict
 from transformers import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from anyprefer.core.errors import TrainingError
 from anyprefer.models.local.adapters import adapter_base, public_name
 from anyprefer.models.local.weights import (
+    Weights,
     default_device,
     default_dtype,
     load_tokenizer,
@@ -44,49 +46,49 @@ from anyprefer.models.local.weights import (
 from anyprefer.training.pair_data.read import read_pairs
 from anyprefer.training.trainers.answers_only import AnswersTrainer
 from anyprefer.training.trainers.card import model_card
+from anyprefer.training.trainers.choice import BestStep, kept_out
 from anyprefer.training.trainers.memory import needs_checkpointing
 from anyprefer.training.trainers.processes import is_sharded, on_cpu, one_machine, shared_rows, train_device
 from anyprefer.training.trainers.settings import TrainSettings
 from anyprefer.training.trainers.text_dpo import REPORT
 from anyprefer.training.trainers.tokens import tokenised
+from anyprefer.training.trainers.train_report import PairFile, TrainReport
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft")
 
 
-class PairFile(BaseModel):
-    """One file the adapter was trained on."""
+class Texts:
+    """How pairs of texts are trained on; `image_training.Images` does it for pairs with images."""
 
-    model_config = ConfigDict(frozen=True)
+    trainer: type[AnswersTrainer] = AnswersTrainer
 
-    path: str
-    sha256: str
-    rows: int
+    def __init__(self, base: str, settings: TrainSettings) -> None:
+        self.base, self.settings = base, settings
 
+    def check(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Raises `TrainingError` for rows that are of another kind."""
+        if any(row["images"] for row in rows):
+            raise TrainingError("these pairs have images; train a model that sees on them, with the trainer image_dpo")
 
-class TrainReport(BaseModel):
-    """Where an adapter comes from; kept beside it as `anyprefer.json`."""
+    def tokenised(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows as token ids, shortest first; those that cannot be trained on are left out."""
+        return tokenised(rows, load_tokenizer(self.base), self.settings.max_length, self.base)
 
-    model_config = ConfigDict(frozen=True)
+    def arguments(self) -> dict[str, Any]:
+        """`DPOConfig`'s that depend on it."""
+        return {"max_length": self.settings.max_length}
 
-    adapter: str
-    """The folder, to be used as a model or as the next round's base."""
-    base: str
-    """What this round started from: model or adapter."""
-    pairs: tuple[PairFile, ...]
-    trained: int
-    """Pairs trained on, duplicates counted."""
-    left_out: int = 0
-    """Pairs whose answers were the same tokens."""
-    settings: TrainSettings
-    versions: dict[str, str]
-    losses: tuple[float, ...]
-    """Training loss of every update; pure DPO starts at log 2 = 0.693."""
-    metrics: dict[str, float]
-    """TRL's metrics at the last update: rewards/accuracies 0..1, rewards/margins (both higher is better), …"""
-    seconds: float
+    def parts(self, weights: Weights, reference: Any, scratch: Path) -> dict[str, Any]:
+        """What else `DPOTrainer` is given. An adapter that is there is trained on."""
+        return {
+            "processing_class": weights.tokenizer,
+            "peft_config": None if weights.adapter else lora_config(self.settings),
+        }
 
 
-def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainSettings) -> TrainReport:
+def train(
+    pairs: Sequence[str | Path], base: str, output: Path, settings: TrainSettings, form: type[Texts] = Texts
+) -> TrainReport:
     """Train `base` on the pairs and save the adapter (safetensors) with its report in `output`.
 
     `pairs` are run folders or files, `base` a model as `LocalChat.model` takes it. An existing
@@ -96,27 +98,30 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
     began = time.monotonic()
     files = read_pairs(*pairs)
     rows = [row for _, found in files for row in found]
-    _check(rows, output)
+    work = form(base, settings)
+    work.check(rows)
+    _check(output)
     origin = tuple(_pair_file(file, len(found)) for file, found in files)
     # the rows' order within a batch matters little: the sampler shuffles batches of like length
-    tokens = Dataset.from_list(tokenised(rows, load_tokenizer(base), settings.max_length, base))
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(tokens) as ready:
+    tokens, dev = kept_out(work.tokenised(rows), settings)
+    parts = [Dataset.from_list(part) for part in (tokens, dev) if part]
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(*parts) as ready:
         warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
-        trainer = _trainer(ready, base, settings, Path(scratch))
-        trainer.train()
+        trainer = _trainer(work, Path(scratch), *ready)
+        best = _run(trainer)
     history = trainer.state.log_history
-    losses = tuple(float(entry["loss"]) for entry in history if "loss" in entry)
-    if not all(abs(loss) < float("inf") for loss in losses):
-        raise TrainingError("the loss is no longer a number; lower the learning rate")
     report = TrainReport(
         adapter=str(output),
         base=base,
         pairs=origin,
         trained=len(tokens),
-        left_out=len(rows) - len(tokens),
+        left_out=len(rows) - len(tokens) - len(dev),
+        kept_out=len(dev),
+        step=best.step if best else None,
+        checks=best.checks if best else (),
         settings=settings,
         versions={name: version(name) for name in _LIBRARIES},
-        losses=losses,
+        losses=tuple(float(entry["loss"]) for entry in history if "loss" in entry),
         metrics=_last_metrics(history),
         seconds=round(time.monotonic() - began, 1),
     )
@@ -125,14 +130,25 @@ def train(pairs: Sequence[str | Path], base: str, output: Path, settings: TrainS
     return report
 
 
-def _check(rows: Sequence[dict[str, Any]], output: Path) -> None:
+def _run(trainer: DPOTrainer) -> BestStep | None:
+    """All steps; with pairs kept out the weights are then those of the best check."""
+    best = BestStep() if trainer.eval_dataset is not None else None
+    if best:
+        trainer.add_callback(best)
+    trainer.train()
+    if not all(abs(entry["loss"]) < float("inf") for entry in trainer.state.log_history if "loss" in entry):
+        raise TrainingError("the loss is no longer a number; lower the learning rate")
+    if best:
+        if best.checks[-1]["step"] < trainer.state.global_step:
+            trainer.evaluate()
+        best.restore(trainer.model)
+    return best
+
+
+def _check(output: Path) -> None:
     """What would be found out only after the training."""
     if (output / "adapter_config.json").exists():
         raise TrainingError(f"{output} already holds an adapter; name another folder or remove it")
-    if any(row["images"] for row in rows):
-        raise TrainingError(
-            "these pairs have images, which local training cannot use; export them for a trainer that can"
-        )
     try:
         output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=output).close()
@@ -140,9 +156,10 @@ def _check(rows: Sequence[dict[str, Any]], output: Path) -> None:
         raise TrainingError(f"the adapter cannot be written to {output}: {error}; name another folder") from error
 
 
-def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DPOTrainer:
+def _trainer(work: Texts, scratch: Path, rows: Any, dev: Any = None) -> DPOTrainer:
+    settings, base = work.settings, work.base
     use_threads(settings.threads)
-    arguments = _arguments(settings, scratch)  # before the weights: DeepSpeed shards them while they load
+    arguments = _arguments(work, scratch, checks=dev is not None)  # before the weights: DeepSpeed shards as they load
     dtype = settings.dtype or default_dtype("cpu" if on_cpu() else default_device())
     device = train_device()
     weights = load_weights(base, dtype=dtype, device=device, merge=False)
@@ -151,14 +168,13 @@ def _trainer(rows: Any, base: str, settings: TrainSettings, scratch: Path) -> DP
     reference = None
     if weights.adapter and settings.reference == "base":
         reference = load_weights(str(adapter_base(base)), dtype=dtype, device=device).model
-    trainer = AnswersTrainer(
+    trainer = work.trainer(
         model=weights.model,
         ref_model=reference,
         args=arguments,
         train_dataset=rows,
-        processing_class=weights.tokenizer,
-        # an adapter that is there is trained on
-        peft_config=None if weights.adapter else lora_config(settings),
+        eval_dataset=dev,
+        **work.parts(weights, reference, scratch),
     )
     for shown in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(shown)
@@ -184,8 +200,10 @@ def lora_config(settings: TrainSettings) -> LoraConfig:
     )
 
 
-def _arguments(settings: TrainSettings, scratch: Path) -> DPOConfig:
+def _arguments(work: Texts, scratch: Path, checks: bool) -> DPOConfig:
+    settings = work.settings
     return DPOConfig(
+        **work.arguments(),
         output_dir=str(scratch),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
@@ -193,8 +211,11 @@ def _arguments(settings: TrainSettings, scratch: Path) -> DPOConfig:
         loss_type=list(settings.loss_type),
         loss_weights=list(settings.loss_weights),
         per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=max(8, settings.batch_size),
+        eval_strategy="steps" if checks else "no",
+        eval_steps=settings.check_every,
+        eval_on_start=checks,
         gradient_accumulation_steps=settings.gradient_accumulation,
-        max_length=settings.max_length,
         warmup_steps=settings.warmup,
         lr_scheduler_type=settings.scheduler,
         seed=settings.seed,

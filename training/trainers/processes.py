@@ -58,13 +58,13 @@ def train_device() -> str:
 
 
 @contextmanager
-def shared_rows(rows: Dataset) -> Iterator[Dataset]:
+def shared_rows(*parts: Dataset) -> Iterator[list[Dataset]]:
     """The rows in a temporary folder that all processes of this machine read, as the trainer's caches must be.
 
     With one process, the rows as they are.
     """
     if processes() == 1:
-        yield rows
+        yield list(parts)
         return
     state: Any = PartialState(cpu=on_cpu())
     with tempfile.TemporaryDirectory() as own:
@@ -72,7 +72,8 @@ def shared_rows(rows: Dataset) -> Iterator[Dataset]:
         if one_machine():
             broadcast_object_list(folder)
         if folder[0] == own:
-            rows.save_to_disk(str(Path(own) / "rows"))
+            for number, rows in enumerate(parts):
+                rows.save_to_disk(str(Path(own) / f"rows-{number}"))
         state.wait_for_everyone()
-        yield load_from_disk(str(Path(folder[0]) / "rows"))
+        yield [load_from_disk(str(Path(folder[0]) / f"rows-{number}")) for number in range(len(parts))]
         state.wait_for_everyone()

@@ -60,6 +60,14 @@ class TrainSettings(BaseModel):
         "", description="Number format of the frozen weights (LoRA's own stay float32); empty: the fastest here."
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as the process may use.")
+    dev: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the prompts (or images) whose pairs are kept out of training; of all checks the adapter "
+        "with the lowest loss on them is kept. 0: the last step's.",
+    )
+    check_every: int = Field(10, ge=1, description="Updates between two checks of the pairs that `dev` keeps out.")
 
     @model_validator(mode="after")
     def _one_weight_a_loss(self) -> Self:
@@ -76,6 +84,21 @@ class TextSettings(TrainSettings):
         description="What the next iteration trains: chain, the same adapter further; "
         "merge, a fresh adapter on the model the last one was merged into (a whole model is saved each time).",
     )
+
+
+class ImageTrainSettings(TrainSettings):
+    """The same of a model that sees. `max_length` counts image tokens; pairs that are longer are left out."""
+
+    projector_rate: float = Field(
+        2e-5,
+        ge=0,
+        description="Peak rate of the projector, the layers between vision tower and language model, which is trained "
+        "whole (Table 3: 2e-5); 0: it stays as it is.",
+    )
+
+
+class ImageSettings(ImageTrainSettings, TextSettings):
+    """What the trainer `image_dpo` takes."""
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -97,6 +120,23 @@ PRESETS: dict[str, dict[str, Any]] = {
 """`paper`: Table 3, for a 7B model on one 80 GB GPU. `embedded`: SmolLM2-135M on two CPU cores, found by
 the runs in docs/experiments.md; it adds the chosen answers' likelihood to the DPO loss, because DPO alone
 made this small model ramble."""
+
+IMAGE_PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "embedded": {
+        "epochs": 2,
+        "learning_rate": 1.2e-4,
+        "beta": 0.1,
+        "lora_r": 16,
+        "lora_alpha": 32,
+        "projector_rate": 2e-5,
+        "batch_size": 16,
+        "max_length": 256,
+        "warmup": 0.1,
+        "scheduler": "cosine",
+    },
+}
+"""`paper`: Table 3, for LLaVA-1.5-7B on one 80 GB GPU. `embedded`: the small model that sees, on two CPU cores."""
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,20 @@ import logging
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.roles import Trainer
 from anyprefer.core.settings import RunSettings
 from anyprefer.core.values import stable_hash
 from anyprefer.models.load import split_server
+from anyprefer.models.local.built import is_built
 from anyprefer.training.evaluation.asking import keys_of
 from anyprefer.training.trainers.serving import serve_adapter
 from anyprefer.training.trainers.settings import PRESETS, TextSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from anyprefer.training.trainers.dpo import Texts
 
 log = logging.getLogger("anyprefer")
 REPORT = "anyprefer.json"
@@ -37,14 +41,18 @@ class TextDPO(Trainer):
     settings_type = TextSettings
     presets = PRESETS
     folder = "adapter"
+    embedded = "smollm2"
+    """The embedded model that it is for."""
+    round_type: type[TrainSettings] = TrainSettings
+    """What of its settings is one training's."""
     settings: TextSettings
 
     def check(self, start: str, played: RunSettings) -> None:
         """A local model trains; one behind a URL is trained as the local model that it serves."""
         served = start != played.target
-        if start != "smollm2" and not start.startswith("hf:"):
+        if start != self.embedded and not (start.startswith("hf:") or is_built(start)):
             raise SettingsError(
-                f"{'base' if served else 'target'} {start!r} cannot be trained here; iterate needs smollm2 or "
+                f"{'base' if served else 'target'} {start!r} cannot be trained here; iterate needs {self.embedded} or "
                 f"hf:ID-or-folder{'' if served else ', or openai:NAME@URL with --base hf:ID-or-folder'}"
             )
         if served and not _server(played)[1]:
@@ -72,7 +80,7 @@ class TextDPO(Trainer):
             from anyprefer.training.trainers.dpo import train
 
             _set_aside(output)
-            train(pairs, base=start.removeprefix("hf:"), output=output, settings=self._round(seed))
+            train(pairs, base=start.removeprefix("hf:"), output=output, settings=self._round(seed), form=self.form())
         if self.settings.adapter == "chain":
             return f"hf:{output}"
         from anyprefer.training.trainers.merge import merge
@@ -91,17 +99,24 @@ class TextDPO(Trainer):
         serve_adapter(url, name, adapter, keys_of(played).of(url))
         return f"openai:{name}@{url}"
 
+    def form(self) -> type[Texts]:
+        """What the pairs are made of."""
+        from anyprefer.training.trainers.dpo import Texts
+
+        return Texts
+
     def told(self, output: Path) -> dict[str, str]:
         """Pairs, losses, rewards and seconds of the report."""
         report: dict[str, Any] = json.loads((output / REPORT).read_text(encoding="utf-8"))
         losses = report["losses"]
         rewards = {name: f"{value:.3f}" for name, value in report["metrics"].items() if name.startswith("rewards/")}
         loss = f"{losses[0]:.3f} → {losses[-1]:.3f}" if losses else "none"
-        return {"pairs": str(report["trained"]), "loss": loss, **rewards, "seconds": f"{report['seconds']:g}"}
+        kept = {"kept step": f"{report['step']} of {len(losses)}"} if report.get("step") is not None else {}
+        return {"pairs": str(report["trained"]), "loss": loss, **rewards, **kept, "seconds": f"{report['seconds']:g}"}
 
     def _round(self, seed: int) -> TrainSettings:
-        values = self.settings.model_dump(include=set(TrainSettings.model_fields))
-        return TrainSettings(**{**values, "seed": seed})
+        values = self.settings.model_dump(include=set(self.round_type.model_fields))
+        return self.round_type(**{**values, "seed": seed})
 
 
 def _server(played: RunSettings) -> tuple[str, str]:

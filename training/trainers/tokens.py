@@ -29,7 +29,11 @@ def tokenised(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_length: int
     if not tokenizer.chat_template:
         raise TrainingError(f"{model} has no chat template, so pairs cannot be written in it; train an -Instruct model")
     named = [{"where": f"pair {number}", **row} for number, row in enumerate(rows, 1)]
-    found = [_pair_ids(row, tokenizer, max_length, model) for row in named]
+    return ready_rows([_pair_ids(row, tokenizer, max_length, model) for row in named], tokenizer, max_length, model)
+
+
+def ready_rows(found: Sequence[PairIds], tokenizer: Any, max_length: int, model: str) -> list[dict[str, Any]]:
+    """What `tokenised` gives, of pairs that are token ids."""
     _warn_of_context(found, tokenizer, model)
     ready = [pair for pair in found if not pair.same(max_length)]
     if len(ready) < len(found):
@@ -38,11 +42,14 @@ def tokenised(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_length: int
 
 
 @dataclass(frozen=True)
-class _PairIds:
-    texts: Mapping[str, Any]
+class PairIds:
+    """A pair as token ids."""
+
+    more: Mapping[str, Any]
+    """What else its row holds."""
     where: str
     length: int
-    """Characters of the prompt and the longer answer."""
+    """How long prompt and longer answer are together, in characters or tokens: pairs of like length share a batch."""
     prompt: Ids
     chosen: Ids
     rejected: Ids
@@ -57,10 +64,10 @@ class _PairIds:
     def row(self) -> dict[str, Any]:
         """As TRL has it after its own tokenisation."""
         ids = {"prompt_ids": self.prompt, "chosen_ids": self.chosen, "rejected_ids": self.rejected}
-        return {**self.texts, **ids, "length": self.length}
+        return {**self.more, **ids, "length": self.length}
 
 
-def _pair_ids(row: Mapping[str, Any], tokenizer: Any, max_length: int, model: str) -> _PairIds:
+def _pair_ids(row: Mapping[str, Any], tokenizer: Any, max_length: int, model: str) -> PairIds:
     where = row["where"]
     try:
         prompt = chat_ids(tokenizer, row["prompt"], add_generation_prompt=True)
@@ -78,10 +85,10 @@ def _pair_ids(row: Mapping[str, Any], tokenizer: Any, max_length: int, model: st
     start = min(shared_start(prompt, chosen), shared_start(prompt, rejected))
     length = characters(row["prompt"]) + max(characters(row["chosen"]), characters(row["rejected"]))
     texts = {name: row[name] for name in ("prompt", "chosen", "rejected")}
-    return _PairIds(texts, where, length, prompt[:start], chosen[start:], rejected[start:], prompt[start:])
+    return PairIds(texts, where, length, prompt[:start], chosen[start:], rejected[start:], prompt[start:])
 
 
-def _tell_equal(equal: Sequence[_PairIds], pairs: int, max_length: int, model: str) -> None:
+def _tell_equal(equal: Sequence[PairIds], pairs: int, max_length: int, model: str) -> None:
     """Says how many pairs are left out and why; raises where none is left."""
     first = equal[0]
     why = (
@@ -95,7 +102,7 @@ def _tell_equal(equal: Sequence[_PairIds], pairs: int, max_length: int, model: s
     _log.warning("%s; they are left out", told)
 
 
-def _warn_of_context(found: Sequence[_PairIds], tokenizer: Any, model: str) -> None:
+def _warn_of_context(found: Sequence[PairIds], tokenizer: Any, model: str) -> None:
     """Some templates open an answer (`<think>`) in a prompt alone, and not in a conversation with an answer."""
     if lost := next((pair for pair in found if pair.lost), None):
         _log.warning(
