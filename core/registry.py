@@ -1,6 +1,6 @@
 """What a name in the settings may mean: one registry a kind of thing, filled by files and by packages.
 
-- A file NAME.py of the kind's folder that says `offers = …` offers that under its name; files without it are helpers.
+- A file NAME.py of the kind's folder, or of a folder in it, that says `offers = …` offers that under its name; files without it are helpers.
 - A package offers more through entry points of the group `anyprefer.KIND` (`anyprefer.judges`, `anyprefer.trainers`, …).
 - The user's own code is named where it lies, `FILE.py:NAME` or `package.module:NAME`.
 
@@ -97,20 +97,23 @@ class Registry:
     def _files(self) -> dict[str, str]:
         """Name to module of the built-in ones."""
         found: dict[str, str] = {}
-        for file in self._sources():
-            for name, module in self._declares(file):
+        for package, file in self._sources():
+            for name in self._declares(file):
+                module = f"{package}.{file.stem}"
                 if found.setdefault(name, module) != module:
                     raise self._error(f"two {self.kind}s are named {name!r}; rename the one in {file}")
         return found
 
-    def _sources(self) -> Iterator[Path]:
+    def _sources(self) -> Iterator[tuple[str, Path]]:
+        """The files of the folder and of those in it, each with its package."""
         # the path is looked up each time: a test or a launcher may have added a folder to it
-        for folder in importlib.import_module(self.folder).__path__:
-            yield from sorted(Path(folder).glob("*.py"))
+        for folder in map(Path, importlib.import_module(self.folder).__path__):
+            for file in sorted(folder.rglob("*.py")):
+                yield ".".join((self.folder, *file.parent.relative_to(folder).parts)), file
 
-    def _declares(self, file: Path) -> Iterator[tuple[str, str]]:
+    def _declares(self, file: Path) -> Iterator[str]:
         for found in self._declared.finditer(file.read_text(encoding="utf-8")):
-            yield (found[1] if found.re.groups else file.stem), f"{self.folder}.{file.stem}"
+            yield found[1] if found.re.groups else file.stem
 
     def _loaded(self, load: Callable[[], Any], what: str) -> Any:
         try:

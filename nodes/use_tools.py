@@ -15,9 +15,11 @@ from typing import Any
 
 from anyprefer.core.game_state import GameState
 from anyprefer.core.records import Finding, Knowledge, Selection
+from anyprefer.core.task import Task
 from anyprefer.core.values import stable_hash
 from anyprefer.models import redact
 from anyprefer.models.account import Form, current_account
+from anyprefer.nodes.drawings import drawing_of
 from anyprefer.tools import KnowledgeTool, as_finding, failure_text
 from anyprefer.tools.recording import asked_of
 
@@ -111,9 +113,14 @@ def knowledge_lines(found: Sequence[Knowledge]) -> str:
     return "\n".join(f"{_source(item)} " + (f"failed: {item.error}" if item.error else item.text) for item in found)
 
 
-def found_images(found: Sequence[Knowledge]) -> list[tuple[str, str]]:
-    """The images among the knowledge, each with whose it is, as in `knowledge_lines`."""
-    return [(_source(item), image) for item in found for image in item.images]
+def found_images(task: Task, found: Sequence[Knowledge]) -> list[tuple[str, str]]:
+    """The images among the knowledge, regions drawn into the task's picture, each with whose it is, as in
+    `knowledge_lines`; one that several findings share comes once, with all of theirs. Blocks where it draws."""
+    sources: dict[str, list[str]] = {}
+    for item in found:
+        for image in item.images or drawing_of(item, task):
+            sources.setdefault(image, []).append(_source(item))
+    return [(" ".join(dict.fromkeys(whose)), image) for image, whose in sources.items()]
 
 
 def _source(item: Knowledge) -> str:

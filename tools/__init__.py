@@ -1,4 +1,4 @@
-"""Knowledge tools. Every other file in this folder that defines a `@tool` is found by itself."""
+"""Knowledge tools. Every other file in this folder, and in `vision/`, that defines a `@tool` is found by itself."""
 
 from anyprefer.tools.base import Finding, KnowledgeTool, ToolFailure, as_finding, failure_text, tool
 from anyprefer.tools.registry import TOOLS, as_knowledge_tool, load_tools

@@ -61,7 +61,7 @@ class ExpectedJudge(ModelJudge):
             },
             examples=self.settings.examples,
         )
-        messages = asked(state["prompts"].judge, body, task.images, self.found(state, candidate))
+        messages = asked(state["prompts"].judge, body, task.images, await self.found(state, candidate))
         shares = await option_probabilities(self.model, messages, DIGITS, "judge", self.seed(state, candidate.index))
         return Judgment(candidate=candidate.index, score=expected_score(shares), analysis=read_from(shares))
 

@@ -45,7 +45,7 @@ class ListwiseJudge(ModelJudge):
             examples=self.settings.examples,
             count=str(count),
         )
-        messages = asked(state["prompts"].judge, body, task.images, self.found(state))
+        messages = asked(state["prompts"].judge, body, task.images, await self.found(state))
         scored = await self._ask(messages, count, fence, self.seed(state, number))
         return {order[place]: one for place, one in enumerate(scored)}
 

@@ -55,7 +55,7 @@ class MetaJudge(PointwiseJudge):
 
     async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
         body = self._question(state, candidate)
-        question = asked(state["prompts"].judge, body, state["task"].images, self.found(state, candidate))
+        question = asked(state["prompts"].judge, body, state["task"].images, await self.found(state, candidate))
         scores = await self._sampled(state, candidate, question)
         wins = await self._wins(state, candidate, list(scores))
         best, worst = max(wins, key=wins.__getitem__), min(wins, key=wins.__getitem__)
@@ -127,7 +127,7 @@ class MetaJudge(PointwiseJudge):
             },
         )
         policy = prompt_texts.fill(prompt_texts.text("judges/meta_policy"), task_field=self.settings.task_field)
-        messages = asked(policy, body, task.images, self.found(state, candidate))
+        messages = asked(policy, body, task.images, await self.found(state, candidate))
         return await option_probabilities(
             self.model, messages, "AB", "meta_judge", self.seed(state, candidate.index, "meta")
         )

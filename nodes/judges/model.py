@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from langchain_core.language_models import BaseChatModel
@@ -38,13 +39,13 @@ class ModelJudge(Judge):
         """Appendix D.1's consolidation; see `aggregate`."""
         return await consolidate(self.model, state, self.settings)
 
-    def found(self, state: GameState, candidate: Candidate | None = None) -> list[tuple[str, str]]:
-        """The images that tools found on the task and on the candidate (None: on all); none for a model that does not
-        see."""
+    async def found(self, state: GameState, candidate: Candidate | None = None) -> list[tuple[str, str]]:
+        """The images that tools found on the task and on the candidate (None: on all), and the task's picture with the
+        regions that they found; none for a model that does not see."""
         if not traits_of(self.model).sees:
             return []
         about = [k for k in state["candidate_knowledge"] if candidate is None or k.candidate == candidate.index]
-        return found_images([*state["task_knowledge"], *about])
+        return await asyncio.to_thread(found_images, state["task"], [*state["task_knowledge"], *about])
 
     def fence(self, state: GameState) -> Fence:
         """The marks of this round's questions to the judge; all of them have the same, so that they begin alike."""

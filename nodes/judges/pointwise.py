@@ -45,7 +45,7 @@ class PointwiseJudge(ModelJudge):
         )
 
     async def _pass(self, state: GameState, candidate: Candidate, number: int) -> tuple[float, str]:
-        images, found = state["task"].images, self.found(state, candidate)
+        images, found = state["task"].images, await self.found(state, candidate)
         return await ask(
             self.model,
             asked(state["prompts"].judge, self._question(state, candidate), images, found),

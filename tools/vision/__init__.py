@@ -1,0 +1,1 @@
+"""Knowledge tools that see: detectors, captioners, segmenters, readers of text, and what they share."""
