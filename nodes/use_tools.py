@@ -114,13 +114,9 @@ def knowledge_lines(found: Sequence[Knowledge]) -> str:
 
 
 def found_images(task: Task, found: Sequence[Knowledge]) -> list[tuple[str, str]]:
-    """The images among the knowledge, regions drawn into the task's picture, each with whose it is, as in
-    `knowledge_lines`; one that several findings share comes once, with all of theirs. Blocks where it draws."""
-    sources: dict[str, list[str]] = {}
-    for item in found:
-        for image in item.images or drawing_of(item, task):
-            sources.setdefault(image, []).append(_source(item))
-    return [(" ".join(dict.fromkeys(whose)), image) for image, whose in sources.items()]
+    """The images among the knowledge, and the task's picture with the regions of those findings that bring none, each
+    with whose it is, as in `knowledge_lines`. Blocks where it draws."""
+    return [(_source(item), image) for item in found for image in item.images or drawing_of(item, task)]
 
 
 def _source(item: Knowledge) -> str:

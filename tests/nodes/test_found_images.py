@@ -1,12 +1,14 @@
 """A judge that sees is shown what a tool found, each image below whose it is."""
 
 import base64
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from anyprefer.core.records import Candidate
+from anyprefer.core.regions import Region, regions_data
 from anyprefer.graph import synth
 from anyprefer.models.traits import Traits
 from anyprefer.tools import Finding, tool
@@ -71,3 +73,60 @@ async def test_what_is_no_image_is_the_tools_error():
 
     row = await play(Scripted(select_tools='[{"tool": "fools", "arguments": {}}]'), tools=[fools], max_rounds=1)
     assert "an image given as bytes is no image by its content" in row.rounds[0].knowledge[0].error
+
+
+def scene(**data):
+    """A picture with one square, and tools that find regions in it."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "white").save(file, "PNG")
+
+    @tool
+    def see() -> Finding:
+        """Sees a square."""
+        return Finding(
+            "A square.", data={**regions_data([Region("red square", (8, 8, 40, 40), 0.9)], (64, 48)), **data}
+        )
+
+    @tool
+    def compare(candidate: Candidate) -> Finding:
+        """Compares."""
+        named = ["red square"] if candidate.index != 1 else []
+        seen = regions_data([Region("red square", (8, 8, 40, 40), 0.9)], (64, 48))
+        return Finding("Compared.", data={**seen, **data, "named": named})
+
+    url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return {"prompt": "Describe the picture.", "images": [url]}, [see, compare], file.getvalue()
+
+
+def test_a_judge_that_sees_is_shown_the_regions_drawn_and_equal_drawings_once(tmp_path):
+    from PIL import Image
+
+    task, tools, picture = scene()
+    with OpenAIServer() as server:
+        model = f"openai:any@{server.url}"
+        [row] = synth(
+            [task], target=model, judge=model, tools=tools, folder=tmp_path / "run", candidates=3, max_rounds=1
+        )
+        [judged] = server.asked("judge")
+    own, plain, named, missed = judged["images"]
+    assert own == picture
+    sizes = {Image.open(io.BytesIO(one)).size for one in (plain, named, missed)}
+    assert (sizes, len({plain, named, missed})) == ({(512, 384)}, 3)
+    parts = [part["text"] for part in judged["messages"][-1]["content"] if part["type"] == "text"]
+    assert parts[:3] == ["[see]", "[compare about answer 1] [compare about answer 3]", "[compare about answer 2]"]
+    assert [item.images for item in row.rounds[0].knowledge] == [()] * 4
+    assert row.rounds[0].knowledge[0].data["regions"][0]["label"] == "red square"
+
+
+@pytest.mark.parametrize("data", [{"size": [640, 480]}, {"size": "big"}, {"regions": ["x"]}, {"regions": {}}])
+def test_regions_that_do_not_fit_the_picture_are_told_in_words_alone(tmp_path, data):
+    task, tools, picture = scene(**data)
+    with OpenAIServer() as server:
+        model = f"openai:any@{server.url}"
+        [row] = synth(
+            [task], target=model, judge=model, tools=tools, folder=tmp_path / "run", candidates=2, max_rounds=1
+        )
+        assert [request["images"] for request in server.asked("judge")] == [[picture]]
+    assert row.outcome != "failed"
