@@ -11,7 +11,7 @@ from PIL import Image
 
 from anyprefer.core.records import Candidate
 from anyprefer.core.regions import Region
-from anyprefer.core.scene_words import SCENES
+from anyprefer.core.scene_labels import SCENES
 from anyprefer.core.task import Task
 from anyprefer.tools.base import Finding, tool
 from anyprefer.tools.vision.compared import Seen, compared, listed

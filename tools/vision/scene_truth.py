@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from anyprefer.core.pictures import opened
 from anyprefer.core.records import Candidate
 from anyprefer.core.regions import regions_in
-from anyprefer.core.scene_words import SCENES
+from anyprefer.core.scene_labels import SCENES
 from anyprefer.core.task import Task
 from anyprefer.tools.base import Finding, ToolFailure, tool
 from anyprefer.tools.vision.compared import Seen, compared

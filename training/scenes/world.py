@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal, get_args
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.scene_labels import LABELS as LABELS
+from anyprefer.core.scene_labels import SHAPES as SHAPES
 
 Split = Literal["base", "train", "dev", "heldout"]
 """`base` is what the target and the detector are built from, `train` the pictures that pairs are made of; settings are
@@ -29,9 +30,6 @@ COLOURS = {
     "white": (242, 242, 242),
 }
 """RGB before each object's own shade."""
-SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond", "cross", "ring")
-LABELS = tuple(f"{colour} {shape}" for colour, shape in product(COLOURS, SHAPES))
-"""All 64 objects."""
 THEMES = tuple(
     tuple(f"{colour} {SHAPES[(at + theme) % len(SHAPES)]}" for at, colour in enumerate(COLOURS))
     for theme in range(len(SHAPES))

@@ -1,4 +1,4 @@
-"""The words of rendered scenes: 64 objects, each a colour and a shape."""
+"""The labels of rendered scenes: 64 objects, each a colour and a shape."""
 
 from __future__ import annotations
 
