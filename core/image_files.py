@@ -27,7 +27,8 @@ def read_file(path: str) -> bytes:
             return file.read(LARGEST)
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         said = getattr(error, "strerror", None) or error
-        raise InputError(f"image {path[:200]!r} cannot be read: {said}; check the path") from error
+        where = "" if os.path.isabs(path) else f", which starts in the input's folder or in {os.getcwd()}"
+        raise InputError(f"image {path[:200]!r} cannot be read: {said}; check the path{where}") from error
 
 
 def _check(path: str, found: os.stat_result) -> None:

@@ -29,7 +29,18 @@ from anyprefer.core.errors import InputError
 from anyprefer.core.image_files import LARGEST, kind_of
 from anyprefer.core.pictures import WEB, check, content_hash, image_bytes, in_rgb, shown
 
-__all__ = ["LARGEST", "Sent", "image_key", "image_url", "images_of", "load", "loaded", "roots_of", "url_key"]
+__all__ = [
+    "LARGEST",
+    "Sent",
+    "image_key",
+    "image_url",
+    "images_of",
+    "load",
+    "loaded",
+    "may_be_image",
+    "roots_of",
+    "url_key",
+]
 _URLS = (*WEB, "data:")
 
 
@@ -137,6 +148,18 @@ def images_of(value: Any, roots: Sequence[Path] | None, beside: Path | None = No
     return [_within(one, roots, beside) for one in found if one]
 
 
+def may_be_image(value: Any) -> bool:
+    """Whether a value is written as images are: a text is by its beginning or its last letters."""
+    if isinstance(value, str):
+        return value.startswith(_URLS) or value[-5:].lower().endswith(_SUFFIXES)
+    if isinstance(value, Mapping):
+        return "bytes" in value or "path" in value
+    return isinstance(value, bytes | bytearray | memoryview) or hasattr(value, "save")
+
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
+
+
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
@@ -171,12 +194,19 @@ def _within(image: str, roots: Sequence[Path] | None, beside: Path | None) -> st
         where = " or ".join(map(str, roots))
         raise InputError(
             f"image {image[:200]!r} leads out of the folders images may come from ({where}); move it there, or name its "
-            "folder in image_roots"
+            "folder in image_roots (--image-roots)"
         )
     return image if path is given else str(path)
 
 
 def roots_of(beside: Path | None, others: Iterable[str | Path] = ()) -> list[Path]:
-    """The folders that paths of rows may lead to, links resolved: the input's, the working directory, and `others`."""
-    found = [*([beside] if beside else []), Path(), *map(Path, others)]
+    """The folders that paths of rows may lead to, links resolved: the input's, the working directory, and `others`.
+
+    Raises `InputError` for one of `others` that is no folder.
+    """
+    others = [Path(folder).expanduser() for folder in others]
+    for folder in others:
+        if not folder.is_dir():
+            raise InputError(f"image_roots (--image-roots): {str(folder)!r} is no folder; name one that images lie in")
+    found = [*([beside] if beside else []), Path(), *others]
     return list(dict.fromkeys(folder.expanduser().resolve() for folder in found))

@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, TextIO, cast
 from anyprefer.core import delimited
 from anyprefer.core.data_folder import PREFIX, data_file
 from anyprefer.core.errors import InputError
+from anyprefer.core.images import may_be_image
 from anyprefer.core.task import Task
 
 Source = str | Path | Iterable[Any]
@@ -204,6 +205,11 @@ def _saved(folder: Path) -> Iterable[Any]:
 
     if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
         pairs = "; its pairs are in pairs.jsonl" if (folder / "pairs.jsonl").is_file() else ""
+        if any(may_be_image(file.name) for file in itertools.islice(folder.iterdir(), _AT_ONCE)):
+            raise InputError(
+                f"input {folder} holds images and no questions; write a .csv or .jsonl beside them with columns prompt and "
+                "image, a row a task, and give that"
+            )
         raise InputError(
             f"input {folder} is not a file{pairs}; a data set on a hub is written hub:ID or hub:ID:SPLIT, and a folder "
             "must be what save_to_disk wrote"

@@ -5,6 +5,7 @@
 | the column mapped to `prompt`, or `prompt` | that text or conversation |
 | else `messages`, `conversations` or `conversation` | that conversation |
 
+A column `image` is the task's images where there is no `images` and it holds what an image may be written as (`images.py`).
 A conversation that ends with the assistant's answer is asked without it. A column that has a task field's name and
 another type of content (`meta` a text, `system` a number) is kept in `Task.meta`. Both are said once.
 """
@@ -24,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from anyprefer.core.conversation import normal, turns
 from anyprefer.core.delimited import BadRecord
 from anyprefer.core.errors import InputError
-from anyprefer.core.images import images_of
+from anyprefer.core.images import images_of, may_be_image
 from anyprefer.core.task import Task
 
 log = logging.getLogger("anyprefer")
@@ -117,6 +118,8 @@ class Reader:
         if self.columns:
             fields |= {field: row[column] for field, column in self.columns.items() if column in row}
         fields["prompt"] = row[prompt]
+        if fields.get("images") is None and may_be_image(others.get("image")):
+            fields["images"] = others.pop("image")
         return fields, others
 
     def _made(self, fields: dict[str, Any], others: dict[str, Any], identifier: str, prompt: str) -> Task:

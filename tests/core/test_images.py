@@ -62,6 +62,28 @@ def test_paths_of_rows_lead_to_the_input_and_the_working_directory_alone(work):
     assert rows_of(work / "input", [foreign], image_roots=[work / "foreign"]) == [(foreign,)]
 
 
+def test_a_root_that_is_no_folder_is_said(work):
+    with pytest.raises(InputError, match=r"image_roots \(--image-roots\): '.*gone' is no folder"):
+        rows_of(work / "input", "input.png", image_roots=[work / "gone"])
+
+
+def test_a_column_called_image_is_the_tasks(work):
+    rows = [{"prompt": "Q", "image": "a.png"}, {"prompt": "Q", "image": PNG}, {"prompt": "Q", "image": {"bytes": PNG}},
+            {"prompt": "Q", "image": PIL.Image.new("1", (1, 1))}, {"prompt": "Q", "image": "https://a/b"}]  # fmt: skip
+    assert [len(task.images) for task in read_tasks(rows)] == [1] * 5
+    assert not any(task.meta for task in read_tasks(rows))
+    for other in (3, "a cat", "262144", None, {"id": 3}):
+        [task] = read_tasks([{"prompt": "Q", "image": other}])
+        assert (task.images, task.meta) == ((), {"image": other})
+    [task] = read_tasks([{"prompt": "Q", "image": "a.png", "images": ["b.png"]}])
+    assert (task.images, task.meta) == (("b.png",), {"image": "a.png"})
+
+
+def test_a_folder_of_images_is_no_input(work):
+    with pytest.raises(InputError, match=r"holds images and no questions; write a .csv"):
+        next(read_tasks(work / "input"))
+
+
 def test_paths_that_python_code_gives_may_lie_anywhere_and_those_of_data_sets_may_not(work):
     foreign = str(work / "foreign" / "foreign.png")
     row = {"prompt": "Q", "images": [foreign]}
