@@ -13,6 +13,7 @@ from anyprefer.core.errors import InputError
 from anyprefer.core.results import EvalResult
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.calls import Calls
+from anyprefer.training.evaluation.controls import Shown
 
 
 class BenchmarkResult(EvalResult):
@@ -51,6 +52,8 @@ class Asked:
     """How servers are asked."""
     calls: Calls | None = None
     """Those of the command, with its budget; None: without one."""
+    images: Shown = "shown"
+    """How images are shown; `none` and `blank` are text-only controls of benchmarks that show some."""
 
 
 class Benchmark(ABC):
