@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from anyprefer.core.results import EvalResult
+    from anyprefer.training.evaluation.controls import Shown
     from anyprefer.training.evaluation.task_sets import TaskSet
 
 FILE_TOKENS = 64
@@ -70,6 +71,12 @@ def evaluate(
             metavar="FOLDER", help="Keep every answer there, a model and task set each; GSM8K and ARC resume from them."
         ),
     ] = None,
+    images: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW", help="shown, or a text-only control: none leaves images out, blank shows grey ones."
+        ),
+    ] = "shown",
     print_command: Annotated[
         bool, typer.Option("--print-command", help="Print lm-eval's own command for the same figure, and stop.")
     ] = False,
@@ -88,6 +95,7 @@ def evaluate(
     [bold]anyprefer evaluate gsm8k arc_easy arc_challenge --model smollm2 --limit 100[/]
     [bold]anyprefer evaluate test.jsonl --column reference=answer --model openai:gpt-4o[/]
     """
+    how = _how(images)
     if print_command:
         return _print_commands(source, model, limit, batch_size, max_new_tokens)
     from anyprefer.models.calls import Budget
@@ -95,7 +103,8 @@ def evaluate(
     from anyprefer.training.evaluation.task_sets import is_asked_elsewhere, task_set
 
     sets = {
-        name: None if is_asked_elsewhere(name) else task_set(name, limit, seed, columns_of(column)) for name in source
+        name: None if is_asked_elsewhere(name) else task_set(name, limit, seed, columns_of(column), how)
+        for name in source
     }
     shown = table(
         "tasks", "model", "right", "of", "accuracy", "95% interval", "unscored", right=("right", "of", "unscored")
@@ -105,7 +114,7 @@ def evaluate(
     models, calls = _loaded(model, settings), calls_of(settings)
     asked = {"system": system, "temperature": temperature, "seed": seed, "calls": calls}
     elsewhere: dict[str, Any] = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size}
-    elsewhere |= {"max_tokens": max_new_tokens, "settings": settings, "calls": calls}
+    elsewhere |= {"max_tokens": max_new_tokens, "settings": settings, "calls": calls, "images": how}
     if calls.budget != Budget():
         _check_budget([name for name, tasks in sets.items() if tasks is None], model)
     safe = (
@@ -132,6 +141,13 @@ def evaluate(
     for error in errors:
         console.print(Text(f"unscored: {error}", "yellow"), soft_wrap=True)
     raise typer.Exit(DONE if marked else STOPPED)
+
+
+def _how(images: str) -> Shown:
+    """Raises `InputError` for another word."""
+    from anyprefer.training.evaluation.controls import shown_how
+
+    return shown_how(images)
 
 
 def _print_commands(names: Sequence[str], models: Sequence[str], limit: Any, batch_size: int, max_tokens: Any) -> None:

@@ -35,6 +35,16 @@ def data_file(name: str) -> Path:
     return file
 
 
+def data_folder(name: str) -> Path:
+    """The folder called `name` there. Raises `InputError` where it is missing."""
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        raise InputError(f"{name} is read from your data folder, and {VARIABLE} names none: set it to that folder")
+    if not (Path(folder) / name).is_dir():
+        raise InputError(f"{VARIABLE} names {folder}, which has no folder {name}")
+    return Path(folder) / name
+
+
 def has_data(name: str) -> bool:
     """Whether the data folder is set and has the file."""
     folder = os.environ.get(VARIABLE)

@@ -3,7 +3,6 @@ that is."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -26,7 +25,7 @@ class Ratio(BaseModel):
 
 
 class Metric(BaseModel):
-    """A figure computed from the tallies of all tasks together: a ratio of sums, or several added up."""
+    """A figure computed from the tallies of all tasks together: a ratio of sums, or several put together."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,15 +33,30 @@ class Metric(BaseModel):
     better: Literal["higher", "lower", "neither"] = "higher"
     highest: float | None = 1.0
     """The greatest value; None where there is none. The least is 0."""
+    form: Literal["sum", "bleu"] = "sum"
+    """The parts added up; or BLEU (Papineni et al. 2002): the geometric mean of all but the last, which is the answers'
+    length / the references', times exp(1 - references' / answers') where the answers are shorter."""
 
     def terms(self, tally: Mapping[str, float]) -> list[float]:
         """What a task's tally, or the sum of several, puts above and below in each part."""
         return [_weighted(weights, tally) for part in self.parts for weights in (part.above, part.below)]
 
+    def combined(self, terms: Any) -> Any:
+        """Values (...) of summed terms, a NumPy array (..., 2 * parts); NaN where a sum below is 0."""
+        import numpy as np
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            parts = np.where(terms[..., 1::2] != 0, terms[..., ::2] / terms[..., 1::2], np.nan)
+            if self.form == "sum":
+                return parts.sum(axis=-1)
+            brevity = np.exp(np.minimum(0.0, 1 - 1 / parts[..., -1]))
+            return brevity * np.exp(np.log(parts[..., :-1]).mean(axis=-1))
+
     def value(self, sums: Mapping[str, float]) -> float:
         """Of the tallies summed over tasks; NaN where a sum below is 0."""
-        terms = self.terms(sums)
-        return sum(above / below if below else math.nan for above, below in zip(terms[::2], terms[1::2], strict=True))
+        import numpy as np
+
+        return float(self.combined(np.array(self.terms(sums), dtype=float)))
 
 
 def ratio(above: str, below: str, **settings: Any) -> Metric:

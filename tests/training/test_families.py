@@ -7,7 +7,8 @@ from anyprefer.core.records import Candidate
 from anyprefer.core.task import Task
 from anyprefer.tools.calculator import calculator
 from anyprefer.tools.fact_check import fact_check
-from anyprefer.training.evaluation.families import FAMILIES, Family, facts, sums
+from anyprefer.training.evaluation.families import FAMILIES, facts, sums
+from anyprefer.training.evaluation.family import Family
 from tests import sample_data
 
 ALL = {"sums": (2018, 2077), "facts": (267, 293), "geography": (252, 241)}

@@ -16,7 +16,8 @@ from anyprefer.core.input_rows import BadRow
 from anyprefer.core.inputs import read_tasks
 from anyprefer.core.own_code import is_own_code, own_object
 from anyprefer.core.task import Task
-from anyprefer.training.evaluation.families import FAMILIES, Make
+from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.family import Make
 
 _SLOT = re.compile(r"\{(\w+)\}")
 Row = Task | BadRow

@@ -15,10 +15,16 @@ Shown = Literal["shown", "none", "blank"]
 _GREY = (127, 127, 127)
 
 
+def shown_how(word: str) -> Shown:
+    """The word as one of them. Raises `InputError` for another."""
+    for how in get_args(Shown):
+        if word == how:
+            return how  # type: ignore[no-any-return]
+    raise InputError(f"images can be {', '.join(get_args(Shown))}, not {word!r}")
+
+
 def with_images(tasks: Sequence[Task], how: Shown) -> list[Task]:
-    """The tasks with their images shown so. Raises `InputError` for another word, and for an image that cannot be opened."""
-    if how not in get_args(Shown):
-        raise InputError(f"images can be {', '.join(get_args(Shown))}, not {how!r}")
+    """The tasks with their images shown so. Raises `InputError` for an image that cannot be opened."""
     return [task if how == "shown" or not task.images else _shown(task, how) for task in tasks]
 
 

@@ -11,23 +11,21 @@ import json
 import random
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from anyprefer.core.data_folder import data_file, has_data
 from anyprefer.core.errors import InputError
-from anyprefer.core.results import Metric
 from anyprefer.core.task import Task
 from anyprefer.core.values import as_text, stable_hash
 from anyprefer.tools.arithmetic import final_number, says, value
 from anyprefer.tools.knowledge_search import PACKAGED, STOPWORDS, folded
 from anyprefer.tools.reference import agrees
 from anyprefer.tools.stated import stated_number
+from anyprefer.training.evaluation.family import Family, Split
+from anyprefer.training.evaluation.medical_families import MEDICAL
+from anyprefer.training.evaluation.scene_families import SCENES
 
-Split = Literal["train", "heldout"]
-Make = Callable[[int, int, Split], list[Task]]
-"""(n, seed, split) to n tasks; raises `InputError` when there are not so many."""
 _Item = tuple[str, str, str]
 """Entity, question, gold answer."""
 
@@ -54,23 +52,6 @@ _ARC = {
 _BETWEEN_WORDS = re.compile(r"\W++")
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _BEGINNINGS = frozenset(string.ascii_uppercase + string.digits)
-
-
-@dataclass(frozen=True)
-class Family:
-    """A kind of task that can be made in any number and marked without a judge."""
-
-    name: str
-    make: Make
-    is_correct: Callable[[Task, str], bool]
-    """Is the answer right, by the rule in `description`?"""
-    description: str
-    tally: Callable[[Task, str], Mapping[str, float]] | None = None
-    """What is counted in an answer beside being right (`EvalResult.tallies`)."""
-    metrics: Mapping[str, Metric] = field(default_factory=dict)
-    """What the tallies come to."""
-    max_tokens: int = 24
-    """Longest answer that is asked for."""
 
 
 def sums(n: int, seed: int, split: Split) -> list[Task]:
@@ -203,7 +184,7 @@ _SENTENCE = (
     "and accents (a chemical symbol keeps its case); a second sentence or line is wrong"
 )
 
-FAMILIES = {
+FAMILIES: dict[str, Family] = {
     "sums": Family(
         "sums",
         sums,
@@ -218,4 +199,6 @@ FAMILIES = {
         _is_exactly,
         "right when the whole answer is the right choice but for case, punctuation and articles (exact match, A.2)",
     ),
+    **MEDICAL,
+    **SCENES,
 }

@@ -23,13 +23,6 @@ Limits = tuple[float, float]
 NONE: Limits = (-math.inf, math.inf)
 
 
-def quotients(sums: Any) -> Any:
-    """Of k = 2, 4, … sums: first / second + third / fourth + …"""
-    above, below = sums[..., ::2], sums[..., 1::2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(below != 0, above / below, np.nan).sum(axis=-1)
-
-
 def interval(columns: Any, figure: Figure, seed: int, limits: Limits = NONE) -> tuple[float, float, float]:
     """95% interval of the figure, and the two-sided p that it is 0."""
     mean, tasks = float(figure(columns.sum(axis=(0, 1)))), columns.shape[1]

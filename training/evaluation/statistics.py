@@ -23,8 +23,8 @@ import numpy as np
 from scipy import stats
 
 from anyprefer.core.errors import InputError
-from anyprefer.core.results import Metric, Tallies, wilson
-from anyprefer.training.evaluation.resampling import NONE, Limits, interval, quotients
+from anyprefer.core.results import Metric, Tallies, ratio, wilson
+from anyprefer.training.evaluation.resampling import NONE, Limits, interval
 
 SEEDS = 5
 """Under so many seeds no difference is called one, whatever its interval: too few to know how seeds spread."""
@@ -182,8 +182,8 @@ def metric_over_tasks(
     Tasks of one of the `groups` are drawn together. NaN where the metric is undefined. Raises `InputError` without tasks.
     """
     columns = _columns([tallies], metric, groups or {})[0]
-    low, high, _ = interval(columns, quotients, seed, _limits(metric))
-    return Estimate(_value(columns), low, high, columns.shape[1])
+    low, high, _ = interval(columns, metric.combined, seed, _limits(metric))
+    return Estimate(_value(columns, metric), low, high, columns.shape[1])
 
 
 def metric_difference(
@@ -200,10 +200,10 @@ def metric_difference(
     both, half = np.concatenate([first, second], axis=-1), first.shape[-1]
     most = _limits(metric)[1]
     low, high, p = interval(
-        both, lambda sums: quotients(sums[..., half:]) - quotients(sums[..., :half]), seed, (-most, most)
+        both, lambda sums: metric.combined(sums[..., half:]) - metric.combined(sums[..., :half]), seed, (-most, most)
     )
-    by_seed = tuple(_value(new) - _value(old) for old, new in zip(first, second, strict=True))
-    return Difference(_value(second) - _value(first), low, high, p, first.shape[1], by_seed)
+    by_seed = tuple(_value(new, metric) - _value(old, metric) for old, new in zip(first, second, strict=True))
+    return Difference(_value(second, metric) - _value(first, metric), low, high, p, first.shape[1], by_seed)
 
 
 def correlate(x: Sequence[float], y: Sequence[float]) -> Correlation:
@@ -237,7 +237,7 @@ def _exact_spearman(x: Sequence[float], y: Sequence[float]) -> float:
 
 def _interval(above: Any, below: Any, seed: int, limits: Limits = NONE) -> tuple[float, float, float]:
     """95% interval of Σ above / Σ below of (seeds, tasks), and the two-sided p that it is 0."""
-    return interval(np.stack([above, below], axis=-1), quotients, seed, limits)
+    return interval(np.stack([above, below], axis=-1), ratio("above", "below").combined, seed, limits)
 
 
 def _limits(metric: Metric) -> Limits:
@@ -258,9 +258,9 @@ def _columns(arms: Sequence[Sequence[Tallies]], metric: Metric, groups: Mapping[
     return found
 
 
-def _value(columns: Any) -> float:
+def _value(columns: Any, metric: Metric) -> float:
     """Over all seeds and tasks."""
-    return float(quotients(columns.reshape(-1, columns.shape[-1]).sum(axis=0)))
+    return float(metric.combined(columns.reshape(-1, columns.shape[-1]).sum(axis=0)))
 
 
 def _marks(vectors: Sequence[Sequence[bool]]) -> Any:

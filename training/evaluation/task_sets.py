@@ -15,7 +15,6 @@ from anyprefer.core.task import Task
 from anyprefer.core.values import as_text
 from anyprefer.tools.reference import agrees
 from anyprefer.training.evaluation.benchmarks import BENCHMARKS
-from anyprefer.training.evaluation.benchmarks.own_families import TASKS
 from anyprefer.training.evaluation.evaluate import IsCorrect, Tally
 from anyprefer.training.evaluation.families import FAMILIES
 
@@ -42,7 +41,9 @@ def task_set(name: str, limit: int | None, seed: int, columns: Mapping[str, str]
     """
     if name in FAMILIES:
         family = FAMILIES[name]
-        return TaskSet(family.make(limit or TASKS, seed, "heldout"), family.is_correct, family.tally, family.metrics)
+        return TaskSet(
+            family.make(limit or family.tasks, seed, "heldout"), family.is_correct, family.tally, family.metrics
+        )
     if ":" not in name and not Path(name).exists():
         raise InputError(f"{name} is neither a file nor a benchmark; {near(name, BENCHMARKS.names())}")
     tasks = []

@@ -14,7 +14,8 @@ from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.quality import DIFFICULTIES, SATISFACTIONS, Rating, by_marks, shares
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table
 from anyprefer.training.analysis.reward_over_iterations import read_rounds, round_parts
-from anyprefer.training.evaluation.families import FAMILIES, Family
+from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.family import Family
 from anyprefer.training.evaluation.judge_accuracy import pair_accuracy
 from anyprefer.training.experiments.lab import Outcome
 from anyprefer.training.experiments.outcomes import Parts, Results, stated

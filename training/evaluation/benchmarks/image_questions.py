@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from anyprefer.core.background_loop import run_blocking
 from anyprefer.core.errors import InputError
@@ -24,7 +24,7 @@ class ImageQuestions(Benchmark):
 
     metric = "accuracy"
     rows: Rows
-    metrics: Mapping[str, Metric] = {}
+    metrics: ClassVar[Mapping[str, Metric]] = {}
     max_tokens = 16
 
     @abstractmethod
@@ -97,10 +97,3 @@ class ImageQuestions(Benchmark):
     def _parts(self) -> int:
         """1 where nothing after the first `limit` rows need be read."""
         return 1 if type(self).part is ImageQuestions.part else 2
-
-
-def regrouped(found: EvalResult, marks: Mapping[str, bool], tallies: Mapping[str, dict[str, float]]) -> EvalResult:
-    """The result with other units than tasks, such as an image's two questions. A unit with an unanswered task is
-    unscored."""
-    changes = {"marks": dict(marks), "n": len(marks), "correct": sum(marks.values()), "tallies": dict(tallies)}
-    return found.model_copy(update=changes)

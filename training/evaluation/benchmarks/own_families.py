@@ -6,11 +6,9 @@ from anyprefer.core.background_loop import run_blocking
 from anyprefer.models.traits import unload
 from anyprefer.training.evaluation.asking import within_limits
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
+from anyprefer.training.evaluation.controls import with_images
 from anyprefer.training.evaluation.evaluate import evaluate
-from anyprefer.training.evaluation.families import Family
-
-TASKS = 200
-"""Held-out tasks where no limit is given."""
+from anyprefer.training.evaluation.family import Family
 
 
 class FamilyBenchmark(Benchmark):
@@ -25,7 +23,7 @@ class FamilyBenchmark(Benchmark):
 
     def measure(self, asked: Asked) -> BenchmarkResult:
         """Asks every task once, greedily."""
-        tasks = self.family.make(asked.limit or TASKS, asked.seed, "heldout")
+        tasks = with_images(self.family.make(asked.limit or self.family.tasks, asked.seed, "heldout"), asked.images)
         answers = asked.folder / f"{self.name}.jsonl" if asked.folder else None
         model = within_limits(asked.model, asked.settings)
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from anyprefer.core.word_forms import singulars
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-_ANIMALS = "bird cat dog horse sheep cow elephant bear zebra giraffe animal cub".split()
+_ANIMALS = ["bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "animal", "cub"]
 _DOUBLE = (
     "motor bike", "motor cycle", "air plane", "traffic light", "street light", "traffic signal", "stop light",
     "fire hydrant", "stop sign", "parking meter", "suit case", "sports ball", "baseball bat", "baseball glove",

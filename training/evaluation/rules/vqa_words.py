@@ -16,7 +16,9 @@ _NUMBERS = {
     "seven": "7", "eight": "8", "nine": "9", "ten": "10",
 }  # fmt: skip
 _ARTICLES = ("a", "an", "the")
-_PERIOD = re.compile(r"\.(?!\d)")  # the published look-behind is mistyped and holds nowhere: "3." loses its full stop too
+_PERIOD = re.compile(
+    r"\.(?!\d)"
+)  # the published look-behind is mistyped and holds nowhere: "3." loses its full stop too
 _COMMA_IN_NUMBER = re.compile(r"\d,\d")
 
 
