@@ -133,7 +133,7 @@ def evaluate(
                     result = _evaluated(chat, tasks, _answer_file(answers, spec, name), asked | longest)
             shown.add_row(*_cells(name, spec, result))
             errors.update({f"{spec} on {name}: {result.first_error}": None} if result.first_error else {})
-            marked += result.n
+            marked += result.n + len(getattr(result, "figures", ()))
             notes.extend(_figures(name, spec, result))
     console.print(shown)
     for note in notes:

@@ -15,6 +15,7 @@ from anyprefer.core.task import Task
 from anyprefer.core.values import as_text
 from anyprefer.tools.reference import agrees
 from anyprefer.training.evaluation.benchmarks import BENCHMARKS
+from anyprefer.training.evaluation.controls import Shown, with_images
 from anyprefer.training.evaluation.evaluate import IsCorrect, Tally
 from anyprefer.training.evaluation.families import FAMILIES
 
@@ -33,20 +34,19 @@ def is_asked_elsewhere(name: str) -> bool:
     return name in BENCHMARKS and name not in FAMILIES
 
 
-def task_set(name: str, limit: int | None, seed: int, columns: Mapping[str, str]) -> TaskSet:
-    """The tasks of a family or a file, and the rule that marks them.
+def task_set(name: str, limit: int | None, seed: int, columns: Mapping[str, str], images: Shown = "shown") -> TaskSet:
+    """The tasks of a family or a file with their `images` shown so, and the rule that marks them.
 
     Raises `InputError` for what is neither, and for a row that is no task or has no reference: an evaluation leaves none
     out.
     """
     if name in FAMILIES:
         family = FAMILIES[name]
-        return TaskSet(
-            family.make(limit or family.tasks, seed, "heldout"), family.is_correct, family.tally, family.metrics
-        )
+        made = with_images(family.make(limit or family.tasks, seed, "heldout"), images)
+        return TaskSet(made, family.is_correct, family.tally, family.metrics)
     if ":" not in name and not Path(name).exists():
         raise InputError(f"{name} is neither a file nor a benchmark; {near(name, BENCHMARKS.names())}")
-    tasks = []
+    tasks = list[Task]()
     for task in islice(read_tasks(name, columns), limit):
         if isinstance(task, BadRow):
             raise InputError(task.error)
@@ -55,4 +55,4 @@ def task_set(name: str, limit: int | None, seed: int, columns: Mapping[str, str]
                 f"{name}, task {task.id}: no reference to mark with; map one with --column reference=COLUMN"
             )
         tasks.append(task)
-    return TaskSet(tasks, lambda task, answer: agrees(answer, as_text(task.reference)))
+    return TaskSet(with_images(tasks, images), lambda task, answer: agrees(answer, as_text(task.reference)))

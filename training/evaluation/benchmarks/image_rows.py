@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from anyprefer.core.errors import InputError
 from anyprefer.core.images import images_of
 from anyprefer.core.input_files import kind_of, located_rows
 
+URLS = ("http://", "https://", "data:")
 KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz")
 
 
@@ -64,19 +65,20 @@ class Rows:
         )
 
     def pictures(self, given: Any) -> tuple[str, ...]:
-        """The images a row's column holds, as a task takes them."""
+        """The images a row's column holds, as a task takes them. Raises `InputError` for a path out of the folder."""
         home = self.home
-        found = images_of(given, [home.resolve()] if home else None, self._beside(given))
+        placed = [self._placed(one) for one in given] if isinstance(given, list | tuple) else self._placed(given)
+        found = images_of(placed, [home.resolve()] if home else None)
         if not found:
             raise InputError(f"{self.folder}: a row has no image but {type(given).__name__}")
         return tuple(_kept(one) if one.startswith("data:") else one for one in found)
 
-    def _beside(self, given: Any) -> Path | None:
-        """The folder a path starts from: the benchmark's own, or its `images`."""
-        first = given[0] if isinstance(given, Sequence) and not isinstance(given, str | bytes) and given else given
-        if not self.home or not isinstance(first, str):
-            return self.home
-        return self.home if (self.home / first).exists() else self.home / "images"
+    def _placed(self, given: Any) -> Any:
+        """A path starts from the benchmark's own folder, or its `images`."""
+        home = self.home
+        if home is None or not isinstance(given, str) or given.startswith(URLS):
+            return given
+        return str(home / given if (home / given).exists() else home / "images" / given)
 
 
 def _kept(url: str) -> str:

@@ -19,7 +19,7 @@ class FamilyBenchmark(Benchmark):
     def __init__(self, family: Family) -> None:
         self.family = family
         self.name = family.name
-        self.description = f"held-out {family.name} that come with Anyprefer; {family.description}"
+        self.description = f"held-out {family.name}: {family.description}"
 
     def measure(self, asked: Asked) -> BenchmarkResult:
         """Asks every task once, greedily."""

@@ -60,7 +60,7 @@ METRICS = {
 
 def _bleu_counts(said: str, wanted: str) -> dict[str, float]:
     """n-grams written and found in the reference (clipped), n = 1..4, and the reference's length."""
-    made = _sacrebleu().sentence_score(said, [wanted])
+    made = _sacrebleu().corpus_score([said], [[wanted]])
     counts = {f"found {n}": found for n, found in enumerate(made.counts, 1)}
     return {**counts, **{f"written {n}": total for n, total in enumerate(made.totals, 1)}, "reference": made.ref_len}
 
