@@ -26,6 +26,7 @@ IN_ORDER = (
 """Parts in their order; IMAGE is what the processor replaces."""
 NAMES = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
+IDEFICS = ("<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>")
 TEXT = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -96,20 +97,45 @@ def save_idefics(folder: Path) -> Path:
     """SmolVLM's shape (Idefics3): a SigLIP-like tower, pixel shuffle, and a picture as one tile."""
     import transformers as hf
 
-    marks = ("<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>")
-    tokens = tokenizer((*SPECIAL, *marks), None, merges=False, **NAMES)
-    config = hf.Idefics3Config(
-        text_config=hf.LlamaConfig(vocab_size=len(tokens), **_ids(tokens), **TEXT).to_dict(),
-        vision_config={"image_size": 32, **TOWER},
-        image_token_id=tokens.convert_tokens_to_ids("<image>"),
-        scale_factor=2,
-        **_ids(tokens),
-    )
+    tokens = tokenizer((*SPECIAL, *IDEFICS), None, merges=False, **NAMES)
+    config = hf.Idefics3Config(**_idefics(tokens))
     largest = {"longest_edge": 32}
     images = hf.Idefics3ImageProcessorPil(size=largest, max_image_size=largest, do_image_splitting=False)
     template = IN_ORDER.replace("IMAGE", "<image>")
     processor = hf.Idefics3Processor(images, tokens, image_seq_len=4, chat_template=template)
     return _save(folder, hf.Idefics3ForConditionalGeneration, config, processor)
+
+
+def save_smolvlm(folder: Path) -> Path:
+    """SmolVLM2's shape: as many tiles as the picture is large, and the whole."""
+    import transformers as hf
+
+    from anyprefer.models.local.processors import without_films
+
+    named = dict(
+        zip(("fake_image_token", "image_token", "global_image_token", "end_of_utterance_token"), IDEFICS, strict=True)
+    )
+    tiles = [f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)]
+    tokens = tokenizer((*SPECIAL, *IDEFICS, *tiles), None, merges=False, **NAMES, extra_special_tokens=named)
+    config = hf.SmolVLMConfig(**_idefics(tokens))
+    sizes = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
+    parts = (hf.SmolVLMImageProcessorPil(**sizes), tokens, None)
+    processor = without_films(hf.SmolVLMProcessor)(
+        *parts, image_seq_len=4, chat_template=IN_ORDER.replace("IMAGE", "<image>")
+    )
+    return _save(folder, hf.SmolVLMForConditionalGeneration, config, processor)
+
+
+def _idefics(tokens: Any) -> dict[str, Any]:
+    import transformers as hf
+
+    return {
+        "text_config": hf.LlamaConfig(vocab_size=len(tokens), **_ids(tokens), **TEXT).to_dict(),
+        "vision_config": {"image_size": 32, **TOWER},
+        "image_token_id": tokens.convert_tokens_to_ids("<image>"),
+        "scale_factor": 2,
+        **_ids(tokens),
+    }
 
 
 def _ids(tokens: Any) -> dict[str, int]:

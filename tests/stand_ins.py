@@ -35,7 +35,7 @@ LINES = (
 
 
 def tokenizer(
-    special: Sequence[str], template: str | None, starts: bool = False, merges: bool = True, **names: str
+    special: Sequence[str], template: str | None, starts: bool = False, merges: bool = True, **names: Any
 ) -> Any:
     """Byte-level BPE with `special` as ids 0, 1, …; it puts the start token first itself when it `starts`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers

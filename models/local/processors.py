@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import CONFIG_MAPPING, PROCESSOR_MAPPING, AutoProcessor
+from transformers import CONFIG_MAPPING, PROCESSOR_MAPPING, AutoProcessor, ProcessorMixin
 
 from anyprefer.core.errors import ModelSetupError
 from anyprefer.models.local.configurations import config_at, is_original_llava, named_errors
@@ -51,8 +51,22 @@ def _of_films(kind: Any) -> list[str]:
 
 
 def without_films(kind: Any) -> Any:
-    """The processor class with no video processor among its parts: those of transformers need torchvision, and
-    without it no processor of Qwen-VL or SmolVLM would load."""
+    """The processor class with None for its video processor: those of transformers need torchvision, and without it no
+    processor of Qwen-VL or SmolVLM would load."""
     films = _of_films(kind)
     parts = [name for name in kind.get_attributes() if name not in films]
-    return type(kind.__name__, (kind,), {"get_attributes": classmethod(lambda cls: parts)})
+
+    class WithoutFilms(kind):  # type: ignore[misc]
+        apply_chat_template = ProcessorMixin.apply_chat_template  # SmolVLM's own asks its video processor
+
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return parts
+
+        @classmethod
+        def _get_arguments_from_pretrained(cls, *where: Any, **about: Any) -> list[Any]:
+            made = iter(super()._get_arguments_from_pretrained(*where, **about))
+            return [None if name in films else next(made) for name in kind.get_attributes()]
+
+    WithoutFilms.__name__ = kind.__name__  # as it is saved
+    return WithoutFilms

@@ -14,7 +14,7 @@ from anyprefer.models.local.sampling import Sampling, draw, unspoken
 from anyprefer.models.local.weights import load_processor, load_tokenizer, load_weights
 from anyprefer.models.messages import user
 from anyprefer.models.traits import traits_of
-from tests.pictured import picture, save_idefics, save_llava, save_qwen_vl
+from tests.pictured import picture, save_idefics, save_llava, save_qwen_vl, save_smolvlm
 from tests.scripted import Scripted, a_task, play
 
 RED, BLUE = picture("red"), picture("blue", (64, 30))
@@ -29,6 +29,7 @@ MADE = {
     "LLaVA-Med": lambda folder: save_llava(folder, "mistral"),
     "Qwen2.5-VL": save_qwen_vl,
     "SmolVLM": save_idefics,
+    "SmolVLM2": save_smolvlm,
 }
 
 
@@ -42,7 +43,7 @@ def weights(folder):
     return load_weights(str(folder), dtype="float32", device="cpu")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chat(tiny_llava):
     model = LocalChat(model=str(tiny_llava), dtype="float32", device="cpu", max_tokens=8)
     yield model
@@ -115,9 +116,10 @@ async def test_concurrent_calls_answer_like_one_by_one(chat):
     assert together[0].usage_metadata["input_tokens"] - together[3].usage_metadata["input_tokens"] > 8
 
 
-def test_it_sees_by_its_configuration_alone(chat, tiny):
-    assert traits_of(chat).sees
-    assert chat._weights is None
+def test_it_sees_by_its_configuration_alone(tiny_llava, tiny):
+    model = LocalChat(model=str(tiny_llava))
+    assert traits_of(model).sees
+    assert model._weights is None
     assert not traits_of(LocalChat(model=str(tiny))).sees
     assert not traits_of(LocalChat(model="/no/such/folder")).sees
 
@@ -178,9 +180,9 @@ def test_a_folder_without_an_image_processor_is_named(tiny_llava, tmp_path):
 async def test_options_are_weighed_by_the_models_next_token(weights, folder):
     """Against a plain forward pass of each prompt alone; what two questions share is read once, picture included."""
     asked = [[user("is it red? a", [RED])], [user("is it red? b", [RED])], [user("is it red? a", [BLUE])]]
-    model = LocalChat(model=str(folder), dtype="float32", device="cpu")
+    model = LocalChat(model=str(folder))
+    model._weights = weights
     replies = await asyncio.gather(*(model.ainvoke(messages, options=("a", "b")) for messages in asked))
-    model.unload()
     for messages, reply in zip(asked, replies, strict=True):
         prompt = prompt_of(weights, as_dicts(messages))
         with torch.no_grad():
