@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -29,21 +29,30 @@ def of_text(trainer: Trainer) -> TrainSettings:
 
 
 def show_estimate(
-    console: Console, base: str, settings: TrainSettings, gpu: Gpu, pairs: int, lengths: tuple[float, float] | None
+    console: Console, base: str, settings: TrainSettings, gpu: Gpu, pairs: int, rows: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Prints what training on `pairs` pairs takes, and sampling for as many prompts.
 
-    `lengths` are the mean tokens of a prompt, and of it with an answer; None: as long as pairs may be.
+    Of the `rows` come the mean tokens of a prompt, and of it with an answer; none: as long as pairs may be.
     """
-    from anyprefer.training.trainers.estimate import Shape, estimate_sampling, estimate_training, read_shape
+    from anyprefer.training.trainers.estimate import estimate_sampling, estimate_training, mean_tokens
     from anyprefer.training.trainers.settings import REACHED
+    from anyprefer.training.trainers.shape import read_shape
 
-    shape: Shape = read_shape(base, settings)
+    shape = read_shape(base, settings)
+    lengths = mean_tokens(rows, shape.sight.tokens if shape.sight else 0) if rows else None
     prompt, length = lengths or (settings.max_length / 2, settings.max_length)
     found, most = (estimate_training(shape, settings, pairs, gpu, tokens) for tokens in (length, 0))
     sampled = estimate_sampling(shape, pairs, prompt, gpu)
 
     console.print(f"estimate for {base}: {shape.parameters:,} parameters and {shape.lora:,} of LoRA, {pairs:,} pairs")
+    if shape.sight:
+        kept = pairs * shape.sight.patches * shape.sight.width * 2 / _GIB
+        console.print(
+            f"an image is {shape.sight.tokens:,} tokens of {settings.max_length:,}; the tower has "
+            f"{shape.sight.tower:,} parameters, the trained projector {shape.projector:,}; features of {pairs:,} images "
+            f"take {kept:.1f} GiB of disk"
+        )
     console.print()
     title = (
         f"Memory of training, {settings.batch_size} x 2 answers of {settings.max_length:,} tokens with their prompts"

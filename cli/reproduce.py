@@ -153,7 +153,7 @@ def _estimate(console: Console, lab: Lab) -> None:
     pairs = sum(source.tasks for source in scale.sources)
     base = (scale.base or scale.target).removeprefix("hf:")
     console.print(f"each arm, seed and iteration, if every task gives a pair ({pairs:,}):")
-    show_estimate(console, base, of_text(lab.app.trainer(lab.scale)), gpu("a100"), pairs, None)
+    show_estimate(console, base, of_text(lab.app.trainer(lab.scale)), gpu("a100"), pairs)
 
 
 def _watch(console: Console) -> Watch:

@@ -117,11 +117,9 @@ def _estimate(pairs: list[str] | None, base: str, trainer: Trainer, planned: int
         raise SettingsError("--estimate needs pairs: name a run folder, or give --estimate-pairs N")
     with console.status("loading"):
         from anyprefer.training.pair_data.read import load_pairs
-        from anyprefer.training.trainers.estimate import mean_tokens
 
         rows: Any = load_pairs(*pairs) if pairs else []
-    lengths = mean_tokens(rows) if rows else None
-    show_estimate(console, base, settings, device, planned or len(rows), lengths)
+    show_estimate(console, base, settings, device, planned or len(rows), rows)
 
 
 def _train(pairs: list[str], base: str, to: Path | None, trainer: Trainer, seed: int) -> None:

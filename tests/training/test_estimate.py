@@ -8,17 +8,10 @@ from anyprefer.core.errors import ModelSetupError, TrainingError
 from anyprefer.graph import RunSettings
 from anyprefer.training.trainers.answers_only import AnswersTrainer
 from anyprefer.training.trainers.dpo import train
-from anyprefer.training.trainers.estimate import (
-    GIB,
-    KNOWN,
-    Shape,
-    estimate_sampling,
-    estimate_training,
-    mean_tokens,
-    read_shape,
-)
+from anyprefer.training.trainers.estimate import GIB, estimate_sampling, estimate_training, mean_tokens
 from anyprefer.training.trainers.memory import activation_bytes, checkpointed_bytes
-from anyprefer.training.trainers.settings import Gpu, gpu, train_settings
+from anyprefer.training.trainers.settings import Gpu, ImageTrainSettings, gpu, train_settings
+from anyprefer.training.trainers.shape import KNOWN, SIDE, Shape, read_shape
 from tests.command_line import write
 from tests.stand_ins import PLAIN, save_llama, tokenizer
 
@@ -36,7 +29,7 @@ def test_llama_2_7b_is_counted_exactly(llama_2, tmp_path):
     assert llama_2.multiplied == 6_738_415_616 - 32000 * 4096
     layer = 128 * (4 * (4096 + 4096) + 3 * (4096 + 11008))  # q, k, v, o; gate, up, down
     assert llama_2.lora == 32 * layer == 319_815_680
-    AutoConfig.for_model("llama", **KNOWN[CHAT]).save_pretrained(tmp_path)
+    AutoConfig.for_model(**KNOWN[CHAT]).save_pretrained(tmp_path)
     assert read_shape(str(tmp_path), PAPER).parameters == llama_2.parameters
     half = read_shape(CHAT, train_settings("paper", lora_r=64, lora_targets="q_proj, v_proj"))
     assert half.lora == 32 * 2 * 64 * 8192
@@ -148,6 +141,52 @@ def counting(real, kept):
 def test_lengths_are_the_means_of_the_pairs():
     rows = [pair("x" * 8, "x" * 4, "p" * 4), pair("x" * 4, "x" * 16, "p" * 12)]
     assert mean_tokens(rows) == (2, 5)
+
+
+def test_llava_1_5_7b_is_counted_exactly():
+    paper = ImageTrainSettings()
+    found = read_shape("llava-hf/llava-1.5-7b-hf", paper)
+    projector = 1024 * 4096 + 4096 + 4096 * 4096 + 4096
+    language = 6_738_415_616 + 2 * 64 * 4096  # Llama-2-7B with 64 tokens more
+    assert found.parameters == 7_063_427_072  # as its hub page has it
+    assert (found.sight.tower, found.projector) == (7_063_427_072 - language - projector, projector)
+    assert (found.sight.tokens, found.sight.patches, found.sight.width) == (576, 576, 1024)
+    assert found.lora == 319_815_680  # none on the tower: as much as Llama-2-7B's
+    training = estimate_training(found, paper, pairs=6000)
+    assert training.memory["projector, trained"] == 18 * projector
+    assert training.fits
+    text = estimate_training(read_shape(CHAT, PAPER), PAPER, pairs=6000)
+    assert training.flops - text.flops > 6000 * 2 * found.sight.tower * 576
+    assert training.flops < 1.02 * text.flops
+    frozen = read_shape("llava-hf/llava-1.5-7b-hf", ImageTrainSettings(projector_rate=0))
+    assert frozen.projector == 0
+    assert "projector, trained" not in estimate_training(frozen, paper, pairs=6000).memory
+    assert estimate_sampling(found, 6000, 640).fits
+
+
+def test_llava_med_has_mistrals_text():
+    found = read_shape("microsoft/llava-med-v1.5-mistral-7b", ImageTrainSettings())
+    assert found.config.model_type == "mistral"
+    assert found.parameters - found.sight.tower - found.projector == 7_241_732_096 + 2 * 4096  # Mistral-7B and <image>
+    assert found.sight.tokens == 576
+
+
+def test_models_that_see_are_counted_as_they_are_trained(tmp_path):
+    from tests.pictured import save_idefics, save_qwen_vl
+
+    small = ImageTrainSettings(lora_r=4)
+    seen = read_shape(str(save_idefics(tmp_path / "idefics")), small).sight
+    assert (seen.patches, seen.tokens) == (16, 4)
+    seen = read_shape(str(save_qwen_vl(tmp_path / "qwen")), small).sight
+    assert (seen.patches, seen.tokens) == ((SIDE // 8) ** 2, (SIDE // 16) ** 2)
+    for base, settings in ((CHAT, small), (str(tmp_path / "qwen"), train_settings())):
+        with pytest.raises(ModelSetupError, match="try --trainer"):
+            read_shape(base, settings)
+
+
+def test_image_tokens_count_in_the_means():
+    rows = [{**pair("x" * 8, "x" * 4, "p" * 4), "images": ["a", "b"]}, pair("x" * 4, "x" * 16, "p" * 12)]
+    assert mean_tokens(rows, 16) == (2 + 16, 5 + 16)
 
 
 def test_what_cannot_be_estimated_is_named(tmp_path):

@@ -3,31 +3,25 @@
     found = estimate_training(read_shape("meta-llama/Llama-2-7b-chat-hf", train_settings("paper")), settings, pairs=6000)
     found.total, found.fits, found.seconds
 
-The model is built on torch's meta device with its adapter, so its parameters are counted and no weight is
-read. What cannot be known without a run is assumed, and said where it is: the share of a GPU's peak that is
+What cannot be known without a run is assumed, and said where it is: the share of a GPU's peak that is
 reached (`Gpu`), the activations of a token (`memory.BYTES`), and four characters a token of English.
+Of a model that sees, a pair has one image unless its row says otherwise, and the tower sees each once.
 
-Left out: several devices, sharding, images, the loading of the weights.
+Left out: several devices, sharding, the loading of the weights, the projector's work.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from anyprefer.core.errors import ModelSetupError
 from anyprefer.core.settings import RunSettings
-from anyprefer.models.local.adapters import adapter_base
-from anyprefer.models.local.model_files import model_source
 from anyprefer.training.pair_data.read import characters
-from anyprefer.training.trainers.dpo import lora_config
 from anyprefer.training.trainers.memory import activation_bytes, checkpointed_bytes, too_large
 from anyprefer.training.trainers.settings import GPUS, Gpu, TrainSettings
+from anyprefer.training.trainers.shape import Shape
 
 GIB = 2**30
 MARGIN = 0.1
@@ -36,29 +30,6 @@ CONTEXT = GIB
 """CUDA's own memory and the libraries' workspaces; an assumption."""
 CHARACTERS = 4
 """Of one token of English text; an assumption."""
-_LLAMA_2_7B = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "intermediate_size": 11008,
-               "vocab_size": 32000, "max_position_embeddings": 4096}  # fmt: skip
-KNOWN: dict[str, dict[str, Any]] = {f"meta-llama/Llama-2-7b{chat}-hf": _LLAMA_2_7B for chat in ("", "-chat")}
-"""The paper's target, whose files the hub gives to those alone who signed its licence."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A base model and its adapter, counted."""
-
-    config: Any
-    """The text model's configuration."""
-    parameters: int
-    lookup: int
-    """Parameters of an input embedding of its own: looked up, never multiplied with."""
-    lora: int
-    adapter: bool
-    """Whether the base is an adapter's folder, whose training goes on."""
-
-    @property
-    def multiplied(self) -> int:
-        """N: the base's parameters that every token is multiplied with."""
-        return self.parameters - self.lookup
 
 
 @dataclass(frozen=True)
@@ -103,44 +74,6 @@ class SamplingCost:
     seconds: float
 
 
-def read_shape(base: str, settings: TrainSettings) -> Shape:
-    """Counts `base`, a model as `train` takes it. Raises `ModelSetupError` for one whose configuration cannot be had."""
-    from peft import PeftConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    under = adapter_base(base)
-    config = _config(under or base)
-    auto: Any = AutoModelForCausalLM  # its from_config has no annotations
-    try:
-        with torch.device("meta"):
-            model = auto.from_config(config)
-    except ValueError as error:
-        raise ModelSetupError(f"{base!r} is no text model, so its size cannot be estimated: {error}") from error
-    parameters = sum(weight.numel() for weight in model.parameters())
-    tied = model.get_input_embeddings().weight is getattr(model.get_output_embeddings(), "weight", None)
-    lookup = 0 if tied else model.get_input_embeddings().weight.numel()
-    lora = PeftConfig.from_pretrained(base) if under else lora_config(settings)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
-        joined = get_peft_model(model, lora, low_cpu_mem_usage=True)
-    adapted = sum(weight.numel() for name, weight in joined.named_parameters() if "lora_" in name)
-    return Shape(config.get_text_config(), parameters, lookup, adapted, under is not None)
-
-
-def _config(base: str) -> Any:
-    from transformers import AutoConfig, LlamaConfig
-
-    if base in KNOWN:
-        return LlamaConfig(**KNOWN[base])
-    try:
-        return AutoConfig.from_pretrained(model_source(base), trust_remote_code=False)
-    except (ModelSetupError, OSError, ValueError) as error:
-        raise ModelSetupError(
-            f"the configuration of {base!r} cannot be had; name a folder with a config.json, or one of "
-            f"{', '.join(KNOWN)} ({str(error).strip().splitlines()[0][:200]})"
-        ) from error
-
-
 def estimate_training(
     shape: Shape, settings: TrainSettings, pairs: int, gpu: Gpu | None = None, length: float = 0
 ) -> Training:
@@ -163,9 +96,13 @@ def estimate_training(
         "activations": again if checkpointing else kept,
         "logits, at most": float(tokens * shape.config.vocab_size * size),
     }
+    if shape.projector:
+        # in float32, as it was and as it is trained, less what `weights` has of it; its gradients; Adam's states
+        memory["projector, trained"] = (2 * 4 - size + 4 + 8) * float(shape.projector)
     memory["margin"] = MARGIN * sum(memory.values()) + CONTEXT
     long = min(length or settings.max_length, settings.max_length)
     flops = 2 * pairs * long * (settings.epochs * _step_flops(shape, long, checkpointing) + _forward_flops(shape, long))
+    flops += pairs * _sight_flops(shape)
     return Training(memory, checkpointing, kept if checkpointing else again, gpu, flops)
 
 
@@ -173,13 +110,18 @@ def _reference_bytes(shape: Shape, settings: TrainSettings, weights: float) -> f
     """A fresh adapter's reference is the model without it; a continued one's is a copy of it, or the base once more."""
     if not shape.adapter:
         return 0.0
-    return weights if settings.reference == "base" else 4.0 * shape.lora
+    return weights if settings.reference == "base" else 4.0 * (shape.lora + shape.projector)
 
 
 def _forward_flops(shape: Shape, length: float) -> float:
     """2N + 2 · layers · length · width for each token (Kaplan et al. 2020, arXiv 2001.08361, table 1)."""
     attention: float = 2 * shape.config.num_hidden_layers * length * shape.config.hidden_size
     return 2 * shape.multiplied + attention
+
+
+def _sight_flops(shape: Shape) -> float:
+    """Operations for an image in the vision tower: 2N a patch."""
+    return 2.0 * shape.sight.tower * shape.sight.patches if shape.sight else 0.0
 
 
 def _step_flops(shape: Shape, length: float, checkpointing: bool) -> float:
@@ -198,7 +140,8 @@ def _step_flops(shape: Shape, length: float, checkpointing: bool) -> float:
 def estimate_sampling(
     shape: Shape, tasks: int, prompt: float, gpu: Gpu | None = None, settings: RunSettings | None = None
 ) -> SamplingCost:
-    """One round's C candidates for `tasks` prompts of `prompt` tokens, in bfloat16, each as long as it may be.
+    """One round's C candidates for `tasks` prompts of `prompt` tokens, those of images counted, in bfloat16, each as long
+    as it may be.
 
     A prompt is read once (2N operations a token). Every further token of all answers at once takes as long as
     its operations or as reading the weights and the keys and values kept, whichever is longer (Pope et al. 2022,
@@ -219,14 +162,20 @@ def estimate_sampling(
     batches = math.ceil(tasks * settings.candidates / at_once)
     memory = {"weights": weights, "keys and values": at_once * kept * (prompt + new)}
     memory["margin"] = MARGIN * sum(memory.values()) + CONTEXT
-    seconds = tasks * prompt * _forward_flops(shape, prompt) / gpu.flops + batches * new * step
+    read = tasks * (prompt * _forward_flops(shape, prompt) + _sight_flops(shape))
+    seconds = read / gpu.flops + batches * new * step
     return SamplingCost(at_once, memory, sum(memory.values()) <= gpu.gb * GIB, seconds)
 
 
-def mean_tokens(rows: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
-    """Tokens of a pair's prompt, and of the prompt with the longer answer: the means, at four characters each."""
+def mean_tokens(rows: Iterable[Mapping[str, Any]], image: int = 0) -> tuple[float, float]:
+    """Tokens of a pair's prompt, and of the prompt with the longer answer: the means, at four characters each and `image`
+    for each image."""
     lengths = [
-        (characters(row["prompt"]), max(characters(row[name]) for name in ("chosen", "rejected"))) for row in rows
+        (
+            characters(row["prompt"]) / CHARACTERS + image * len(row.get("images") or ()),
+            max(characters(row[name]) for name in ("chosen", "rejected")) / CHARACTERS,
+        )
+        for row in rows
     ]
-    prompt = sum(asked for asked, _ in lengths) / len(lengths) / CHARACTERS
-    return prompt, prompt + sum(answer for _, answer in lengths) / len(lengths) / CHARACTERS
+    prompt = sum(asked for asked, _ in lengths) / len(lengths)
+    return prompt, prompt + sum(answer for _, answer in lengths) / len(lengths)
