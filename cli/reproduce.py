@@ -35,12 +35,27 @@ def reproduce(
         list[str],
         typer.Argument(
             metavar="NAME...",
-            help="table2, table4, table5, table6, table16, figure3 to figure7, fluency (held-out perplexity), or all.",
+            help="table2, table4 to table12, table16, figure3 to figure7, fluency (held-out perplexity), or all of --app.",
         ),
     ],
-    app: App = "natural-language",
+    app: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The application (see `anyprefer apps`) or its .toml file.",
+            show_default="the one that the tables are of",
+        ),
+    ] = None,
     scale: ScaleName = "embedded",
-    to: Out = Path("runs/reproduce"),
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder; the same command resumes it.",
+            show_default="runs/reproduce, or runs/reproduce-APP",
+        ),
+    ] = None,
     seeds: Seeds = "0,1,2",
     tasks: Tasks = 0,
     heldout: Heldout = 0,
@@ -61,10 +76,14 @@ def reproduce(
     again, and a killed run resumes. Writes REPORT.md, CSV and PNG files.
 
     [bold]anyprefer reproduce table4 --scale embedded[/]
+    [bold]anyprefer reproduce table7 table8 --scale embedded[/]
     [bold]anyprefer reproduce all --scale paper --estimate[/]
     """
-    study = _needed()
-    wanted = list(study.STUDIES) if names == ["all"] else names
+    studies = _needed()
+    app = app or ("natural-language" if names == ["all"] else studies.application_of(names))
+    of_app = [name for name, one in studies.STUDIES.items() if one.application == app]
+    wanted = of_app if names == ["all"] else names
+    to = to or Path("runs/reproduce" if app == "natural-language" else f"runs/reproduce-{Path(app).stem}")
     lab = _lab(app, scale, to, tasks, heldout)
     console = out()
     if estimate:

@@ -31,7 +31,7 @@ class Settings(BaseModel):
 
     target: str = Field(
         "smollm2",
-        description="Model to be aligned, π_t; or a target of another kind by its name, NAME or NAME:ARGUMENT.",
+        description="Model to be aligned, π_t; or a target of another kind by its name, NAME or NAME:ARGUMENT. {seed} in it, or in judge, is the run's seed.",
     )
     judge: str = Field(
         "evidence",
@@ -107,6 +107,15 @@ class Settings(BaseModel):
         description="Rewritten prompts live for one task, or are versions shared by all tasks of the run.",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of all sampling; of every random order too.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_seed(cls, given: Any) -> Any:
+        """The run's seed where a target or judge is one model a seed, `scenes-{seed}`."""
+        if not isinstance(given, dict):
+            return given
+        seeded = {name: given[name] for name in ("target", "judge") if "{seed}" in str(given.get(name, ""))}
+        return {**given, **{name: text.replace("{seed}", str(given.get("seed", 0))) for name, text in seeded.items()}}
 
     def deciding(self) -> dict[str, Any]:
         """The settings of this type alone, whichever else a run has."""

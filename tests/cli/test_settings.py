@@ -297,6 +297,11 @@ def test_settings_go_to_files_as_utf_8_whatever_the_locale(tmp_path):
     assert loaded(result.stdout.decode("utf-8"), tmp_path).system == "Réponds brièvement. 短く"
 
 
+def test_a_target_may_be_another_one_with_each_seed():
+    assert load_settings(target="scenes-{seed}", judge="hf:a/{seed}", seed=3)[0].target == "scenes-3"
+    assert load_settings(app={"target": "scenes-{seed}"})[0].target == "scenes-0"
+
+
 def test_task_sets_leave_nothing_out(tmp_path):
     file = tmp_path / "t.jsonl"
     file.write_text('{"q": "2 + 2?", "a": 4}\n{"q": "3 + 3?", "a": null}\n')

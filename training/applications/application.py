@@ -69,6 +69,8 @@ class Scale(_Data):
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Values of `RunSettings` that an experiment's arm needs at this scale, by the arm's name; changes to its training
     under `training`."""
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Arms that mean nothing at this scale, with why: reports say so in their place."""
     fluency: TaskSource | None = None
     """Answers, as the tasks' references, whose perplexity experiments watch; never trained on."""
     trainer: str = TEXT
@@ -106,6 +108,8 @@ class Application(_Data):
             load_tools(settings.tools, settings.tool_options)
             pair_builder(settings.pair, settings.candidates)
             self.trainer(name)
+            for experiment in self.scales[name].left_out:
+                arm(experiment)
             for experiment in self.scales[name].arms:
                 changes, training = self.arm_changes(name, experiment)
                 self.settings(name, **{**arm(experiment).settings, **changes})

@@ -7,7 +7,7 @@
 |---|---|
 | `lab.json` | what is played and measured; a folder of other tasks is refused |
 | `samples.db` | the target's answers, so that arms judge identical candidates (`nodes/targets/cached.py`) |
-| `before/SCALE.json` | the target before any training, evaluated once |
+| `before/SCALE.json` | the target before any training, evaluated once; one a seed where each seed has its own |
 | `ARM/seed-N/` | an `iterate` folder: pairs, adapters, evaluations; arms that come to the same settings share one |
 | `fluency.json` | beside each evaluation: the perplexity of the scale's `fluency` texts, where it has some |
 
@@ -80,7 +80,7 @@ class Lab:
         """
         self._check()
         home = self._home(arm, seed)
-        done = iterate(self.plan(arm, seed, iterations), home, self._evaluate(), steps)
+        done = iterate(self.plan(arm, seed, iterations), home, self._evaluate(seed), steps)
         return Outcome(arm, seed, done, home)
 
     def finished(self, arm: Arm, seed: int) -> int:
@@ -157,11 +157,14 @@ class Lab:
         random.Random(seed).shuffle(tasks)
         return tasks
 
-    def _evaluate(self) -> Evaluate:
-        """The application's benchmarks; what the target could before any training is measured once for all arms."""
+    def _evaluate(self, seed: int) -> Evaluate:
+        """The application's benchmarks; what the target could before any training is measured once for all arms, of
+        targets that are other ones with other seeds once a target."""
         settings = self.app.settings(self.scale, seed=HELDOUT_SEED)
         ask = self.app.evaluation(self.scale, settings, self.heldout)
-        before = self.folder / "before" / f"{self.scale}{f'-{self.heldout}' if self.heldout else ''}.json"
+        few = f"-{self.heldout}" if self.heldout else ""
+        own = f"-seed-{seed}" if "{seed}" in self.app.scale(self.scale).target else ""
+        before = self.folder / "before" / f"{self.scale}{few}{own}.json"
 
         def evaluate(target: Target, iteration: int, home: Path) -> Mapping[str, EvalResult]:
             self._measure_fluency(target, home / FLUENCY if iteration else self._fluency_before)

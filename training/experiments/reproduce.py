@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anyprefer.core.errors import InputError, RunStopped, SettingsError, TrainingError, near
+from anyprefer.core.errors import InputError, RunStopped, SettingsError, TrainingError
 from anyprefer.training.analysis.report import Note, Report, write_report
 from anyprefer.training.applications.application import Application
 from anyprefer.training.applications.arms import arm
 from anyprefer.training.experiments.lab import Lab, Outcome
 from anyprefer.training.experiments.outcomes import Results
 from anyprefer.training.experiments.scores import ablation
-from anyprefer.training.experiments.studies import MADE_WITH, STUDIES, Study
+from anyprefer.training.experiments.studies import Study, study
 from anyprefer.training.loop.iterate import Steps
 from anyprefer.training.pair_data.any_data_set import Sample, read_samples
 
@@ -44,18 +44,15 @@ def reproduce(
     is made from what is complete. An arm that fails is a row that says why. Raises `SettingsError` for an unknown name
     and `InputError` for other pairs that cannot be read, both before anything is played.
     """
-    for name in names:
-        if name not in STUDIES and name not in MADE_WITH:
-            raise SettingsError(f"unknown table or figure {name!r}; {near(name, [*STUDIES, *MADE_WITH])}")
-    chosen = [STUDIES[name] for name in dict.fromkeys(MADE_WITH.get(name, name) for name in names)]
+    chosen = list({id(found): found for found in map(study, names)}.values())
     others = {name: read_samples(source) for name, source in (against or {}).items()}
     results = _played(lab, _wanted(chosen, seeds, lab.app.scale(lab.scale).iterations), others, watch or Watch(), play)
-    report = Report(", ".join(study.title for study in chosen), _about(lab))
-    for study in chosen:
+    report = Report(", ".join(one.title for one in chosen), _about(lab))
+    for one in chosen:
         try:
-            report.add(*study.make(results))
+            report.add(*one.make(results))
         except InputError as error:
-            report.add(Note(f"{study.title} could not be made: {error}."))
+            report.add(Note(f"{one.title} could not be made: {error}."))
     return write_report(report, lab.folder / "report")
 
 
@@ -71,9 +68,9 @@ def ablate(arms: Sequence[str], lab: Lab, seeds: Sequence[int], iterations: int,
 def _wanted(studies: Sequence[Study], seeds: Sequence[int], most: int) -> dict[str, tuple[int, Sequence[int]]]:
     """Each arm's iterations and seeds, the most that any of the studies needs."""
     wanted: dict[str, tuple[int, Sequence[int]]] = {}
-    for study in studies:
-        for name, iterations in study.arms.items():
-            few, many = (seeds[:1] if name in study.one_seed else seeds), wanted.get(name, (0, ()))
+    for one in studies:
+        for name, iterations in one.arms.items():
+            few, many = (seeds[:1] if name in one.one_seed else seeds), wanted.get(name, (0, ()))
             wanted[name] = (max(iterations or most, many[0]), max(few, many[1], key=len))
     return wanted
 
@@ -87,7 +84,11 @@ def _played(
 ) -> Results:
     outcomes: dict[str, list[Outcome]] = {}
     failures: dict[str, str] = {}
+    left_out = lab.app.scale(lab.scale).left_out
     for name, (iterations, seeds) in wanted.items():
+        if name in left_out:
+            failures[name] = left_out[name]
+            continue
         for seed in seeds:
             count = iterations if play else min(iterations, lab.finished(arm(name), seed))
             if not count:

@@ -194,6 +194,27 @@ def test_a_report_of_what_is_complete_plays_nothing(lab):
     assert (lab.finished(arm("anyprefer"), 0), lab.finished(arm("anyprefer"), 1)) == (1, 0)
 
 
+def test_an_arm_that_means_nothing_at_a_scale_is_left_out_and_says_why(lab):
+    scale = lab.app.scales["tiny"].model_copy(update={"left_out": {"meta-rewarding": "writes no judgments"}})
+    lab.app = lab.app.model_copy(update={"scales": {"tiny": scale}})
+    text = reproduce(["table4"], lab, (0,), play=False).read_text(encoding="utf-8")
+    assert "writes no judgments" in text
+
+
+def test_targets_of_a_seed_each_are_measured_each_before_training(lab, tiny_player, tmp_path):
+    for seed in (0, 1):
+        (tmp_path / f"target-{seed}").symlink_to(tiny_player)
+    scale = lab.app.scales["tiny"].model_copy(update={"target": f"hf:{tmp_path}/target-{{seed}}"})
+    lab.app = lab.app.model_copy(update={"scales": {"tiny": scale}})
+    assert lab.settings(arm("anyprefer"), 1).target == f"hf:{tmp_path}/target-1"
+    for seed in (0, 1):
+        lab.run(arm("anyprefer"), seed, 1)
+    assert sorted(file.name for file in (lab.folder / "before").glob("*.json")) == [
+        "tiny-5-seed-0.json",
+        "tiny-5-seed-1.json",
+    ]
+
+
 def test_an_arm_that_comes_to_nothing_is_a_row_that_says_why(lab):
     log = Log()
     text = ablate(["anyprefer", "tools", "ranks-1-3", "dataset-prompts"], lab, (0,), 1, log).read_text(encoding="utf-8")

@@ -1,0 +1,138 @@
+"""Tables 7 to 12: applications with images. Baselines, iterations, and what tools, rounds and ranks are worth.
+
+Which figures stand in the columns follows from what the application's scale measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anyprefer.training.analysis import plots
+from anyprefer.training.analysis.paper_results import paper
+from anyprefer.training.analysis.report import Figure
+from anyprefer.training.applications.arms import ARMS
+from anyprefer.training.experiments.accuracy_tables import Line
+from anyprefer.training.experiments.figure_tables import Column, difference_table, points, table
+from anyprefer.training.experiments.outcomes import Parts, Results, stated
+
+_KINDS = ("random", "adversarial", "swap")
+_MEDICAL = ("closed (llava-med)", "closed (strict)", "open recall (llava-med)", "open recall (strict)")
+_COLUMNS = {
+    "scenes": tuple(
+        Column(name, "scenes", name) for name in ("F1", "recall", "CHAIR-i", "CHAIR-s", "repeats", "mentions")
+    ),
+    "scenes_pope": tuple(Column(f"POPE {kind}", "scenes_pope", f"accuracy {kind}") for kind in _KINDS),
+    "scenes_pope_described": tuple(
+        Column(f"POPE {kind}, through the description", "scenes_pope_described", f"accuracy {kind}") for kind in _KINDS
+    ),
+    **{
+        name: tuple(Column(f"{name} {metric}", name, metric) for metric in _MEDICAL)
+        for name in ("vqa_rad", "vqa_rad_by_image", "vqa_rad_blank", "vqa_rad_by_image_blank", "slake", "slake_blank")
+    },
+}
+"""The columns of benchmarks that are more than an accuracy."""
+BASELINES = {
+    "vision": ("self-rewarding", "meta-rewarding", "ai-feedback", "povid-noised", "povid-edited", "rlhf-v", "random-pairs"),
+    "medical": ("self-rewarding", "self-rewarding-gold", "meta-rewarding", "ai-feedback", "random-pairs"),
+}  # fmt: skip
+"""By application, the arms of Tables 7 and 10 beside Anyprefer."""
+ABLATIONS = (
+    "no-tools",
+    "tools",
+    "target-only",
+    "judge-only",
+    "independent",
+    "ranks-3-5",
+    "ranks-1-3",
+)
+"""The arms of Tables 9 and 12 beside Anyprefer."""
+
+
+def columns(results: Results) -> list[Column]:
+    """What the tables show of everything that was measured."""
+    return [
+        column for name in results.benchmarks for column in _COLUMNS.get(name, (Column(name.replace("_", " "), name),))
+    ]
+
+
+def table7(results: Results) -> Parts:
+    """Vision: baselines beside Anyprefer."""
+    return _baselines(results, "7", "vision")
+
+
+def table8(results: Results) -> Parts:
+    """Vision: iterations."""
+    return _iterations(results, "8")
+
+
+def table9(results: Results) -> Parts:
+    """Vision: tools and rounds, whose prompts are optimised, ranks of the pair."""
+    return _ablations(results, "9")
+
+
+def table10(results: Results) -> Parts:
+    """Medicine: baselines beside Anyprefer."""
+    return _baselines(results, "10", "medical")
+
+
+def table11(results: Results) -> Parts:
+    """Medicine: iterations."""
+    return _iterations(results, "11")
+
+
+def table12(results: Results) -> Parts:
+    """Medicine: tools and rounds, whose prompts are optimised, ranks of the pair."""
+    return _ablations(results, "12")
+
+
+def _baselines(results: Results, number: str, application: str) -> Parts:
+    arms = ("anyprefer", *BASELINES[application])
+    lines = [results.before("Before"), *(results.line(name, ARMS[name].title) for name in arms)]
+    return _compared(results, number, "baselines", lines, 1)
+
+
+def _iterations(results: Results, number: str) -> Parts:
+    lines, shown = results.over_iterations("anyprefer"), columns(results)
+    steps = [line.title for line in lines]
+    plotted = [column for column in shown if column.metric != "mentions"][:5]
+    series = {column.title: [point for line in lines for point in points(line, [column])] for column in plotted}
+    name = f"table{number}"
+    return [
+        table(name, f"Table {number}: iterations", lines, shown, _pairs(results)),
+        difference_table(f"{name}-differences", "The last iteration against each", lines[-1], lines[:-1], shown),
+        Figure(
+            f"{name}-lines",
+            f"Table {number}: held-out figures over iterations",
+            lambda path: plots.lines(path, steps, series, "held-out"),
+        ),
+        stated(paper().table(number)),
+    ]
+
+
+def _ablations(results: Results, number: str) -> Parts:
+    lines = [results.line(name, ARMS[name].title) for name in ("anyprefer", *ABLATIONS)]
+    return _compared(results, number, "ablations", [results.before("Before"), *lines], 1)
+
+
+def _compared(results: Results, number: str, what: str, lines: Sequence[Line], ours: int) -> Parts:
+    """The lines, the one at `ours` against each other, and the paper's own numbers."""
+    shown, name = columns(results), f"table{number}"
+    others = [line for at, line in enumerate(lines) if at != ours]
+    plotted = [column for column in shown if column.metric != "mentions"][:5]
+    series = {line.title: points(line, plotted) for line in lines if line.outcomes}
+    titles = [column.title for column in plotted]
+    return [
+        table(name, f"Table {number}: {what}", lines, shown, _pairs(results)),
+        difference_table(f"{name}-differences", "Anyprefer against each", lines[ours], others, shown),
+        Figure(f"{name}-bars", f"Table {number}: {what}", lambda path: plots.bars(path, titles, series, "held-out")),
+        stated(paper().table(number)),
+    ]
+
+
+def _pairs(results: Results) -> str:
+    said = [
+        f"{name}: "
+        + ", ".join("+".join(str(one.counts.get("accepted", 0)) for one in outcome.iterations[1:]) for outcome in some)
+        for name, some in results.outcomes.items()
+    ]
+    return f"Greedy answers to held-out tasks. Accepted pairs of each iteration, by seed: {'; '.join(said)}."
