@@ -64,8 +64,8 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, C', H / stride, W / stride)."""
-        wide = x if self.expand is None else self.expand(x).clamp(0, 6)
-        made = self.project(self.depthwise(wide).clamp(0, 6))
+        wide = x if self.expand is None else self.expand(x).clamp_(0, 6)
+        made = self.project(self.depthwise(wide).clamp_(0, 6))
         return made + x if self.adds else made
 
 
@@ -90,7 +90,7 @@ class Lite0Encoder(nn.Module):
             return self._cells(pixels.to(self.stem.weight.dtype)).half().float()
 
     def _cells(self, pixels: torch.Tensor) -> torch.Tensor:
-        x = self.stem(pixels.contiguous(memory_format=torch.channels_last)).clamp(0, 6)
+        x = self.stem(pixels.contiguous(memory_format=torch.channels_last)).clamp_(0, 6)
         for at, block in enumerate(self.blocks):
             x = block(x)
             if at == _STRIDE_8:

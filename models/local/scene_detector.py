@@ -62,7 +62,7 @@ class SceneDetector(nn.Module):
     @torch.inference_mode()
     def detect(self, picture: Image) -> list[Found]:
         """What is in an RGB picture of any size, the surest first."""
-        pixels = Lite0ImageProcessor()(picture, return_tensors="pt")["pixel_values"]
+        pixels = Lite0ImageProcessor()(picture, return_tensors="pt")["pixel_values"].to(self.encoder.stem.weight.device)
         found = self.found(self.encoder(pixels))[0]
         wide, high = (size / SIDE for size in picture.size)
         return [

@@ -17,7 +17,7 @@ def fit(
 ) -> None:
     """Makes `steps` steps of `loss`, which draws its own batch each time. `name` stands at the progress bar."""
     trained = list(parameters)
-    optimizer = torch.optim.AdamW(trained, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(trained, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     warm = min(100, max(1, steps // 10))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, warm, steps))
     bar = tqdm(range(steps), desc=name, leave=False)

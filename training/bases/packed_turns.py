@@ -24,11 +24,12 @@ QUESTIONS = 8
 """Questions a picture and step."""
 RETRIEVAL = 0.4
 """Share of the questions that ask for a colour or shape; they teach what yes/no needs: to bind one word to the other."""
-_CAPTION, _QUESTION = 30, 10
-"""Tokens of the longest description and question, with their answers."""
+_CAPTION, _QUESTION = 29, 8
+"""Tokens of the longest description and question, with their answers but for the end, which nothing follows."""
 _PREFIX = 1 + IMAGE_TOKENS
 _BLOCKS = (_CAPTION, *[_QUESTION] * QUESTIONS)
 IGNORED = -100
+_UNSEEN = -1e4
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ class Packer:
         block = torch.tensor([0] * _PREFIX + [at + 1 for at, size in enumerate(_BLOCKS) for _ in range(size)])
         place = torch.arange(len(block))
         shown = (block[None] == 0) | (block[None] == block[:, None])
-        self.mask = ((place[None] <= place[:, None]) & shown)[None, None]
-        """(1, 1, T, T) bool: which tokens each may see."""
+        seen = (place[None] <= place[:, None]) & shown
+        self.mask = torch.zeros(seen.shape).masked_fill(~seen, _UNSEEN)[None, None]
+        """(1, 1, T, T): what is added to the scores of attention."""
         inside = [at for size in _BLOCKS for at in range(_PREFIX, _PREFIX + size)]
         self.positions = torch.tensor([*range(_PREFIX), *inside])[None]
         """(1, T)"""
@@ -79,9 +81,9 @@ class Packer:
         ids, labels = [self._begin, *[self._image] * IMAGE_TOKENS], [IGNORED] * _PREFIX
         for turn, size in zip(row, _BLOCKS, strict=True):
             read, written = self._tokens(turn)
-            empty = size - len(read) - len(written) - 1
-            ids += [*read, self._answer, *written, *[self._pad] * empty]
-            labels += [*[IGNORED] * len(read), *written, *[IGNORED] * (empty + 1)]
+            empty = size - len(read) - len(written)
+            ids += [*read, self._answer, *written[:-1], *[self._pad] * empty]
+            labels += [*[IGNORED] * len(read), *written, *[IGNORED] * empty]
         return ids, labels
 
     def _tokens(self, turn: Turn) -> tuple[list[int], list[int]]:

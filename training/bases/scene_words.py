@@ -11,7 +11,7 @@ PAD, UNKNOWN, BEGIN, END, IMAGE, ANSWER = "<pad>", "<unk>", "<s>", "</s>", "<ima
 _SPECIAL = (PAD, UNKNOWN, BEGIN, END, IMAGE, ANSWER)
 _PLAIN = (
     *("a", "and", ",", ".", "?", "yes", "no", "describe", "the", "picture", "is", "there"),
-    *("what", "colour", "shape", "thing"),
+    *("what", "which", "colour", "shape"),
 )
 _TEMPLATE = """{{ bos_token }}{% for message in messages %}\
 {% if message.role == 'assistant' %}{{ '<answer>' }}{% endif %}\

@@ -33,13 +33,13 @@ def yes_no(scene: Scene, kind: Kind, answer: Literal["yes", "no"], rng: random.R
 
 
 def retrieval(scene: Scene, rng: random.Random) -> Question:
-    """`What colour is the circle?` or `What shape is the red thing?` of an object that is there."""
+    """`What colour is the circle?` or `Which shape is red?` of an object that is there."""
     one = rng.choice(scene.objects)
     if rng.random() < 0.5:
         alike = [other.colour for other in scene.objects if other.shape == one.shape]
         return Question(f"What colour is the {one.shape}?", tuple(dict.fromkeys(alike)))
     alike = [other.shape for other in scene.objects if other.colour == one.colour]
-    return Question(f"What shape is the {one.colour} thing?", tuple(dict.fromkeys(alike)))
+    return Question(f"Which shape is {one.colour}?", tuple(dict.fromkeys(alike)))
 
 
 def _not_there(scene: Scene, kind: Kind) -> list[str]:

@@ -75,4 +75,4 @@ def test_retrieval_gives_every_right_answer():
             if words[1] == "colour":
                 assert set(asked.answers) == {x.colour for x in one.objects if x.shape == words[-1]}
             else:
-                assert set(asked.answers) == {x.shape for x in one.objects if x.colour == words[-2]}
+                assert set(asked.answers) == {x.shape for x in one.objects if x.colour == words[-1]}
