@@ -154,7 +154,7 @@ def may_be_image(value: Any) -> bool:
         return value.startswith(_URLS) or value[-5:].lower().endswith(_SUFFIXES)
     if isinstance(value, Mapping):
         return "bytes" in value or "path" in value
-    return isinstance(value, bytes | bytearray | memoryview) or hasattr(value, "save")
+    return isinstance(value, bytes | bytearray | memoryview | InputError) or hasattr(value, "save")
 
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
@@ -163,6 +163,8 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
+    if isinstance(value, InputError):  # what stands for an image that could not be read
+        raise value
     if isinstance(value, Mapping):
         if value.get("bytes") is not None:
             return _text(value["bytes"])

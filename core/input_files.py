@@ -27,6 +27,8 @@ from typing import Any, BinaryIO, TextIO, cast
 
 from anyprefer.core import delimited
 from anyprefer.core.data_folder import PREFIX, data_file
+from anyprefer.core.dataset_rows import AT_ONCE as IMAGES_AT_ONCE
+from anyprefer.core.dataset_rows import split_rows
 from anyprefer.core.errors import InputError
 from anyprefer.core.images import may_be_image
 from anyprefer.core.task import Task
@@ -90,6 +92,8 @@ def _held(source: Any) -> Iterable[Any]:
         return _frame(source)
     if hasattr(source, "iter_rows"):
         return cast("Iterable[Any]", source.iter_rows(named=True))
+    if hasattr(source, "features"):
+        return split_rows(source, own=True)
     if hasattr(source, "to_batches"):
         return itertools.chain.from_iterable(batch.to_pylist() for batch in source.to_batches(_AT_ONCE))
     if not isinstance(source, Iterable):
@@ -124,7 +128,8 @@ def _file(path: Path) -> Iterator[Located]:
         elif kind == ".parquet":
             import pyarrow.parquet as parquet
 
-            batches = parquet.ParquetFile(path).iter_batches(batch_size=_AT_ONCE)
+            file = parquet.ParquetFile(path)
+            batches = file.iter_batches(batch_size=IMAGES_AT_ONCE if "binary" in str(file.schema_arrow) else _AT_ONCE)
             yield from _numbered(itertools.chain.from_iterable(batch.to_pylist() for batch in batches), str(path))
         else:
             raise InputError(f"{path}: unknown kind {kind!r}; use .jsonl, .json, .csv, .tsv or .parquet")
@@ -220,7 +225,7 @@ def _saved(folder: Path) -> Iterable[Any]:
         raise InputError(f"data set {folder} cannot be read: {error}") from error
     if isinstance(loaded, Mapping):
         raise InputError(f"data set {folder} has several splits; give one of them: {folder}/{next(iter(loaded), '')}")
-    return cast("Iterable[Any]", loaded)
+    return split_rows(loaded, own=False)
 
 
 def _hub(name: str) -> Iterable[Any]:
@@ -230,7 +235,7 @@ def _hub(name: str) -> Iterable[Any]:
     parts = name.split(":")
     identifier, config, split = parts[0], parts[1] if len(parts) > 2 else None, parts[-1] if len(parts) > 1 else "train"
     try:
-        loaded: Iterable[Any] = load_dataset(identifier, config, split=split, streaming=True)
+        loaded: Any = load_dataset(identifier, config, split=split, streaming=True)
     except Exception as error:
         raise InputError(f"hub data set {identifier!r} (split {split!r}) cannot be loaded: {error}") from error
-    return loaded
+    return split_rows(loaded, own=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,8 @@ class Reader:
         images = fields.pop("images", None)
         if images is not None:
             images = self._pictures(images, others)
-        values = plain(fields)
+        said = fields["prompt"]
+        values = plain(fields if isinstance(said, str) else {**fields, "prompt": plain(said, _pictured)})
         if None in values.values() or "" in values.values():
             values = {field: value for field, value in values.items() if value not in (None, "")}
         if not isinstance(values.get("meta", {}), dict) or not isinstance(values.get("system", ""), str):
@@ -181,15 +182,15 @@ class Reader:
             log.warning("input: %s", what)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, other: Callable[[Any], Any] | None = None) -> Any:
     """The value as JSON has it: arrays become lists, dates and the like text, NaN and infinity null, and integers
-    beyond 64 bits text, since readers of JSON make inexact numbers of them.
+    beyond 64 bits text, since readers of JSON make inexact numbers of them. `other` says what becomes of the rest.
 
     Raises `ValueError` or `TypeError` for what has no JSON form, half a surrogate pair among it.
     """
     if type(value) is dict and all(map(_is_plain, value.values())):
         return value
-    text = json.dumps(value, default=_listed, ensure_ascii=False)
+    text = json.dumps(value, default=other or _listed, ensure_ascii=False)
     return json.loads(text.encode(), parse_constant=lambda name: None, parse_int=_exact)
 
 
@@ -209,7 +210,15 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def _pictured(value: Any) -> Any:
+    """An image that stands in a conversation as a text."""
+    found = None if hasattr(value, "tolist") else images_of(value, None)
+    return found[0] if found else _listed(value)
+
+
 def _listed(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
+    if isinstance(value, bytes):  # an image in a column that nobody asked for
+        return f"{len(value)} bytes"
     return None if value != value else str(value)  # pandas' missing date

@@ -57,7 +57,8 @@ async def asynth(
         given = {name: graph.players.given.get(name) if one is None else one for name, one in given.items()}
     settings, objects = parted(settings, {role: given.pop(role) for role in roles}, values, **given)
     name = source_name(tasks, columns)
-    known = not (objects or graph or repair or isinstance(tasks, Iterator) or tasks == STDIN)
+    only_once = isinstance(tasks, Iterator) or (isinstance(tasks, str) and tasks == STDIN)
+    known = not (objects or graph or repair or only_once)
     if folder is not None and known:
         again = read_tasks(tasks, columns, settings.image_roots)
         done = await asyncio.to_thread(finished_ids, Path(folder), settings, name, again)
