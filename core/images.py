@@ -33,6 +33,7 @@ __all__ = [
     "LARGEST",
     "Sent",
     "image_key",
+    "image_keys",
     "image_url",
     "images_of",
     "load",
@@ -72,6 +73,11 @@ def image_key(image: str) -> str:
     """What stands for the image where it would be too long or say too little, in keys and traces: `content_hash`, taken
     once a task. Raises as `image_url` does."""
     return sent(image).key
+
+
+def image_keys(images: Sequence[str]) -> list[str]:
+    """The keys of several, in order."""
+    return [image_key(image) for image in images]
 
 
 def url_key(url: str) -> str:

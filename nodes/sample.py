@@ -8,6 +8,7 @@ from typing import Any
 
 from anyprefer.core.errors import ModelError
 from anyprefer.core.game_state import GameState
+from anyprefer.core.images import image_keys
 from anyprefer.core.records import Candidate
 from anyprefer.core.roles import Target
 from anyprefer.core.settings import Settings
@@ -71,7 +72,8 @@ async def _sampled(target: Target, task: Task, prompt: str, seeds: Sequence[int]
     account = current_account()
     if account is None:
         return await make()
-    key = stable_hash([target.name, task.model_dump(), prompt, list(seeds)])[:40]
+    told = {**task.model_dump(), "images": image_keys(task.images)}
+    key = stable_hash([target.name, told, prompt, list(seeds)])[:40]
     return await account.once("rollout", key, make, CONTENTS)
 
 

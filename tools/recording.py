@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from anyprefer.core.images import image_key
+from anyprefer.core.images import image_keys
 from anyprefer.core.secrets import redact
 from anyprefer.core.task import Task
 from anyprefer.models.tape import Tape
@@ -55,5 +55,5 @@ def _dumped(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_dumped(one) for one in value]
     if isinstance(value, Task):
-        return {**value.model_dump(), "images": [image_key(image) for image in value.images]}
+        return {**value.model_dump(), "images": image_keys(value.images)}
     return value.model_dump() if isinstance(value, BaseModel) else value

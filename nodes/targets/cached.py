@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from anyprefer.core.images import image_key
+from anyprefer.core.images import image_keys
 from anyprefer.core.kept import Kept, weights_stamp
 from anyprefer.core.roles import Target
 from anyprefer.core.secrets import without_secrets
@@ -43,7 +43,7 @@ class SharedTarget:
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
         """One content per seed, in order; only those the file lacks are asked for."""
         before = [] if isinstance(task.prompt, str) else [task.prompt]
-        images = [image_key(image) for image in task.images]
+        images = image_keys(task.images)
         asked = [self._who(), task.system, *before, prompt, images, task.start, *self._sampling]
         keys = {seed: stable_hash([*asked, seed])[:40] for seed in seeds}
         known = await self._kept.get(list(keys.values()))
