@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
+import torch
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -28,28 +29,21 @@ from pydantic import Field, PrivateAttr
 
 from anyprefer.core.errors import ModelError
 from anyprefer.models.local.adapters import adapter_base
+from anyprefer.models.local.answers import WAYS, Given, Options, Reply, Wanted, Way
 from anyprefer.models.local.batching import Batcher
 from anyprefer.models.local.chat_prompts import as_dicts, prompt_of
 from anyprefer.models.local.configurations import known_to_see
-from anyprefer.models.local.likelihood import mean_logprobs
-from anyprefer.models.local.options import option_tokens, weigh
+from anyprefer.models.local.features import Features
+from anyprefer.models.local.options import option_tokens
 from anyprefer.models.local.prompts import Prompt
-from anyprefer.models.local.sampling import Sampling, draw
+from anyprefer.models.local.sampling import Sampling
 from anyprefer.models.local.weights import Weights, load_weights, use_threads
 from anyprefer.models.traits import SAMPLING, Traits
 
-
-@dataclass(frozen=True)
-class _Given:
-    """An answer whose probability is wanted."""
-
-    answer: str
-
-
-_Job = tuple[list[BaseMessage], Sampling | tuple[str, ...] | _Given]
-"""What is asked, and how it is answered: sampled, by the most probable of these options, or by how probable an answer
-is."""
+_Job = tuple[list[BaseMessage], Sampling | Given | tuple[str, ...]]
+"""What is asked, and how it is answered; a tuple holds options."""
 _Waiting = tuple[_Job, Future[ChatResult]]
+_Ready = tuple[Prompt, Wanted, Future[ChatResult]]
 
 
 @lru_cache(maxsize=64)
@@ -89,6 +83,8 @@ class LocalChat(BaseChatModel):
     """Run Python code that comes with a model."""
 
     _weights: Weights | None = PrivateAttr(default=None)
+    _features: Features | None = PrivateAttr(default=None)
+    _fits: int = PrivateAttr(default=sys.maxsize)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
     _batcher: Batcher[_Job, ChatResult] = PrivateAttr()
 
@@ -114,7 +110,7 @@ class LocalChat(BaseChatModel):
         """Finish waiting calls, stop the worker thread and free the weights; the next call loads them again."""
         self._batcher.close()
         with self._lock:
-            self._weights = None
+            self._weights = self._features = None
         gc.collect()
 
     def _generate(
@@ -135,14 +131,14 @@ class LocalChat(BaseChatModel):
     ) -> ChatResult:
         return await asyncio.wrap_future(self._batcher.submit((messages, self._wanted(stop, kwargs))))
 
-    def _wanted(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling | tuple[str, ...] | _Given:
+    def _wanted(self, stop: list[str] | None, given: dict[str, Any]) -> Sampling | Given | tuple[str, ...]:
         unknown = given.keys() - {*SAMPLING, "options", "given", "ls_structured_output_format"}
         if unknown:
             raise ModelError(f"LocalChat cannot take {', '.join(sorted(unknown))}; tools need the text protocol")
         if given.get("options"):
             return tuple(given["options"])
         if "given" in given:
-            return _Given(given["given"])
+            return Given(given["given"])
         return Sampling(
             temperature=given.get("temperature", self.temperature),
             top_p=given.get("top_p", self.top_p),
@@ -152,39 +148,26 @@ class LocalChat(BaseChatModel):
         )
 
     def _answer(self, jobs: Sequence[_Waiting]) -> None:
-        """Worker thread: settle every job, in batches of like length."""
+        """Worker thread: settle every job, in batches of one kind and like length."""
         weights = self._loaded()
-        read: dict[str, Prompt] = {}  # the candidates of a task ask the same
-        sampled: list[_Ready[Sampling]] = []
-        weighed: list[_Ready[dict[str, int]]] = []
-        told: list[_Ready[_Given]] = []
-        for (messages, wanted), future in jobs:
-            try:
-                prompt = _read(weights, messages, read)
-                if isinstance(wanted, Sampling):
-                    sampled.append((prompt, wanted, future))
-                elif isinstance(wanted, _Given):
-                    told.append((prompt, wanted, future))
-                else:
-                    weighed.append((prompt, option_tokens(weights.tokenizer, wanted), future))
-            except Exception as error:  # one bad prompt must not fail its neighbours
-                future.set_exception(error)
-        for batch in _batches(sampled, self.batch_size):
-            drawn = draw(weights, [prompt for prompt, _, _ in batch], [sampling for _, sampling, _ in batch])
-            for (prompt, _, future), answer in zip(batch, drawn, strict=True):
-                ending = {"finish_reason": "stop" if answer.finished else "length"}
-                future.set_result(self._result(answer.text, len(prompt.ids), answer.tokens, ending))
-        for options in _batches(weighed, self.batch_size, by_beginning=True):
-            masses = weigh(weights, [prompt for prompt, _, _ in options], [tokens for _, tokens, _ in options])
-            for (prompt, _, future), logprobs in zip(options, masses, strict=True):
-                said = {"finish_reason": "stop", "option_logprobs": logprobs}
-                future.set_result(self._result(max(logprobs, key=logprobs.__getitem__), len(prompt.ids), 1, said))
+        ready = _prepared(weights, jobs)
+        for kind, way in WAYS.items():
+            chosen = [job for job in ready if isinstance(job[1], kind)]
+            for batch in _batches(chosen, min(self.batch_size, self._fits), by_beginning=kind is Options):
+                for (prompt, _, future), reply in zip(batch, self._replies(weights, way, batch), strict=True):
+                    future.set_result(self._result(reply, len(prompt.ids)))
 
-        for given in _batches(told, self.batch_size):
-            means = mean_logprobs(weights, [prompt for prompt, _, _ in given], [one.answer for _, one, _ in given])
-            for (prompt, _, future), mean in zip(given, means, strict=True):
-                said = {"finish_reason": "stop", "mean_logprob": mean}
-                future.set_result(self._result(f"{mean:.6f}", len(prompt.ids), 1, said))
+    def _replies(self, weights: Weights, way: Way, batch: Sequence[_Ready]) -> list[Reply]:
+        """The batch's, in halves where the memory does not hold it; later batches are no larger."""
+        features = self._features = self._features or Features(weights.model)
+        try:
+            return way(weights, features.seen([prompt for prompt, _, _ in batch]), [wanted for _, wanted, _ in batch])
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+            self._fits = len(batch) // 2
+        parts = [batch[start : start + self._fits] for start in range(0, len(batch), self._fits)]
+        return [reply for part in parts for reply in self._replies(weights, way, part)]
 
     def _loaded(self) -> Weights:
         with self._lock:
@@ -196,30 +179,34 @@ class LocalChat(BaseChatModel):
                 self._weights.model.eval()
             return self._weights
 
-    def _result(self, text: str, read: int, written: int, said: dict[str, Any]) -> ChatResult:
+    def _result(self, reply: Reply, read: int) -> ChatResult:
+        written = reply.tokens
         message = AIMessage(
-            content=text,
+            content=reply.text,
             usage_metadata=UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written),
-            response_metadata={"model_name": self.model, **said},
+            response_metadata={"model_name": self.model, **reply.said},
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-_How = TypeVar("_How")
-_Ready = tuple[Prompt, _How, Future[ChatResult]]
+def _prepared(weights: Weights, jobs: Sequence[_Waiting]) -> list[_Ready]:
+    """The jobs' prompts; one that cannot be read fails its own call alone."""
+    read: dict[str, Prompt] = {}  # the candidates of a task ask the same: its pictures are opened once
+    ready: list[_Ready] = []
+    for (messages, wanted), future in jobs:
+        try:
+            chat = as_dicts(messages)
+            key = json.dumps(chat, sort_keys=True, default=str)
+            prompt = read[key] if key in read else read.setdefault(key, prompt_of(weights, chat))
+            how = Options(option_tokens(weights.tokenizer, wanted)) if isinstance(wanted, tuple) else wanted
+            ready.append((prompt, how, future))
+        except Exception as error:
+            future.set_exception(error)
+    return ready
 
 
-def _batches(ready: Sequence[_Ready[_How]], size: int, by_beginning: bool = False) -> Iterator[Sequence[_Ready[_How]]]:
+def _batches(ready: Sequence[_Ready], size: int, by_beginning: bool) -> Iterator[Sequence[_Ready]]:
     """Slices of at most `size`: shortest prompts first, so that little is padding, or those together that begin alike."""
     ordered = sorted(ready, key=lambda job: (0 if by_beginning else len(job[0].ids), job[0].pictures, job[0].ids))
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
-
-
-def _read(weights: Weights, messages: list[BaseMessage], read: dict[str, Prompt]) -> Prompt:
-    """The messages' prompt; what was asked before in this batch is in `read`, where pictures are opened once."""
-    chat = as_dicts(messages)
-    key = json.dumps(chat, sort_keys=True, default=str)
-    if key not in read:
-        read[key] = prompt_of(weights, chat)
-    return read[key]

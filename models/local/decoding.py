@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from anyprefer.core.errors import ModelError
+from anyprefer.models.local.features import as_read, placed
 from anyprefer.models.local.kv_cache import select_rows, with_room
 from anyprefer.models.local.prompts import Prompt, filled, padded
 from anyprefer.models.local.token_choice import pick
@@ -58,7 +59,7 @@ class Stepper:
         self._ahead = torch.zeros(len(prompts), dtype=torch.long, device=model.device)
         """(B,) How far a row's positions are from the number of its tokens."""
         self._cache: Any = None
-        self.logits = self._forward(self._ids, _placed(pictured, model))  # (B, V)
+        self.logits = self._forward(self._ids, placed(pictured, model))  # (B, V)
         with_room(self._cache)
 
     def select(self, rows: Sequence[int]) -> bool:
@@ -90,7 +91,7 @@ class Stepper:
 
     def _forward(self, ids: torch.Tensor, pictured: Mapping[str, torch.Tensor] | None = None) -> torch.Tensor:
         """ids: (B, S) → logits after the last (B, V)."""
-        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": self._mask, **(pictured or {})}
+        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": self._mask, **as_read(pictured or {})}
         if "position_ids" in self._takes:
             inputs["position_ids"] = self._positions(ids, pictured or {})
         if "logits_to_keep" in self._takes:
@@ -115,14 +116,6 @@ class Stepper:
         positions: torch.Tensor = own(ids, {"attention_mask": self._mask, **pictured})
         self._ahead = positions.reshape(-1, *ids.shape)[-1, :, -1] - counted[:, -1]
         return positions
-
-
-def _placed(pictured: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-    """Where the model is, pixels in its number format."""
-    return {
-        name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
-        for name, tensor in pictured.items()
-    }
 
 
 def decode(

@@ -36,7 +36,7 @@ async def test_a_batch_answers_like_one_by_one(chat):
 
 async def test_concurrent_calls_share_few_generates(chat, monkeypatch):
     sizes = []
-    import anyprefer.models.local.chat as local
+    import anyprefer.models.local.answers as local
 
     monkeypatch.setattr(
         local, "draw", lambda w, prompts, rows, real=local.draw: (sizes.append(len(rows)), real(w, prompts, rows))[1]
@@ -47,7 +47,7 @@ async def test_concurrent_calls_share_few_generates(chat, monkeypatch):
 
 
 async def test_batch_size_bounds_a_generate(tiny, monkeypatch):
-    import anyprefer.models.local.chat as local
+    import anyprefer.models.local.answers as local
 
     sizes = []
     monkeypatch.setattr(
@@ -56,6 +56,28 @@ async def test_batch_size_bounds_a_generate(tiny, monkeypatch):
     small = LocalChat(model=str(tiny), max_tokens=2, batch_size=3)
     await ask(small, QUESTIONS)
     assert max(sizes) <= 3
+
+
+async def test_a_batch_that_the_memory_does_not_hold_runs_in_halves(tiny, monkeypatch):
+    import torch
+
+    import anyprefer.models.local.answers as local
+
+    sizes = []
+
+    def small(weights, prompts, rows, real=local.draw):
+        sizes.append(len(rows))
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError
+        return real(weights, prompts, rows)
+
+    model = LocalChat(model=str(tiny), dtype="float32", max_tokens=4)
+    expected = await ask(model, QUESTIONS, temperature=0)
+    monkeypatch.setattr(local, "draw", small)
+    assert await ask(model, QUESTIONS, temperature=0) == expected
+    assert sizes == [5, 2, 2, 1]
+    assert await ask(model, QUESTIONS, temperature=0) == expected
+    assert sizes[4:] == [2, 2, 1]
 
 
 async def test_a_sample_depends_on_its_seed_not_on_its_neighbours(chat):

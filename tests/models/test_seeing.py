@@ -10,6 +10,7 @@ from anyprefer.core.errors import InputError, ModelError, ModelSetupError
 from anyprefer.models.local import decoding
 from anyprefer.models.local.chat import LocalChat
 from anyprefer.models.local.chat_prompts import as_dicts, prompt_of
+from anyprefer.models.local.features import Features
 from anyprefer.models.local.sampling import Sampling, draw, unspoken
 from anyprefer.models.local.weights import load_processor, load_tokenizer, load_weights
 from anyprefer.models.messages import user
@@ -70,6 +71,9 @@ def test_greedy_answers_are_those_of_generate(weights):
     answers = [drawn.text for drawn in draw(weights, asked, greedy(4))]
     assert answers == expected
     assert len(set(answers)) == 4
+    seen = Features(weights.model).seen(asked)
+    assert not [name for prompt in seen for name in prompt.inputs if name.startswith("pixel_")]
+    assert [drawn.text for drawn in draw(weights, seen, greedy(4))] == expected
 
 
 def test_candidates_of_two_pictures_at_once_are_those_of_each_alone(weights, monkeypatch):
@@ -114,6 +118,26 @@ async def test_concurrent_calls_answer_like_one_by_one(chat):
     together = await asyncio.gather(*(chat.ainvoke(messages, temperature=0) for messages in asked))
     assert [reply.text for reply in together] == [chat.invoke(messages, temperature=0).text for messages in asked]
     assert together[0].usage_metadata["input_tokens"] - together[3].usage_metadata["input_tokens"] > 8
+
+
+async def test_a_picture_is_looked_at_once(chat, monkeypatch):
+    tower = chat._loaded().model.model.vision_tower
+    looks = []
+    real = tower.forward
+    monkeypatch.setattr(tower, "forward", lambda *given, **more: (looks.append(1), real(*given, **more))[1])
+    shown = [picture("orange"), picture("purple")]
+    await asyncio.gather(*(chat.ainvoke([user(f"is it {n}?", [one])]) for one in shown for n in range(3)))
+    chat.invoke([user("and now?", shown[:1])], options=("a", "b"))
+    assert len(looks) == 2
+
+
+def test_the_oldest_pictures_are_forgotten(weights, monkeypatch):
+    features = Features(weights.model)
+    asked = prompts(weights)[:3]
+    one = features.seen(asked[:1])[0].inputs["features"]
+    monkeypatch.setattr("anyprefer.models.local.features.ROOM", one.nbytes)
+    features.seen(asked)
+    assert list(features._kept) == [asked[2].pictures]
 
 
 def test_it_sees_by_its_configuration_alone(tiny_llava, tiny):
