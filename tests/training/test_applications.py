@@ -17,6 +17,7 @@ from anyprefer.training.applications.application import (
 )
 from anyprefer.training.applications.demo import demo
 from anyprefer.training.applications.task_source import TaskSource
+from anyprefer.training.bases.by_name import missing
 from tests import sample_data
 
 MINE = """
@@ -62,7 +63,7 @@ def test_every_packaged_application_has_both_scales_and_loads(name):
     assert {"embedded", "paper"} <= set(app.scales)
     for scale in app.scales:
         assert app.settings(scale).judge == app.scale(scale).judge
-        assert app.trainer(scale).name == "text_dpo"
+        assert app.trainer(scale).name == app.scale(scale).trainer
         assert app.measured(scale)
 
 
@@ -238,3 +239,20 @@ def test_iterations_of_a_stream_are_its_next_rows(monkeypatch):
         assert found[0] != source.tasks_of(number, 2, 1)
     with pytest.raises(InputError, match="holds 40 tasks; 5 iterations of 10 need 50"):
         source.tasks_of(1, 5, 0)
+
+
+def test_models_that_are_built_here_are_built_before_anything_is_played(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path))
+    settings = load_application("vision").settings("embedded", seed=2)
+    assert missing(settings) == ["scenes-2", "scene_detector"]
+    (tmp_path / "scenes-2").mkdir()
+    (tmp_path / "scenes-2" / "config.json").touch()
+    assert missing(settings) == ["scene_detector"]
+    assert missing(load_application("vision").settings("paper")) == []
+
+
+def test_a_scale_leaves_out_arms_that_there_are():
+    given = load_application("vision").model_dump()
+    given["scales"]["embedded"]["left_out"] = {"judge-onyl": "no prompt"}
+    with pytest.raises(SettingsError, match="did you mean 'judge-only'"):
+        Application.model_validate(given)

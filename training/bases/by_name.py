@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anyprefer.core.errors import ModelSetupError, near
+from anyprefer.core.settings import Settings
 from anyprefer.models.local.built import DETECTOR, SCENES, cached, is_built, seed_of
 
 
@@ -27,6 +28,14 @@ def ensure(name: str, steps: int | None = None, folder: Path | None = None) -> P
     if not (target / "config.json").is_file():
         _build(_builder(name, steps), target)
     return target
+
+
+def missing(settings: Settings) -> list[str]:
+    """The models that a run with these settings plays with, are built here, and are not there yet."""
+    played = [settings.target, settings.judge, settings.reward, settings.engine]
+    looks = [DETECTOR] if {"scene_detector", "scene_objects"} & {*settings.tools} else []
+    needed = dict.fromkeys([name for name in played if is_built(name)] + looks)
+    return [name for name in needed if not (cached(name) / "config.json").is_file()]
 
 
 def check(name: str) -> None:

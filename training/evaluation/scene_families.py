@@ -29,9 +29,9 @@ OF_A_SCENE = len(questions.KINDS) * len(_ANSWERS)
 
 
 def scenes(n: int, seed: int, split: Split) -> list[Task]:
-    """Descriptions of n scenes; `reference` says what is there and where, x0 y0 x1 y1 in pixels."""
+    """Descriptions of n scenes; `reference` says what is there and where, x0 y0 x1 y1 in pixels, and has a right answer."""
     return [
-        Task(id=f"scene-{one.id}", prompt=captions.ASKED, images=(_picture(one),), reference={"objects": _objects(one)})
+        Task(id=f"scene-{one.id}", prompt=captions.ASKED, images=(_picture(one),), reference=_truth(one))
         for one in _scenes(n, seed, split)
     ]
 
@@ -71,6 +71,10 @@ def _questions(one: Scene) -> Iterator[tuple[str, str, str]]:
     for kind in questions.KINDS:
         for answer in _ANSWERS:
             yield kind, answer, questions.yes_no(one, kind, answer, one.generator(f"{kind} {answer}")).text
+
+
+def _truth(one: Scene) -> dict[str, Any]:
+    return {"objects": _objects(one), "answer": captions.caption(one.labels)}
 
 
 def _objects(one: Scene) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@
 The target is a string (a model, a policy of your own) and so is what training it comes to, a checkpoint: what that is
 and how it is made the trainer knows (`core.roles.Trainer`), and how it is measured the evaluation.
 
+Models that are built on this machine (`scenes`, `scene_detector`) and are not there yet are built first.
+
 A folder holds one sub-folder an iteration, each with the run (`pairs/`), what was trained (`adapter/` of a language
 model), the checkpoint (`trained.json`), the evaluation (`evaluation.json`) and what the gate said of it (`gate.json`);
 with `replay` the pairs trained on again (`replay.jsonl`). Every step that is complete is skipped when the same command
@@ -41,6 +43,7 @@ from anyprefer.core.task import Task
 from anyprefer.graph.dataset_prompts import last_kept
 from anyprefer.graph.players import assemble, load_target
 from anyprefer.graph.runs.runner import Synthesis
+from anyprefer.training.bases.by_name import ensure, missing
 from anyprefer.training.evaluation.complete import check_counts, check_ended, check_scored, mostly_unscored
 from anyprefer.training.loop.adoption import judged
 from anyprefer.training.loop.settings import IterateSettings
@@ -92,7 +95,7 @@ class Steps:
         """A row of the synthesis is finished."""
 
     def step(self, iteration: int, name: str) -> None:
-        """`synthesise`, `train` or `evaluate` begins."""
+        """`synthesise`, `train` or `evaluate` begins, or before the first `build NAME` of a model that is made here."""
 
     def done(self, iteration: Iteration) -> None:
         """An iteration is finished."""
@@ -106,6 +109,9 @@ def iterate(plan: Plan, folder: Path, evaluate: Evaluate, steps: Steps | None = 
     a budget is spent, or most of a synthesis or an evaluation failed.
     """
     steps = steps or Steps()
+    for name in missing(plan.settings):
+        steps.step(0, f"build {name}")
+        ensure(name)
     _check(plan, folder)
     settings, start = plan.settings, plan.start or plan.settings.target
     steps.step(0, "evaluate")
