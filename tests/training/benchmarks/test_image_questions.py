@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from anyprefer.core.errors import InputError
+from anyprefer.core.errors import InputError, ModelError
 from anyprefer.training.evaluation.benchmarks import Asked, benchmark, measure
 from tests.loopback import Loopback, completion
 
@@ -236,3 +236,27 @@ def test_benchmarks_with_a_judge_elsewhere_say_what_is_missing(name):
     assert "-m lmms_eval --model openai --model_args model_version=sees,base_url=http://x/v1" in benchmark(
         name
     ).command(Asked("openai:sees@http://x/v1"))
+
+
+LMMS_EVAL = """
+import json, pathlib, sys
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if "broken" in given["--model_args"]:
+    sys.exit("no such model")
+folder = pathlib.Path(given["--output_path"]) / "sees"
+folder.mkdir(parents=True)
+(folder / "2026_results.json").write_text(json.dumps({"results": {given["--tasks"]: {"alias": "x", "gpt_eval_score,none": 31.5}}}))
+"""
+
+
+def test_lmms_evals_score_is_read_where_it_is_installed(tmp_path, monkeypatch):
+    """A package of that name that writes its results where lmms-eval does."""
+    (tmp_path / "lmms_eval").mkdir()
+    (tmp_path / "lmms_eval" / "__main__.py").write_text(LMMS_EVAL, encoding="utf-8")
+    (tmp_path / "lmms_eval" / "__init__.py").write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = measure("mm_vet", "hf:llava-hf/llava-1.5-7b-hf", limit=3, folder=tmp_path / "kept")
+    assert (found.n, found.figures) == (0, {"gpt_eval_score": 0.315})
+    with pytest.raises(ModelError, match="mm_vet: lmms-eval ended with 1: no such model"):
+        measure("mm_vet", "hf:broken")

@@ -1,7 +1,7 @@
-"""Benchmarks of free answers about images, marked by a judge in another package: lmms-eval or VLMEvalKit.
+"""Benchmarks of free answers about images, marked by a judge in another package, lmms-eval.
 
-Both ask the model by themselves, so they take no budget of ours, and the judge's key by their own variables
-(OPENAI_API_KEY).
+It asks the model by itself, so no budget of ours holds, and takes the judge's key from its own variables
+(OPENAI_API_KEY). Local models are those that its `llava_hf` loads; serve others.
 """
 
 from __future__ import annotations

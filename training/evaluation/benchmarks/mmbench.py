@@ -45,7 +45,7 @@ class MmBench(ImageQuestions):
 
     def is_correct(self, task: Task, answer: str) -> bool:
         """Of one rotation."""
-        return chosen(answer, task.meta["choices"]) == task.reference
+        return bool(chosen(answer, task.meta["choices"]) == task.reference)
 
     def tally(self, task: Task, answer: str) -> Mapping[str, float]:
         """Of one rotation."""

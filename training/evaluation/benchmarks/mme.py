@@ -60,7 +60,7 @@ class Mme(ImageQuestions):
 
     def is_correct(self, task: Task, answer: str) -> bool:
         """By MME's rule."""
-        return yes_no.mme(answer) == task.reference
+        return bool(yes_no.mme(answer) == task.reference)
 
     def tally(self, task: Task, answer: str) -> Mapping[str, float]:
         """Of the question alone."""

@@ -52,7 +52,7 @@ class Pope(ImageQuestions):
 
     def is_correct(self, task: Task, answer: str) -> bool:
         """By the strict rule."""
-        return yes_no.strict(answer) == task.reference
+        return bool(yes_no.strict(answer) == task.reference)
 
     def tally(self, task: Task, answer: str) -> Mapping[str, float]:
         """By both rules."""

@@ -41,7 +41,7 @@ class ScienceQaImages(ImageQuestions):
 
     def is_correct(self, task: Task, answer: str) -> bool:
         """By the choice it names."""
-        return chosen(answer, task.meta["choices"]) == task.reference
+        return bool(chosen(answer, task.meta["choices"]) == task.reference)
 
     def tally(self, task: Task, answer: str) -> Mapping[str, float]:
         """Whether it names one."""

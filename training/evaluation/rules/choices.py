@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from string import ascii_uppercase as LETTERS
+from string import ascii_uppercase
 
+LETTERS = ascii_uppercase
 ONE_LETTER = "\nAnswer with the option's letter from the given choices directly."
 """What LLaVA puts behind the choices."""
 _BEGINS = re.compile(r"\(?([A-Z])(?:[.):]|$)")
