@@ -27,7 +27,7 @@ from typing import Any
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.image_files import LARGEST, kind_of
-from anyprefer.core.pictures import WEB, check, content_hash, image_bytes, in_rgb, shown
+from anyprefer.core.pictures import WEB, check, content_hash, image_bytes, in_rgb, shown, shrunk
 
 __all__ = [
     "LARGEST",
@@ -40,6 +40,7 @@ __all__ = [
     "loaded",
     "may_be_image",
     "roots_of",
+    "smaller",
     "url_key",
 ]
 _URLS = (*WEB, "data:")
@@ -98,6 +99,21 @@ def sent(image: str) -> Sent:
         if known is not None:
             known[image] = known[found.url] = found
     return found
+
+
+def smaller(image: str, side: int) -> str:
+    """The data: URL of the image with at most `side` pixels at its longer side, made once a task; JPEG stays JPEG, all else
+    becomes PNG. As it is where it has no more, or nobody here knows. Raises as `image_url` does."""
+    one, known = sent(image), _READ.get()
+    if one.size is None or max(one.size) <= side:
+        return one.url
+    place = f"{one.key} {side}"
+    made = known.get(place) if known is not None else None
+    if made is None:
+        made = _sent(_data_url(shrunk(image_bytes(one.url), side), f"image {shown(image)}"))
+        if known is not None:
+            known[place] = known[made.url] = made
+    return made.url
 
 
 def _sent(image: str) -> Sent:

@@ -50,6 +50,11 @@ class ServerSettings(BaseModel):
     connections: int = Field(256, ge=1, description="Requests in flight at once; fewer while the server answers 429.")
     rpm: int = Field(0, ge=0, description="Requests per minute, retries counted; 0: no limit.")
     tpm: int = Field(0, ge=0, description="Tokens per minute, read and written; 0: no limit.")
+    image_side: int = Field(
+        0,
+        ge=0,
+        description="Most pixels at the longer side of an image sent to a model; a larger one is made smaller. 0: as it is. Tools always see the image itself.",
+    )
     timeout: float = Field(
         600.0, gt=0, description="Seconds a request may take before it is sent again; a model that thinks takes long."
     )

@@ -30,6 +30,7 @@ from anyprefer.core.listening import unheard
 from anyprefer.models.image_tokens import surplus
 from anyprefer.models.servers.endpoint import Endpoint
 from anyprefer.models.servers.http import Route, proxy_for
+from anyprefer.models.servers.image_sizes import sized
 from anyprefer.models.servers.negotiation import Deal, Terms, encoded
 from anyprefer.models.servers.openai_wire import SPOKEN, as_dicts, chat_message, chat_messages, chat_result, common
 from anyprefer.models.servers.streaming import StreamedChat
@@ -74,7 +75,7 @@ class PostedChat(StreamedChat):
         """One call. LangChain's machinery around it is entered only when somebody listens or caches."""
         messages = _plain_input(input)
         if messages is not None and kwargs.keys() <= SPOKEN and not self._attended(config):
-            posted = self._posted(messages, stop, kwargs)
+            posted = self._posted(await self._sized(messages), stop, kwargs)
             if posted is not None:
                 answer = await _answer(*posted)
                 return chat_message(answer, self.model_name, shaped="response_format" in kwargs)
@@ -85,7 +86,7 @@ class PostedChat(StreamedChat):
     ) -> list[AIMessage]:
         """One call with `n` in its kwargs: a message a choice, each with the whole request's usage."""
         if kwargs.keys() <= SPOKEN and not self._attended(config):
-            posted = self._posted(messages, None, kwargs)
+            posted = self._posted(await self._sized(messages), None, kwargs)
             if posted is not None:
                 return chat_messages(await _answer(*posted), shaped="response_format" in kwargs)
         config = ensure_config(config)
@@ -100,6 +101,7 @@ class PostedChat(StreamedChat):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        messages = await self._sized(messages)
         posted = self._posted(messages, stop, kwargs)
         if posted is None:
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
@@ -143,6 +145,10 @@ class PostedChat(StreamedChat):
     def terms(self) -> Terms:
         """What the server takes of this model's requests, as far as the run knows."""
         return self._settled().endpoint.terms(self.model_name)
+
+    async def _sized(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """The messages with images as large as the server's settings allow."""
+        return await sized(messages, self._settled().endpoint.limits.image_side)
 
     def _settled(self) -> _Static:
         static = self._static

@@ -10,7 +10,7 @@ from PIL import Image
 
 from anyprefer.core.inputs import read_tasks
 from anyprefer.core.pictures import opened
-from anyprefer.graph import RunSettings, Task, synth
+from anyprefer.graph import Task, synth
 from anyprefer.models.load import load_model
 from anyprefer.training.evaluation.evaluate import evaluate
 from anyprefer.training.pair_data.read import load_pairs
@@ -89,7 +89,7 @@ def test_a_url_is_shown_as_it_is_and_an_image_is_evaluated(tmp_path):
     images = ["https://example.org/a.png", str(tmp_path / "photo.jpg"), data_url(PNG)]
     tasks = [Task(id=str(at), prompt="What is 2 + 2?", images=(image,)) for at, image in enumerate(images)]
     with OpenAIServer() as server:
-        model = load_model(f"openai:any@{server.url}", RunSettings())
+        model = load_model(f"openai:any@{server.url}")
         found = asyncio.run(evaluate(model, tasks, lambda task, said: True))
         assert (found.n, found.unscored) == (3, 0)
         assert [request["images"] for request in server.requests] == [[images[0].encode()], [JPEG], [PNG]]

@@ -57,6 +57,7 @@ OTHER = {
     "connections": 8,
     "rpm": 600,
     "tpm": 9000,
+    "image_side": 1024,
     "timeout": 2.5,
     "retries": 1,
     "patience": 5.5,

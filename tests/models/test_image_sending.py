@@ -1,6 +1,7 @@
 """What is made of images on the way to a server: one read a task, one place a request, keys by content, tokens."""
 
 import base64
+import io
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -8,7 +9,7 @@ from PIL import Image
 
 from anyprefer.core import images
 from anyprefer.core.errors import InputError
-from anyprefer.core.images import image_key, image_url, load, loaded
+from anyprefer.core.images import image_key, image_url, load, loaded, smaller
 from anyprefer.graph import RunSettings, Synthesis, Task
 from anyprefer.graph.players import assemble
 from anyprefer.graph.traces import _cleaner
@@ -16,10 +17,12 @@ from anyprefer.models.image_tokens import image_tokens, surplus, text_size
 from anyprefer.models.load import load_model
 from anyprefer.models.messages import user
 from anyprefer.models.packing import said_in
+from anyprefer.models.servers.endpoint import Servers
 from anyprefer.tools import tool
 from anyprefer.tools.recording import asked_of
 from tests.pixels import PNG, URL, data_url, encoded
 from tests.scripted import Scripted
+from tests.server import OpenAIServer
 
 OTHER = encoded(Image.new("RGB", (4, 2), "blue"))
 
@@ -124,7 +127,7 @@ def test_an_image_counts_as_a_text_of_its_tokens(tmp_path):
 
 
 def test_a_rate_limit_is_charged_for_tokens_and_not_for_base64():
-    model = load_model("openai:any@http://127.0.0.1:9/v1", RunSettings())
+    model = load_model("openai:any@http://127.0.0.1:9/v1")
     photo = data_url(encoded(Image.effect_noise((1024, 1024), 90)))
     _, request = model._posted([user("What is it?", [photo])], None, {})
     assert len(request.body) > 1_000_000
@@ -141,3 +144,34 @@ async def test_load_checks_every_image_before_a_model_is_asked(tmp_path):
     found = await load([URL, "https://a/b.png", data_url(PNG, "jpeg")])
     assert [one.url for one in found.values()] == [URL, "https://a/b.png", URL]
     assert [one.size for one in found.values()] == [(4, 2), None, (4, 2)]
+
+
+async def test_a_server_may_be_shown_smaller_images():
+    photo, small = Image.effect_noise((600, 300), 90).convert("RGB"), data_url(encoded(Image.new("RGB", (64, 32))))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    given = [data_url(encoded(photo, "JPEG", exif=turned), "jpeg"), data_url(encoded(photo)), small, "https://a/b.png"]
+    with OpenAIServer() as server:
+        spec = f"openai:any@{server.url}"
+        for settings in (RunSettings(image_side=100), RunSettings()):
+            with loaded(await load(given)):
+                for _ in range(2):
+                    await load_model(spec, servers=Servers(settings)).ainvoke([user("What is it?", given)])
+        received = [request["images"] for request in server.requests]
+    assert received[0] == received[1]
+    assert [image_url(data_url(data))[:15] for data in received[0][:2]] == ["data:image/jpeg", "data:image/png;"]
+    sizes = [Image.open(io.BytesIO(data)).size for data in received[0][:3]]
+    assert sizes == [(50, 100), (100, 50), (64, 32)]
+    assert received[0][3] == b"https://a/b.png"
+    assert [
+        data_url(data, url[11:].partition(";")[0]) for data, url in zip(received[2], given[:3], strict=False)
+    ] == given[:3]
+
+
+async def test_a_large_image_is_made_smaller_once_a_task(monkeypatch):
+    made, real = [], images.shrunk
+    monkeypatch.setattr(images, "shrunk", lambda data, side: made.append(side) or real(data, side))
+    photo = data_url(encoded(Image.new("RGB", (600, 300))))
+    with loaded(await load([photo])):
+        assert {smaller(photo, 100) for _ in range(3)} == {smaller(smaller(photo, 100), 100)}
+    assert made == [100]
