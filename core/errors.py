@@ -23,7 +23,7 @@ AnypreferError
 `RunStopped` leaves the tasks in flight unfinished, with the answers they have kept: no row of theirs is
 written, and the same command resumes them.
 
-A tool that raises or hangs while it runs is not an error here: it becomes `Knowledge.error`.
+A tool that raises or hangs while it runs ends no task: it becomes `Knowledge.error`, in a `ToolFailure`'s own words.
 """
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ class AnswerError(ModelError):
 
 class ToolError(AnypreferError):
     """A tool that is unknown, declared wrongly or given twice."""
+
+
+class ToolFailure(Exception):
+    """Raise it to say in one plain sentence why there is no finding; other exceptions are named by their type."""
 
 
 class RunStopped(AnypreferError):

@@ -43,7 +43,7 @@ class Candidate(Record):
     @property
     def text(self) -> str:
         """The content as models and text tools read it: text as it is, anything else as JSON."""
-        return as_text(self.content)
+        return self.content if isinstance(self.content, str) else as_text(self.content)
 
 
 @dataclass(frozen=True)

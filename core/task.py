@@ -45,7 +45,7 @@ class Task(Record):
     @property
     def text(self) -> str:
         """The prompt as judges and tools read it: a conversation with its turns under each other."""
-        return conversation.rendered(self.prompt)
+        return self.prompt if isinstance(self.prompt, str) else conversation.rendered(self.prompt)
 
     @property
     def question(self) -> str:

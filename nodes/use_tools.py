@@ -8,9 +8,9 @@ found, which computes it in less time than keeping takes.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from anyprefer.core.game_state import GameState
@@ -18,9 +18,9 @@ from anyprefer.core.records import Finding, Knowledge, Selection
 from anyprefer.core.task import Task
 from anyprefer.core.values import stable_hash
 from anyprefer.models import redact
-from anyprefer.models.account import Form, current_account
+from anyprefer.models.account import Account, Form, current_account
 from anyprefer.nodes.drawings import drawing_of
-from anyprefer.tools import KnowledgeTool, as_finding, failure_text
+from anyprefer.tools import KnowledgeTool, failure_text
 from anyprefer.tools.recording import asked_of
 
 Node = Callable[[GameState], Awaitable[GameState]]
@@ -57,15 +57,17 @@ def use_candidate_tools(tools: Sequence[KnowledgeTool]) -> Node:
 async def _all(uses: Sequence[tuple[KnowledgeTool, Selection, Mapping[str, Any]]]) -> list[Knowledge]:
     """What came of each use, in order, all at once; quick tools come first, each is done before a task of its own
     would have begun."""
-    found = {place: await _use(*use) for place, use in enumerate(uses) if use[0].at_once(use[2])}
+    found = {place: await _use(*use, None) for place, use in enumerate(uses) if use[0].at_once(use[2])}
     rest = [place for place in range(len(uses)) if place not in found]
     if rest:
-        found.update(zip(rest, await asyncio.gather(*(_use(*uses[place]) for place in rest)), strict=True))
+        account = current_account()
+        used = await asyncio.gather(*[_use(*uses[place], account) for place in rest])
+        found.update(zip(rest, used, strict=True))
     return [found[place] for place in range(len(uses))]
 
 
-async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any]) -> Knowledge:
-    """One tool, once; `given` is what the game can pass it."""
+async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any], account: Account | None) -> Knowledge:
+    """One tool, once; `given` is what the game can pass it, `account` keeps the finding."""
     candidate = given.get("candidate")
     fixed: dict[str, Any] = {
         "tool": tool.name,
@@ -77,7 +79,7 @@ async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any])
         arguments["query"] = given["task"].text
     inputs = {**arguments, **{name: given[name] for name in tool.wants}}
     try:
-        finding = await (_found(tool, inputs) if tool.at_once(given) else _found_once(tool, inputs))
+        finding = await (_found_once(account, tool, inputs) if account else tool.found(inputs))
         return Knowledge(**fixed, **{name: getattr(finding, name) for name in _TOLD})
     except Exception as error:
         return Knowledge(**fixed, error=redact(failure_text(error)))
@@ -87,20 +89,10 @@ FINDINGS = Form(asdict, lambda told: Finding(**told))
 _TOLD = ("text", "verdict", "weight", "data", "images", "seconds")
 
 
-async def _found_once(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> Finding:
+async def _found_once(account: Account, tool: KnowledgeTool, inputs: Mapping[str, Any]) -> Finding:
     """The finding this use had before the run was resumed, else a new one."""
-    account = current_account()
-    if account is None:
-        return await _found(tool, inputs)
     key = stable_hash(asked_of(tool, {**inputs, **tool.set_options}))[:40]
-    return await account.once("tool", key, lambda: _found(tool, inputs), FINDINGS)
-
-
-async def _found(tool: KnowledgeTool, inputs: Mapping[str, Any]) -> Finding:
-    begun = time.perf_counter()
-    finding = as_finding(await tool.ainvoke(dict(inputs)))
-    seconds = time.perf_counter() - begun if finding.seconds is None else finding.seconds
-    return replace(finding, seconds=round(seconds, 6))
+    return await account.once("tool", key, partial(tool.found, inputs), FINDINGS)
 
 
 def all_knowledge(state: GameState) -> str:

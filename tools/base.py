@@ -15,11 +15,10 @@ It returns text, or a `Finding` when it has a verdict or structured data. It may
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import inspect
 import json
-import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast, overload
@@ -30,20 +29,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from anyprefer.core.background_loop import exit_as_error
-from anyprefer.core.errors import AnypreferError, InputError, ToolError
+from anyprefer.core.errors import AnypreferError, InputError, ToolError, ToolFailure
 from anyprefer.core.images import image_url, images_of
 from anyprefer.core.listening import unheard
 from anyprefer.core.records import Finding as Finding
 from anyprefer.core.values import as_text
+from anyprefer.tools.time_limits import in_daemon_thread
 
 QUICK_TEXT = 20_000
 """Characters of all that a quick tool is given up to which it is run in the event loop."""
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _INJECTED = ("task", "candidate", "candidates")
-
-
-class ToolFailure(Exception):
-    """Raise it to say in one plain sentence why there is no finding; other exceptions are named by their type."""
 
 
 class _Arguments(BaseModel):
@@ -88,6 +84,13 @@ class KnowledgeTool(BaseTool):
         if not isinstance(input, dict) or not unheard(config):
             return await super().ainvoke(input, config, **kwargs)
         return await self._arun(**self._to_args_and_kwargs(input, None)[1])
+
+    async def found(self, inputs: Mapping[str, Any]) -> Finding:
+        """One use as a finding, with the seconds it took."""
+        begun = time.perf_counter()
+        finding = as_finding(await self.ainvoke(dict(inputs)))
+        seconds = time.perf_counter() - begun if finding.seconds is None else finding.seconds
+        return replace(finding, seconds=round(seconds, 6))
 
     def with_options(self, **options: Any) -> KnowledgeTool:
         """The same tool with options set; an unknown one, or one of another type than the signature's, raises
@@ -162,35 +165,6 @@ class KnowledgeTool(BaseTool):
         texts = [given[name] for name in ("task", "candidate") if name in given]
         texts += given.get("candidates", ()) if "candidates" in self.wants else ()
         return sum([len(one.text) for one in texts]) <= QUICK_TEXT
-
-
-async def in_daemon_thread(call: Callable[[], Any], name: str) -> Any:
-    """Runs a blocking call; a daemon thread, because one that hangs must not hold up the exit."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if not done.done():
-            done.set_exception(error) if error else done.set_result(result)
-
-    def work() -> None:
-        result, error = None, cast("BaseException | None", None)
-        try:
-            result = context.run(call)
-        except StopIteration as raised:  # a future refuses this one and waits forever: python/cpython#112182
-            error = RuntimeError("the tool raised StopIteration")
-            error.__cause__ = raised
-        except Exception as raised:
-            error = raised
-        except BaseException as raised:  # such as SystemExit, which would end the run
-            error = RuntimeError(f"tool {name} raised {type(raised).__name__}")
-            error.__cause__ = raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=work, daemon=True, name=f"anyprefer-tool-{name}").start()
-    return await done
 
 
 @overload

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import logging
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from anyprefer.tools.base import KnowledgeTool, ToolFailure, in_daemon_thread
+from anyprefer.core.errors import ToolFailure
+
+if TYPE_CHECKING:
+    from anyprefer.tools.base import KnowledgeTool
 
 THREADS = 64
 """Tool uses that run in threads at once."""
@@ -103,6 +107,35 @@ async def _in_thread(tool: KnowledgeTool, uses: _Uses, seconds: float, inputs: d
         return await _within(in_daemon_thread(work, tool.name), seconds)
     finally:
         uses.give_up(use, tool.name)
+
+
+async def in_daemon_thread(call: Callable[[], Any], name: str) -> Any:
+    """Runs a blocking call; a daemon thread, because one that hangs must not hold up the exit."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_exception(error) if error else done.set_result(result)
+
+    def work() -> None:
+        result, error = None, cast("BaseException | None", None)
+        try:
+            result = context.run(call)
+        except StopIteration as raised:  # a future refuses this one and waits forever: python/cpython#112182
+            error = RuntimeError("the tool raised StopIteration")
+            error.__cause__ = raised
+        except Exception as raised:
+            error = raised
+        except BaseException as raised:  # such as SystemExit, which would end the run
+            error = RuntimeError(f"tool {name} raised {type(raised).__name__}")
+            error.__cause__ = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, daemon=True, name=f"anyprefer-tool-{name}").start()
+    return await done
 
 
 async def _within(use: Any, seconds: float) -> Any:

@@ -22,7 +22,7 @@ from anyprefer.core.task import Task
 from anyprefer.core.values import as_text, derive_seed
 from anyprefer.models import model_name
 from anyprefer.nodes import prompt_texts as texts
-from anyprefer.nodes.engines.textgrad_package import Rewriter
+from anyprefer.nodes.engines.textgrad_package import step_answer
 
 _OPEN, _CLOSE = "<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>"
 
@@ -41,16 +41,14 @@ class TextGrad:
     async def rewrite(self, name: str, prompts: Prompts, played: Played) -> tuple[str, str]:
         """One call. The old prompt and the reason where the answer is of no use."""
         old = prompts.of(name)
-        rewriter = Rewriter(self.model, self.settings)
+        role, gradient = _role(name, prompts.shared), self._gradient(name, prompts, played)
         try:
-            await rewriter.step(old, _role(name, prompts.shared), self._gradient(name, prompts, played))
+            answer = await step_answer(self.model, self.settings, old, role, gradient)
         except RunStopped:
             raise
         except AnypreferError as error:
             return old, str(error)
-        except IndexError:
-            return old, _untagged(rewriter.answer)
-        return usable(rewriter.answer, old, [said for _, closed in played for said in _shown(closed)])
+        return usable(answer, old, [said for _, closed in played for said in _shown(closed)])
 
     def _gradient(self, name: str, prompts: Prompts, played: Played) -> str:
         """The rounds' feedback; when players are optimised jointly, also the other's prompt as it now is."""

@@ -58,41 +58,27 @@ def _package() -> Any:
     return textgrad
 
 
-class Rewriter:
-    """One TextualGradientDescent step on one prompt. `answer` holds what the engine said.
+async def step_answer(model: BaseChatModel, settings: Settings, prompt: str, role: str, feedback: str) -> str:
+    """What the model says to one TextualGradientDescent step on a prompt.
 
-    textgrad calls its engine synchronously in the middle of a step. So the step is taken twice: once to
-    learn what it asks, and, with the answer at hand, once more. No thread waits for a model this way.
+    textgrad calls its engine synchronously in the middle of a step. So the step is taken up to where it asks, and no
+    thread waits for a model. Raises `ModelError` where the model does not answer.
     """
-
-    def __init__(self, model: BaseChatModel, settings: Settings) -> None:
-        self.model = model
-        self.settings = settings
-        self.answer = ""
-
-    async def step(self, prompt: str, role: str, feedback: str) -> str:
-        """The rewritten prompt. Raises `ModelError` when the engine does not answer, `IndexError` without tags
-        (zou-group/textgrad#83)."""
-        await asyncio.to_thread(_package)
-        try:
-            _step(prompt, role, feedback, answer=None)
-        except _Asked as asked:
-            self.answer = await self._ask(asked.prompt, asked.system)
-        return _step(prompt, role, feedback, self.answer)
-
-    async def _ask(self, prompt: str, system: str | None) -> str:
-        answer = await call(
-            self.model,
-            [*([SystemMessage(system)] if system else []), HumanMessage(prompt)],
-            "textgrad",
-            seed=derive_seed(self.settings.seed, "textgrad", prompt),
-            temperature=0.0,
-            max_tokens=self.settings.judge_max_new_tokens,
-        )
-        said = read_answer(answer)
-        if said.flaw:
-            raise AnswerError(said.flaw, said.text)
-        return said.text
+    if not _package.cache_info().currsize:
+        await asyncio.to_thread(_package)  # its import takes seconds
+    question, system = _question(prompt, role, feedback)
+    answer = await call(
+        model,
+        [*([SystemMessage(system)] if system else []), HumanMessage(question)],
+        "textgrad",
+        seed=derive_seed(settings.seed, "textgrad", question),
+        temperature=0.0,
+        max_tokens=settings.judge_max_new_tokens,
+    )
+    said = read_answer(answer)
+    if said.flaw:
+        raise AnswerError(said.flaw, said.text)
+    return said.text
 
 
 class _Asked(Exception):
@@ -100,19 +86,22 @@ class _Asked(Exception):
         self.prompt, self.system = prompt, system
 
 
-def _step(prompt: str, role: str, feedback: str, answer: str | None) -> str:
-    """textgrad's own step, with an engine that gives `answer`, or raises `_Asked` where that is None."""
+def _question(prompt: str, role: str, feedback: str) -> tuple[str, str | None]:
+    """What textgrad's own step asks, and its system prompt."""
     textgrad = _package()
     variable_type, engine_type = _classes()
     variable = variable_type(prompt, role_description=role, requires_grad=True)
     variable.gradients.add(textgrad.Variable(feedback, role_description="feedback", requires_grad=False))
-    textgrad.TextualGradientDescent(parameters=[variable], engine=engine_type(answer)).step()
-    return str(variable.value)
+    try:
+        textgrad.TextualGradientDescent(parameters=[variable], engine=engine_type()).step()
+    except _Asked as asked:
+        return asked.prompt, asked.system
+    raise AssertionError("unreachable")
 
 
 @cache
 def _classes() -> tuple[Any, Any]:
-    """A variable of textgrad's that is shown whole, and an engine that knows the answer."""
+    """A variable of textgrad's that is shown whole, and an engine that tells what it is asked."""
     textgrad = _package()
 
     class Whole(textgrad.Variable):  # type: ignore[name-defined,misc]
@@ -122,13 +111,8 @@ def _classes() -> tuple[Any, Any]:
     class Engine(textgrad.EngineLM):  # type: ignore[name-defined,misc]
         model_string = "anyprefer"
 
-        def __init__(self, answer: str | None) -> None:
-            self.answer = answer
-
         def generate(self, prompt: str, system_prompt: str | None = None, **kwargs: Any) -> str:
-            if self.answer is None:
-                raise _Asked(prompt, system_prompt)
-            return self.answer
+            raise _Asked(prompt, system_prompt)
 
         __call__ = generate
 

@@ -45,7 +45,7 @@ class ExpectedJudge(ModelJudge):
 
     async def score(self, state: GameState) -> list[Judgment]:
         """1..10 per candidate: 1 + 9·(E - 1)/8, where E in 1..9 is the expected digit."""
-        return await all_done(self._one(state, candidate) for candidate in state["candidates"])
+        return await all_done([self._one(state, candidate) for candidate in state["candidates"]])
 
     async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
         task = state["task"]

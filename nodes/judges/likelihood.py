@@ -35,7 +35,7 @@ class LikelihoodJudge(Judge):
 
     async def score(self, state: GameState) -> list[Judgment]:
         """ln p a token of every candidate, at most 0, as the answer to what the target was asked."""
-        return await all_done(self._one(state, candidate) for candidate in state["candidates"])
+        return await all_done([self._one(state, candidate) for candidate in state["candidates"]])
 
     async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
         task = state["task"]

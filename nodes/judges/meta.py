@@ -49,7 +49,7 @@ class MetaJudge(PointwiseJudge):
 
     async def score(self, state: GameState) -> list[Judgment]:
         """The best judgment's score per candidate, 1..10; the pair with the largest margin stays with its candidate."""
-        judgments = await all_done(self._one(state, candidate) for candidate in state["candidates"])
+        judgments = await all_done([self._one(state, candidate) for candidate in state["candidates"]])
         clearest = max(judgments, key=lambda judgment: judgment.pair.margin if judgment.pair else 0.0)
         return [one if one is clearest else one.model_copy(update={"pair": None}) for one in judgments]
 
@@ -100,7 +100,7 @@ class MetaJudge(PointwiseJudge):
     async def _wins(self, state: GameState, candidate: Candidate, texts: Sequence[str]) -> dict[str, float]:
         """Each judgment's mean share of a comparison, 0..1, both orders counted."""
         games = list(combinations(texts, 2))
-        shares = await all_done(self._beats(state, candidate, *game) for game in games)
+        shares = await all_done([self._beats(state, candidate, *game) for game in games])
         won = dict.fromkeys(texts, 0.0)
         for (one, other), share in zip(games, shares, strict=True):
             won[one] += share

@@ -25,11 +25,11 @@ class PointwiseJudge(ModelJudge):
 
     async def score(self, state: GameState) -> list[Judgment]:
         """The mean over `judge_passes` texts, 1..10 per candidate, with its spread."""
-        return await all_done(self._one(state, candidate) for candidate in state["candidates"])
+        return await all_done([self._one(state, candidate) for candidate in state["candidates"]])
 
     async def _one(self, state: GameState, candidate: Candidate) -> Judgment:
         passes = range(self.settings.judge_passes)
-        return averaged(candidate.index, await all_done(self._pass(state, candidate, number) for number in passes))
+        return averaged(candidate.index, await all_done([self._pass(state, candidate, number) for number in passes]))
 
     def _question(self, state: GameState, candidate: Candidate) -> str:
         """What the judge is asked about the candidate."""

@@ -36,13 +36,14 @@ class ChatTarget:
         Choices of one request all come from the first seed.
         """
         messages = task_messages(await self._shown(task), prompt)
-        first = {"seed": seeds[0], **self._sampling()}
+        sampling = self._sampling()
+        first = {"seed": seeds[0], **sampling}
         alone = recorded(self.model, messages, **first)  # before the run was resumed
         knows_n = self._knows_n or recorded(self.model, messages, n=len(seeds), **first)
         together = knows_n and len(seeds) > 1 and not alone
         answers = await self._together(messages, seeds) if together else []
         rest = seeds[len(answers) :]
-        answers += await all_done(call(self.model, messages, "sample", seed=seed, **self._sampling()) for seed in rest)
+        answers += await all_done([call(self.model, messages, "sample", seed=seed, **sampling) for seed in rest])
         return [read_answer(answer) for answer in answers]
 
     async def _shown(self, task: Task) -> Task:

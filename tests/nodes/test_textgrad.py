@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 from anyprefer.core.records import PreferencePair, Prompts, Reward, Round
 from anyprefer.graph import Settings
 from anyprefer.nodes.engines.textgrad import TextGrad, usable
-from anyprefer.nodes.engines.textgrad_package import Rewriter
+from anyprefer.nodes.engines.textgrad_package import step_answer
 from tests.scripted import Scripted, a_task
 
 OPEN, CLOSE = "<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>"
@@ -16,8 +16,8 @@ LONG = " ".join(f"word{n}" for n in range(200))
 
 
 async def test_the_engine_sees_the_whole_prompt_its_role_and_the_feedback():
-    model = Scripted(textgrad="<IMPROVED_VARIABLE> better </IMPROVED_VARIABLE>")
-    assert await Rewriter(model, Settings()).step(LONG, "the {role}", "too {short}") == "better"
+    model = Scripted(textgrad="better")
+    assert await step_answer(model, Settings(), LONG, "the {role}", "too {short}") == "better"
     [asked] = model.calls
     assert f"<VARIABLE> {LONG} </VARIABLE>" in asked.user
     assert "<ROLE>the {role}</ROLE>" in asked.user
