@@ -46,6 +46,11 @@ class Candidate(Record):
         return self.content if isinstance(self.content, str) else as_text(self.content)
 
 
+def texts_of(candidates: Sequence[Candidate]) -> list[str]:
+    """The candidates as models and text tools read them."""
+    return [candidate.text for candidate in candidates]
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a tool found."""

@@ -7,12 +7,12 @@ An act counts as in flight until its value is in the ledger, so a run that is ki
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -24,50 +24,22 @@ from anyprefer.core.secrets import redact
 from anyprefer.core.values import stable_hash
 from anyprefer.models.answer import whole
 from anyprefer.models.calls import ActStore, Calls, Sending, Spending
-from anyprefer.models.packing import packed, said_in, unpacked
+from anyprefer.models.packing import JSON, MESSAGES, Form, said_in
 from anyprefer.models.traits import accepted, who_and_where
 
 T = TypeVar("T")
 
 
-class Form(Generic[T]):
-    """How an act is made and its value kept: at once, as JSON, and for nothing."""
-
-    turn: AbstractAsyncContextManager[Any] = nullcontext()
-    """Held while the act is made and until its value is kept."""
-
-    def __init__(self, told: Callable[[T], Any] | None = None, of: Callable[[Any], T] | None = None) -> None:
-        """`told` gives the JSON of a value, `of` the value of that JSON; by default it is its own."""
-        self._told, self._of = told, of
-
-    def pack(self, value: T) -> bytes | None:
-        """None for a value without a JSON form: it is not kept, and the act is made again."""
-        try:
-            told = self._told(value) if self._told else value
-            return json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError):
-            return None
-
-    def unpack(self, kept: bytes) -> T:
-        """The value `pack` made bytes of."""
-        told = json.loads(kept)
-        return self._of(told) if self._of else cast("T", told)
-
-    def spending(self, value: T | None) -> Spending | None:
-        """What counts, where the act is a call; `value` is None when it failed."""
-        return None
-
-
-JSON: Form[Any] = Form()
-
-
 class ChatCall:
-    """What a model is asked."""
+    """What a model is asked, in a round of the game."""
 
-    def __init__(self, model: BaseChatModel, role: str, messages: Sequence[Any], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: BaseChatModel, role: str, messages: Sequence[Any], settings: Mapping[str, Any], round: int = 1
+    ) -> None:
         """Sampling settings a model does not have are left out; with `n` it is asked for so many choices at once."""
-        self.model, self.role, self.messages = model, role, list(messages)
+        self.model, self.role, self.messages, self.round = model, role, list(messages), round
         self.traits, self.settings = accepted(model, settings)
+        self._sending: Sending | None = None
 
     @property
     def question(self) -> str:
@@ -94,32 +66,19 @@ class ChatCall:
             raise ModelError(f"{self.role} ({who_and_where(self.model)}) returned {kind} instead of a message")
         return answers
 
+    async def admitted(self, calls: Calls) -> list[AIMessage]:
+        """`sent`, once the run's budget admits it; its requests are counted."""
+        self._sending = await calls.begin()
+        return await self.sent()
 
-class _Counted(Form[list[AIMessage]]):
-    """A model call as an act: it waits for a slot, is admitted by the budget, and counted."""
-
-    def __init__(self, call: ChatCall, calls: Calls, round: int) -> None:
-        self.turn = calls.slots
-        self._call, self._calls, self._round = call, calls, round
-        self._sending: Sending | None = None
-
-    async def make(self) -> list[AIMessage]:
-        self._sending = await self._calls.begin()
-        return await self._call.sent()
-
-    def pack(self, value: list[AIMessage]) -> bytes:
-        return packed(value)
-
-    def unpack(self, kept: bytes) -> list[AIMessage]:
-        return unpacked(kept)
-
-    def spending(self, value: list[AIMessage] | None) -> Spending | None:
-        """What it took; None for one that was never sent."""
-        if value is None and not self._sending:
-            return None
-        call, requests = self._call, self._sending.requests if self._sending else 0
-        usage = Usage() if value is None else self._calls.used(value, call.traits, call.messages)
-        return Spending(call.role, self._round, usage, requests)
+    def spending(self, calls: Calls, choices: list[AIMessage] | None) -> Spending | None:
+        """What it took, None when it was never sent; what was sent now counts against the budget."""
+        if self._sending is None:
+            return (
+                Spending(self.role, self.round, calls.used(choices, self.traits, self.messages), 0) if choices else None
+            )
+        usage = calls.took(self.role, choices, self.traits, self.messages) if choices else Usage()
+        return Spending(self.role, self.round, usage, self._sending.requests)
 
 
 class Account:
@@ -138,11 +97,9 @@ class Account:
         """Per round and role, answers from the ledger counted as when they were made."""
         self.unread: set[str] = set()
         """Keys of answers that do not hold what was asked for."""
-        self._flawed: set[str] = set()
-        """Keys of answers that are cut off or empty."""
         self._known = {key: value for key, value in (known or {}).items() if value}
-        self._keys: dict[str, tuple[str, int]] = {}
-        """Keys of the calls made, with role and round."""
+        self._answers: dict[str, tuple[Spending, list[AIMessage]]] = {}
+        """Of the calls made, by key."""
         self._asked: Counter[str] = Counter()
         self._over = False
         self._acts: set[asyncio.Future[Any]] = set()
@@ -157,16 +114,14 @@ class Account:
         """
         return await self._act(f"{role}:{key}", make, form)
 
-    async def answer(self, call: ChatCall) -> list[AIMessage]:
-        """The same for a model call, which is counted."""
-        asked, counted = call.question, _Counted(call, self.calls, self.round)
-        self._keys[self._next(asked)] = (call.role, self.round)
-        choices = await self._act(asked, counted.make, counted)
-        if not all(whole(choice) for choice in choices):
-            self._flawed.add(last_key())
-        return choices
+    async def answer(
+        self, model: BaseChatModel, role: str, messages: Sequence[Any], settings: Mapping[str, Any]
+    ) -> list[AIMessage]:
+        """The same for a model call, which is counted: the answer is a message a choice."""
+        call = ChatCall(model, role, messages, settings, self.round)
+        return await self._act(call.question, partial(call.admitted, self.calls), MESSAGES, call)
 
-    async def _act(self, key: str, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
+    async def _act(self, key: str, make: Callable[[], Awaitable[T]], form: Form[T], call: ChatCall | None = None) -> T:
         place = self._next(key)
         self._asked[key] += 1
         _LAST.set(place)
@@ -174,9 +129,9 @@ class Account:
             within.append(place)
         recorded = self._known.pop(place, None)
         if recorded is None:
-            return await self._sheltered(self._made(place, make, form))
+            return await self._sheltered(self._made(place, make, form, call))
         value = form.unpack(recorded)
-        self._count(form.spending(value))
+        self._count(place, value, self._spending(call, value))
         return value
 
     def _next(self, key: str) -> str:
@@ -194,31 +149,35 @@ class Account:
         if not act.cancelled():
             act.exception()  # or asyncio logs it where the step was cancelled
 
-    async def _made(self, place: str, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
+    async def _made(self, place: str, make: Callable[[], Awaitable[T]], form: Form[T], call: ChatCall | None) -> T:
         """Runs in a context of its own, which those acts share that it is made of."""
         if self._over:
             raise AnypreferError(f"task {self.task} has failed, nothing is asked for it any more")
         within: list[str] = []
         _WITHIN.set(within)
-        async with form.turn:
+        async with self.calls.slots if call else nullcontext():
             try:
                 value = await make()
             except Exception:
-                await self._keep(place, None, form.spending(None))
+                await self._keep(place, None, self._spending(call, None))
                 raise
-            spending = form.spending(value)
+            spending = self._spending(call, value)
             await self._keep(place, form.pack(value) if self.store and not within else None, spending)
-        self._count(spending)
+        self._count(place, value, spending)
         return value
 
-    async def _keep(self, place: str, value: bytes | None, spending: Spending | None) -> None:
-        if spending or value is not None:
-            await self.calls.keep(self.task, place, value, spending, self.store)
+    def _spending(self, call: ChatCall | None, value: Any) -> Spending | None:
+        return call.spending(self.calls, value) if call else None
 
-    def _count(self, spending: Spending | None) -> None:
+    async def _keep(self, place: str, value: bytes | None, spending: Spending | None) -> None:
+        if self.store and (spending or value is not None):
+            await self.store.keep_act(self.task, place, value, spending)
+
+    def _count(self, place: str, value: Any, spending: Spending | None) -> None:
         if spending:
             at = spending.round, spending.role
             self.used[at] = self.used[at] + spending.usage if at in self.used else spending.usage
+            self._answers[place] = spending, value
 
     async def settled(self) -> None:
         """The task has failed: nothing is asked any more, and what is in flight, which is paid for, comes back first."""
@@ -237,10 +196,10 @@ class Account:
 
     async def forget(self, unreadable: bool) -> None:
         """Played again, the task asks anew for what was cut off, empty or, by `ask` or in general, `unreadable`."""
-        unread = self.unread or set(self._keys) if unreadable else set()
-        for key in sorted(unread | self._flawed):
-            role, round = self._keys[key]
-            await self._keep(key, b"", Spending(role, round, Usage(), 0))
+        unread = self.unread or set(self._answers) if unreadable else set()
+        for key, (spent, choices) in self._answers.items():
+            if key in unread or not all(map(whole, choices)):
+                await self._keep(key, b"", Spending(spent.role, spent.round, Usage(), 0))
 
     def knows(self, model: BaseChatModel, messages: Sequence[Any], settings: Mapping[str, Any]) -> bool:
         """Whether the next answer to this question was recorded."""
@@ -282,9 +241,34 @@ def accounted(account: Account) -> Iterator[None]:
         _ACCOUNT.reset(token)
 
 
-async def answers(
-    model: BaseChatModel, role: str, messages: Sequence[Any], settings: Mapping[str, Any]
+async def call(
+    model: BaseChatModel, messages: Sequence[Any], role: str, binding: Mapping[str, Any] | None = None, **sampling: Any
+) -> AIMessage:
+    """One call, through the run's account where there is one. `role` names it in traces and token counts; sampling
+    settings a model does not have are left out.
+
+    Raises `ModelError` with the server's words, secrets removed, and `RunStopped` when the run is over.
+    """
+    return (await _answers(model, messages, role, {**sampling, **(binding or {})}))[0]
+
+
+async def choices(
+    model: BaseChatModel, messages: Sequence[Any], role: str, count: int, **sampling: Any
 ) -> list[AIMessage]:
-    """What a model answers, a message a choice: through the account where there is one."""
-    call, account = ChatCall(model, role, messages, settings), current_account()
-    return await (account.answer(call) if account else call.sent())
+    """One call that asks a model whose traits say `choices` for so many (`n`); fewer come from a server that does not
+    know `n`."""
+    return await _answers(model, messages, role, {**sampling, "n": count})
+
+
+async def _answers(
+    model: BaseChatModel, messages: Sequence[Any], role: str, settings: Mapping[str, Any]
+) -> list[AIMessage]:
+    if account := _ACCOUNT.get():
+        return await account.answer(model, role, messages, settings)
+    return await ChatCall(model, role, messages, settings).sent()
+
+
+def recorded(model: BaseChatModel, messages: Sequence[Any], **sampling: Any) -> bool:
+    """Whether the run has the answer to a `call` like this already."""
+    account = _ACCOUNT.get()
+    return bool(account and account.knows(model, messages, sampling))

@@ -11,35 +11,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.core.errors import AnswerError
 from anyprefer.core.values import derive_seed
-from anyprefer.models.account import answers, current_account, last_key
+from anyprefer.models.account import call, choices, current_account, last_key, recorded
 from anyprefer.models.answer import read_answer
 
+__all__ = ["all_done", "ask", "call", "choices", "recorded"]
+
 T = TypeVar("T")
-
-
-async def call(
-    model: BaseChatModel, messages: Sequence[Any], role: str, binding: Mapping[str, Any] | None = None, **sampling: Any
-) -> AIMessage:
-    """One call, through the run's account where there is one (`models/account.py`). `role` names it in traces
-    and token counts; sampling settings a model does not have are left out.
-
-    Raises `ModelError` with the server's words, secrets removed, and `RunStopped` when the run is over.
-    """
-    return (await answers(model, role, messages, {**sampling, **(binding or {})}))[0]
-
-
-async def choices(
-    model: BaseChatModel, messages: Sequence[Any], role: str, count: int, **sampling: Any
-) -> list[AIMessage]:
-    """One call that asks a model whose traits say `choices` for so many (`n`); fewer come from a server that does not
-    know `n`."""
-    return await answers(model, role, messages, {**sampling, "n": count})
-
-
-def recorded(model: BaseChatModel, messages: Sequence[Any], **sampling: Any) -> bool:
-    """Whether the run has the answer to a `call` like this already."""
-    account = current_account()
-    return bool(account and account.knows(model, messages, sampling))
 
 
 async def all_done(calls: Iterable[Awaitable[T]]) -> list[T]:

@@ -132,19 +132,18 @@ class Calls:
         written = estimated(sum(len(choice.text) for choice in choices))
         return usage.model_copy(update={"input_tokens": read, "output_tokens": written})
 
-    async def keep(
-        self, task: str, key: str, value: bytes | None, spending: Spending | None, store: ActStore | None = None
-    ) -> None:
-        """Counts what a call took, and keeps an act's value where values are kept, by default in the run's `store`; None:
-        it has none to keep."""
-        if spending:
-            self.tokens += spending.usage.input_tokens + spending.usage.output_tokens
-            self.cost += spending.usage.cost or 0.0
-            if self.budget.cost and spending.usage.cost is None:
-                self.stop(BudgetSpent(f"max_cost cannot be kept: the {spending.role} model told no tokens, so no cost"))
-        store = store or self.store
-        if store and (spending or value is not None):
-            await store.keep_act(task, key, value, spending)
+    def took(self, role: str, choices: Sequence[AIMessage], traits: Traits, messages: Sequence[BaseMessage]) -> Usage:
+        """`used` of a call that has just been sent: it counts."""
+        usage = self.used(choices, traits, messages)
+        self.count(role, usage)
+        return usage
+
+    def count(self, role: str, usage: Usage) -> None:
+        """Counts what a call took."""
+        self.tokens += usage.input_tokens + usage.output_tokens
+        self.cost += usage.cost or 0.0
+        if self.budget.cost and usage.cost is None:
+            self.stop(BudgetSpent(f"max_cost cannot be kept: the {role} model told no tokens, so no cost"))
 
 
 @dataclass

@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, TypeVar
 
 import orjson
 from langchain_core.messages import AIMessage, BaseMessage
 
 from anyprefer.core.images import url_key
 from anyprefer.models.answer import Answer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Form(Generic[T]):
+    """The form in which a value is kept."""
+
+    pack: Callable[[T], bytes | None]
+    """None for a value that has none: it is not kept, and the act is made again."""
+    unpack: Callable[[bytes], T]
+    """The value `pack` made bytes of."""
+
+
+def json_form(told: Callable[[T], Any], of: Callable[[Any], T]) -> Form[T]:
+    """JSON: `told` gives that of a value, `of` the value of that."""
+
+    def pack(value: T) -> bytes | None:
+        try:
+            return json.dumps(told(value), ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError):
+            return None
+
+    return Form(pack, lambda kept: of(json.loads(kept)))
+
+
+JSON: Form[Any] = json_form(lambda value: value, lambda told: told)
 
 _ANSWER = "anyprefer.Answer"
 
@@ -41,6 +68,10 @@ def packed(choices: Sequence[AIMessage]) -> bytes:
 def unpacked(data: bytes) -> list[AIMessage]:
     """The messages `packed` made JSON of."""
     return [AIMessage(**message) for message in orjson.loads(data)]
+
+
+MESSAGES = Form(packed, unpacked)
+"""A model's answer, a message a choice."""
 
 
 def said_in(messages: Sequence[BaseMessage]) -> list[Any]:

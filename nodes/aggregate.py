@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from langchain_core.language_models import BaseChatModel
 
 from anyprefer.core.game_state import GameState
+from anyprefer.core.records import texts_of
 from anyprefer.core.roles import Judge
 from anyprefer.core.settings import Settings
 from anyprefer.core.values import derive_seed
@@ -32,7 +33,7 @@ async def consolidate(model: BaseChatModel, state: GameState, settings: Settings
     task, query = state["task"], state["task"].text
     known, previous = all_knowledge(state), _previous(state)
     seed = derive_seed(settings.seed, task.id, len(state["rounds"]), "aggregate")
-    answers = [candidate.text for candidate in state["candidates"]]
+    answers = texts_of(state["candidates"])
     fence = prompt_texts.Fence(seed, [query, known, previous, *answers])
     body = fence.fill(
         prompt_texts.text("aggregate"),

@@ -15,9 +15,9 @@ from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.values import as_text, derive_seed, stable_hash
-from anyprefer.models.account import Form, current_account
+from anyprefer.models.account import current_account
 from anyprefer.models.answer import Answer
-from anyprefer.models.packing import content_of, content_told
+from anyprefer.models.packing import content_of, content_told, json_form
 
 
 def _as_json(content: Any, name: str) -> str:
@@ -54,7 +54,7 @@ def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitabl
     return run
 
 
-CONTENTS = Form[list[Any]](
+CONTENTS = json_form(
     lambda contents: [content_told(content) for content in contents], lambda told: [content_of(one) for one in told]
 )
 

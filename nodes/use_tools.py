@@ -18,7 +18,8 @@ from anyprefer.core.records import Finding, Knowledge, Selection
 from anyprefer.core.task import Task
 from anyprefer.core.values import stable_hash
 from anyprefer.models import redact
-from anyprefer.models.account import Account, Form, current_account
+from anyprefer.models.account import Account, current_account
+from anyprefer.models.packing import json_form
 from anyprefer.nodes.drawings import drawing_of
 from anyprefer.tools import KnowledgeTool, failure_text
 from anyprefer.tools.recording import asked_of
@@ -85,7 +86,7 @@ async def _use(tool: KnowledgeTool, choice: Selection, given: Mapping[str, Any],
         return Knowledge(**fixed, error=redact(failure_text(error)))
 
 
-FINDINGS = Form(asdict, lambda told: Finding(**told))
+FINDINGS = json_form(asdict, lambda told: Finding(**told))
 _TOLD = ("text", "verdict", "weight", "data", "images", "seconds")
 
 

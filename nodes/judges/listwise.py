@@ -7,7 +7,7 @@ from typing import Any
 
 from anyprefer.core.errors import ModelError
 from anyprefer.core.game_state import GameState
-from anyprefer.core.records import Judgment
+from anyprefer.core.records import Judgment, texts_of
 from anyprefer.models import traits_of
 from anyprefer.models.ask import ask
 from anyprefer.models.messages import asked
@@ -31,8 +31,8 @@ class ListwiseJudge(ModelJudge):
 
     async def _pass(self, state: GameState, number: int, shift: int) -> dict[int, tuple[float, str]]:
         """One listwise pass; place p shows candidate (p + shift) mod count. Keyed by candidate index."""
-        task, candidates = state["task"], state["candidates"]
-        count = len(candidates)
+        task, texts = state["task"], texts_of(state["candidates"])
+        count = len(texts)
         order = [(place + shift) % count for place in range(count)]
         fence = self.fence(state)
         body = fence.fill(
@@ -40,7 +40,7 @@ class ListwiseJudge(ModelJudge):
             {
                 "context": ("Context:\n", state["context"]),
                 "query": ("Query: ", task.text),
-                "answers": [candidates[index].text for index in order],
+                "answers": [texts[index] for index in order],
             },
             examples=self.settings.examples,
             count=str(count),

@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
 
 from anyprefer.core.game_state import GameState
-from anyprefer.core.records import Candidate, Judgment, Selection
+from anyprefer.core.records import Candidate, Judgment, Selection, texts_of
 from anyprefer.core.roles import Judge
 from anyprefer.core.settings import Settings
 from anyprefer.core.values import derive_seed
@@ -49,7 +49,7 @@ class ModelJudge(Judge):
 
     def fence(self, state: GameState) -> Fence:
         """The marks of this round's questions to the judge; all of them have the same, so that they begin alike."""
-        shown = [state["task"].text, state["context"], *(candidate.text for candidate in state["candidates"])]
+        shown = [state["task"].text, state["context"], *texts_of(state["candidates"])]
         return Fence(self.seed(state, "fence"), shown)
 
     def seed(self, state: GameState, *parts: object) -> int:

@@ -11,7 +11,7 @@ from langchain_core.tracers.context import collect_runs
 
 from anyprefer.core.errors import BudgetSpent, Enough, ModelError
 from anyprefer.core.records import Usage
-from anyprefer.models.account import Account, ChatCall
+from anyprefer.models.account import Account
 from anyprefer.models.ask import call
 from anyprefer.models.calls import Budget, Calls
 from anyprefer.models.packing import packed, unpacked
@@ -62,7 +62,7 @@ class Seedless(Scripted):
 
 
 async def ask(account, model, text="2 + 2?", **settings):
-    return (await account.answer(ChatCall(model, "sample", [HumanMessage(text)], settings)))[0].text
+    return (await account.answer(model, "sample", [HumanMessage(text)], settings))[0].text
 
 
 async def test_samples_of_a_model_without_seeds_are_told_apart_by_their_count():

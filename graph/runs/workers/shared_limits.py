@@ -102,7 +102,10 @@ class Service:
         self._calls.requests += 1
 
     async def _keep(self, task: str, key: str, value: bytes | None, spending: Spending | None) -> None:
-        await self._calls.keep(task, key, value, spending)
+        if spending:
+            self._calls.count(spending.role, spending.usage)
+        if self._calls.store and (spending or value is not None):
+            await self._calls.store.keep_act(task, key, value, spending)
         if value is not None and task in self.shared.known:
             self.shared.known[task][key] = value
 
