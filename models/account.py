@@ -23,8 +23,9 @@ from anyprefer.core.records import Usage
 from anyprefer.core.secrets import redact
 from anyprefer.core.values import stable_hash
 from anyprefer.models.answer import whole
-from anyprefer.models.calls import ActStore, Calls, Sending, Spending
+from anyprefer.models.calls import ActStore, Calls, Spending
 from anyprefer.models.packing import JSON, MESSAGES, Form, said_in
+from anyprefer.models.sending import Sending
 from anyprefer.models.traits import accepted, who_and_where
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class ChatCall:
         """The answer, a message a choice. Raises `ModelError` with the server's words, secrets removed, and `RunStopped`
         when the run is over."""
         config: RunnableConfig = {"run_name": self.role, "tags": [f"role:{self.role}"]}
+        answers: list[AIMessage]
         try:
             if "n" in self.settings:
                 answers = await cast("Any", self.model).achoices(self.messages, config, **self.settings)

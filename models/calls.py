@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from anyprefer.core.errors import BudgetSpent, RunStopped
 from anyprefer.core.records import Usage
 from anyprefer.models.image_tokens import text_size
 from anyprefer.models.prices import Prices, used
+from anyprefer.models.sending import SENDING, Sending
 from anyprefer.models.servers.response import estimated
 from anyprefer.models.traits import Traits
 
@@ -116,7 +116,7 @@ class Calls:
         """Admits a call. Requests that the asyncio task makes from now on are the call's."""
         await self.admitted()
         call = Sending(self)
-        _SENDING.set(call)
+        SENDING.set(call)
         return call
 
     def used(self, choices: Sequence[AIMessage], traits: Traits, messages: Sequence[BaseMessage]) -> Usage:
@@ -144,29 +144,3 @@ class Calls:
         self.cost += usage.cost or 0.0
         if self.budget.cost and usage.cost is None:
             self.stop(BudgetSpent(f"max_cost cannot be kept: the {role} model told no tokens, so no cost"))
-
-
-@dataclass
-class Sending:
-    """A call that is being made."""
-
-    calls: Calls
-    requests: int = 1
-    """How many it took so far."""
-
-
-_SENDING: ContextVar[Sending | None] = ContextVar("anyprefer_sending", default=None)
-
-
-def another_request() -> None:
-    """Counts a further request of the call that is being made: a retry. Raises `BudgetSpent`."""
-    if call := _SENDING.get():
-        call.calls.admit()
-        call.requests += 1
-
-
-async def further_request() -> None:
-    """`another_request` for one that no pacer has asked for."""
-    if call := _SENDING.get():
-        await call.calls.admitted_again()
-        call.requests += 1

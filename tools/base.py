@@ -29,7 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from anyprefer.core.background_loop import exit_as_error
-from anyprefer.core.errors import AnypreferError, InputError, ToolError, ToolFailure
+from anyprefer.core.errors import AnypreferError, InputError, ToolError
+from anyprefer.core.errors import ToolFailure as ToolFailure
 from anyprefer.core.images import image_url, images_of
 from anyprefer.core.listening import unheard
 from anyprefer.core.records import Finding as Finding

@@ -23,7 +23,7 @@ from typing import Any
 from anyprefer.core.secrets import keep_secrets_in, public_url
 from anyprefer.core.server_settings import ALONE, ServerSettings
 from anyprefer.core.settings import RunSettings
-from anyprefer.models.calls import another_request
+from anyprefer.models.sending import another_request
 from anyprefer.models.servers.blame import FIRST_WAIT, Verdict, raise_given_up
 from anyprefer.models.servers.failures import Failure, HTTPStatusError, TransportError
 from anyprefer.models.servers.health import probe_body

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from anyprefer.core.errors import PartRefused
-from anyprefer.models.calls import further_request
+from anyprefer.models.sending import further_request
 from anyprefer.models.servers.failures import HTTPStatusError, TransportError
 from anyprefer.models.servers.request_parts import TOOLS, Part, Payload, parts_of
 from anyprefer.models.system_role import SYSTEM_ROLES
