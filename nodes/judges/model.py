@@ -42,10 +42,12 @@ class ModelJudge(Judge):
     async def found(self, state: GameState, candidate: Candidate | None = None) -> list[tuple[str, str]]:
         """The images that tools found on the task and on the candidate (None: on all), and the task's picture with the
         regions that they found; none for a model that does not see."""
-        if not traits_of(self.model).sees:
-            return []
         about = [k for k in state["candidate_knowledge"] if candidate is None or k.candidate == candidate.index]
-        return await asyncio.to_thread(found_images, state["task"], [*state["task_knowledge"], *about])
+        found = [*state["task_knowledge"], *about]
+        pictures = state["task"].images or any(one.images for one in found)
+        if not pictures or not traits_of(self.model).sees:
+            return []
+        return await asyncio.to_thread(found_images, state["task"], found)
 
     def fence(self, state: GameState) -> Fence:
         """The marks of this round's questions to the judge; all of them have the same, so that they begin alike."""
