@@ -9,7 +9,7 @@ from PIL import Image
 from anyprefer.core.errors import InputError
 from anyprefer.core.pictures import opened
 from anyprefer.core.results import EvalResult, summed
-from anyprefer.training.evaluation.evaluate import of_one_image
+from anyprefer.training.evaluation.controls import of_one_image, with_images
 from anyprefer.training.evaluation.families import FAMILIES
 from anyprefer.training.evaluation.scene_families import OF_A_SCENE
 
@@ -69,8 +69,11 @@ def test_a_vqa_rad_answer_is_marked_by_its_kind(radiology):
 
 
 def test_the_blank_family_asks_the_same_without_seeing(radiology):
-    shown, blank = (FAMILIES[name].make(6, 0, "heldout") for name in ("vqa_rad", "vqa_rad_blank"))
+    shown, blank = (FAMILIES[name].make(16, 0, "heldout") for name in ("vqa_rad", "vqa_rad_blank"))
     assert [task.prompt for task in blank] == [task.prompt for task in shown]
+    assert len({task.images for task in blank}) == 1
+    assert of_one_image(blank) == of_one_image(shown)  # not one group, though they show the same grey
+    assert of_one_image(with_images(shown, "none")) == of_one_image(shown) != {}
     with opened(blank[0].images[0]) as grey:
         assert grey.getcolors() == [(63, (127, 127, 127))]
 

@@ -6,7 +6,6 @@ result = await evaluate(model, FAMILIES["sums"].make(200, 0, "heldout"), FAMILIE
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,6 @@ from anyprefer.core.images import load, loaded
 from anyprefer.core.results import EvalResult, Metric
 from anyprefer.core.secrets import redact
 from anyprefer.core.task import Task
-from anyprefer.core.values import stable_hash
 from anyprefer.core.versions import versions
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import call
@@ -29,6 +27,7 @@ from anyprefer.models.calls import Calls
 from anyprefer.models.messages import task_messages
 from anyprefer.models.traits import model_name, traits_of
 from anyprefer.training.evaluation.asking import Asking
+from anyprefer.training.evaluation.controls import of_one_image
 
 IsCorrect = Callable[[Task, str], bool]
 Tally = Callable[[Task, str], Mapping[str, float]]
@@ -118,12 +117,6 @@ async def evaluate(
         temperature=temperature,
         max_tokens=max_tokens,
     )
-
-
-def of_one_image(tasks: Sequence[Task]) -> dict[str, str]:
-    """The group of each task that shares its images with others (`EvalResult.groups`)."""
-    shared = Counter(task.images for task in tasks if task.images)
-    return {task.id: stable_hash(task.images)[:12] for task in tasks if shared[task.images] > 1}
 
 
 def _who(model: BaseChatModel) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from anyprefer.training.evaluation.asking import within_limits
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
 from anyprefer.training.evaluation.benchmarks.image_rows import Rows
 from anyprefer.training.evaluation.controls import with_images
-from anyprefer.training.evaluation.evaluate import evaluate, of_one_image
+from anyprefer.training.evaluation.evaluate import evaluate
 
 
 class ImageQuestions(Benchmark):
@@ -68,8 +68,7 @@ class ImageQuestions(Benchmark):
             )
         finally:
             unload(model)
-        # a control's questions belong together as those that show the images do
-        return self.of(asked, self.whole(tasks, found.model_copy(update={"groups": of_one_image(tasks)})))
+        return self.of(asked, self.whole(tasks, found))
 
     def tasks(self, limit: int | None) -> Iterator[Task]:
         """The first `limit` rows' tasks of each part, all by default. Raises `InputError` naming what is missing."""
