@@ -54,7 +54,7 @@ def _known(spec: str) -> bool:
 
 def takes_pictures(config: Mapping[str, Any]) -> bool:
     """Whether a config.json is of an image-text-to-text model."""
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if is_original_llava(config):
         return True
     if "AutoModelForImageTextToText" in (config.get("auto_map") or {}):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import (
@@ -48,7 +48,8 @@ RENAMED = {
 def model_of(config: Mapping[str, Any], source: Path | str, dtype: torch.dtype) -> tuple[Any, dict[str, Any]]:
     """The model and transformers' loading info. Raises `ModelSetupError` for a form that is none of LLaVA-1.5's."""
     shape = configuration(config, source)
-    model, found = LlavaForConditionalGeneration.from_pretrained(
+    head: Any = LlavaForConditionalGeneration  # its annotations leave out the loading info
+    model, found = head.from_pretrained(
         source, config=shape, dtype=dtype, key_mapping=RENAMED, use_safetensors=True, output_loading_info=True
     )
     model._weight_conversions = []  # else `save_pretrained` would give the weights their old names again
@@ -86,7 +87,8 @@ def processor_of(config: Mapping[str, Any], source: Path | str) -> Any:
             "must be of the same model"
         )
     about = {"vision_feature_select_strategy": _strategy(config), "num_additional_image_tokens": 1}
-    return LlavaProcessor(
+    made: Any = LlavaProcessor  # not annotated
+    return made(
         _image_processor(config, source, shape.vision_config.image_size),
         tokenizer,
         patch_size=shape.vision_config.patch_size,
@@ -106,7 +108,7 @@ def _kind(config: Mapping[str, Any]) -> str:
     return next(LLAVA[name] for name in config["architectures"] if name in LLAVA)
 
 
-def _strategy(config: Mapping[str, Any]) -> str:
+def _strategy(config: Mapping[str, Any]) -> Literal["default", "full"]:
     return "full" if config.get("mm_vision_select_feature", "patch") == "cls_patch" else "default"
 
 

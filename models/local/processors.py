@@ -41,7 +41,7 @@ def processor_at(spec: str, source: Path | str, trust_remote_code: bool) -> Any:
 
 
 def _class(config: dict[str, Any]) -> Any:
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     own = PROCESSOR_MAPPING.get(CONFIG_MAPPING[kind], None) if kind in CONFIG_MAPPING else None
     return without_films(own) if own and _of_films(own) else AutoProcessor
 

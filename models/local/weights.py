@@ -60,9 +60,8 @@ def load_weights(
     kind = _torch_dtype(dtype or default_dtype(place))
     base = adapter_base(spec)
     source = model_source(base or spec)
-    pictured = sees(base or spec, source)
-    processor = processor_at(base or spec, source, trust_remote_code) if pictured else None
-    tokenizer = processor.tokenizer if pictured else _tokenizer(base or spec, source, trust_remote_code)
+    processor = processor_at(base or spec, source, trust_remote_code) if sees(base or spec, source) else None
+    tokenizer = processor.tokenizer if processor else _tokenizer(base or spec, source, trust_remote_code)
     model = _model(base or spec, source, torch.float32 if base and merge else kind, trust_remote_code)
     if base:
         model = with_adapter(model, spec, merge)
