@@ -17,7 +17,6 @@ from anyprefer.cli.console import table
 from anyprefer.cli.progress import STYLES
 from anyprefer.core.records import Row, Usage
 from anyprefer.graph.runs.row_files import row_files
-from anyprefer.models.load import is_local
 
 MOST = 6
 _LONGEST = 160
@@ -175,6 +174,8 @@ def _next(folder: Path, counts: Counter[str], target: str) -> list[Text]:
             Text(f"{counts['failed']} failed: fix what the reasons name, then the same command plays them again")
         )
     if counts["accepted"]:
+        from anyprefer.models.load import is_local  # LangChain would slow every --help down
+
         base = target if is_local(target) else "hf:YOUR-MODEL"
         command = shlex.join(["anyprefer", "train", str(folder), "--base", base, "--out", f"models/{folder.name}"])
         lines.append(Text.assemble("next: ", (command, "bold")))

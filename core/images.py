@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -171,15 +172,15 @@ def images_of(value: Any, roots: Sequence[Path] | None, beside: Path | None = No
 
 
 def may_be_image(value: Any) -> bool:
-    """Whether a value is written as images are: a text is by its beginning or its last letters."""
+    """Whether a value is written as images are; a text is where it is a URL, or ends as a file's name does."""
     if isinstance(value, str):
-        return value.startswith(_URLS) or value[-5:].lower().endswith(_SUFFIXES)
+        return value.startswith(_URLS) or bool(_FILE_NAME.search(value))
     if isinstance(value, Mapping):
         return "bytes" in value or "path" in value
     return isinstance(value, bytes | bytearray | memoryview | InputError) or hasattr(value, "save")
 
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
+_FILE_NAME = re.compile(r"[^\s.]\.[A-Za-z]{3,4}$")
 
 
 def _text(value: Any) -> str | None:

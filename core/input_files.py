@@ -30,7 +30,6 @@ from anyprefer.core.data_folder import PREFIX, data_file
 from anyprefer.core.dataset_rows import AT_ONCE as IMAGES_AT_ONCE
 from anyprefer.core.dataset_rows import split_rows
 from anyprefer.core.errors import InputError
-from anyprefer.core.images import may_be_image
 from anyprefer.core.task import Task
 
 Source = str | Path | Iterable[Any]
@@ -40,6 +39,7 @@ HUB, STDIN = "hub:", "-"
 LONGEST_LINE = 2**27
 """Characters of one line of JSONL."""
 _AT_ONCE = 1024
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
 _SKIPPED = 2**20
 """Characters of a longer line that are read at once."""
 
@@ -210,7 +210,7 @@ def _saved(folder: Path) -> Iterable[Any]:
 
     if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
         pairs = "; its pairs are in pairs.jsonl" if (folder / "pairs.jsonl").is_file() else ""
-        if any(may_be_image(file.name) for file in itertools.islice(folder.iterdir(), _AT_ONCE)):
+        if any(file.suffix.lower() in _PICTURES for file in itertools.islice(folder.iterdir(), _AT_ONCE)):
             raise InputError(
                 f"input {folder} holds images and no questions; write a .csv or .jsonl beside them with columns prompt and "
                 "image, a row a task, and give that"

@@ -118,8 +118,11 @@ class Reader:
         if self.columns:
             fields |= {field: row[column] for field, column in self.columns.items() if column in row}
         fields["prompt"] = row[prompt]
-        if fields.get("images") is None and may_be_image(others.get("image")):
-            fields["images"] = others.pop("image")
+        if fields.get("images") is None and others.get("image") is not None:
+            if may_be_image(others["image"]):
+                fields["images"] = others.pop("image")
+            else:
+                self._say("column 'image' holds no images and is kept in meta; map it with images=image if it does")
         return fields, others
 
     def _made(self, fields: dict[str, Any], others: dict[str, Any], identifier: str, prompt: str) -> Task:

@@ -1,5 +1,6 @@
 """Images as they come: each plays, or is a failed row that names it; none of them ends the run."""
 
+import asyncio
 import json
 import os
 import re
@@ -13,7 +14,9 @@ from PIL import Image
 from anyprefer.core.image_files import LARGEST
 from anyprefer.core.pictures import opened
 from anyprefer.graph import Task, synth
+from anyprefer.models.local.chat import LocalChat
 from anyprefer.tools import Finding, tool
+from anyprefer.training.evaluation.evaluate import evaluate
 from tests.pixels import PNG, URL, encoded
 from tests.server import OpenAIServer
 
@@ -120,3 +123,17 @@ def test_each_image_plays_or_is_a_failed_row_that_names_it(folder):
         assert re.search(reasons[image], row.reason), (image, row.reason)
         assert image[:30].removeprefix("../") in row.reason
     assert received == {*PLAY.values(), *(url.encode() for url in BLIND)}
+
+
+def test_a_local_model_answers_on_what_can_be_seen_and_fails_on_the_rest(folder, tiny_llava):
+    images = [*FAIL, *PLAY, "pipe.png", "folder.png", "large.png", "gone.png", *BLIND, URL]
+    shown = [image if "://" in image or image.startswith("data:") else str(folder / image) for image in images]
+    tasks = [Task(id=image[:20], prompt="What is it?", images=(one,)) for image, one in zip(images, shown, strict=True)]
+    model = LocalChat(model=str(tiny_llava), dtype="float32", device="cpu")
+    answers = folder / "answers.jsonl"
+    found = asyncio.run(evaluate(model, tasks, lambda task, said: True, max_tokens=3, answers=answers))
+    assert sorted(found.marks) == sorted([*PLAY, URL[:20]])
+    said = {row["id"]: row["error"] for row in map(json.loads, answers.read_text().splitlines()) if row["error"]}
+    assert len(said) == len(images) - len(found.marks)
+    assert "127.0.0.1 is no public address" in said[BLIND[0][:20]]
+    assert all(re.search(words, said[name]) and name in said[name] for name, (_, words) in FAIL.items())

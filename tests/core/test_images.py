@@ -67,14 +67,16 @@ def test_a_root_that_is_no_folder_is_said(work):
         rows_of(work / "input", "input.png", image_roots=[work / "gone"])
 
 
-def test_a_column_called_image_is_the_tasks(work):
+def test_a_column_called_image_is_the_tasks(work, caplog):
     rows = [{"prompt": "Q", "image": "a.png"}, {"prompt": "Q", "image": PNG}, {"prompt": "Q", "image": {"bytes": PNG}},
-            {"prompt": "Q", "image": PIL.Image.new("1", (1, 1))}, {"prompt": "Q", "image": "https://a/b"}]  # fmt: skip
-    assert [len(task.images) for task in read_tasks(rows)] == [1] * 5
+            {"prompt": "Q", "image": PIL.Image.new("1", (1, 1))}, {"prompt": "Q", "image": "https://a/b"},
+            {"prompt": "Q", "image": "drawing.svg"}]  # fmt: skip
+    assert [len(task.images) for task in read_tasks(rows)] == [1] * 6
     assert not any(task.meta for task in read_tasks(rows))
     for other in (3, "a cat", "262144", None, {"id": 3}):
         [task] = read_tasks([{"prompt": "Q", "image": other}])
         assert (task.images, task.meta) == ((), {"image": other})
+    assert caplog.text.count("map it with images=image") == 4
     [task] = read_tasks([{"prompt": "Q", "image": "a.png", "images": ["b.png"]}])
     assert (task.images, task.meta) == (("b.png",), {"image": "a.png"})
 
