@@ -33,6 +33,7 @@ ORDER = (
     "cluster",
     "local_sampling",
     "dpo",
+    "image_dpo",
 )
 PACKAGES = ("anyprefer", "langgraph", "langchain-core", "langchain-openai", "openai", "aiohttp", "uvloop", "pydantic")
 

@@ -126,7 +126,7 @@ def _on_meta(base: str, config: Any, sees: bool) -> Any:
     except ValueError as error:
         kind, other = ("model that sees", "text_dpo") if sees else ("text model", "image_dpo")
         raise ModelSetupError(
-            f"{base!r} is no {kind}, so its size cannot be estimated for this trainer; try --trainer {other} ({error})"
+            f"{base!r} is no {kind}, so its size cannot be estimated for this trainer; try --trainer {other} ({str(error)[:120]})"
         ) from error
 
 
