@@ -1,12 +1,13 @@
 """DPO on pairs with images, on tiny models in the shape of the named ones: TRL's vision DPO is what it must equal."""
 
+import gc
 import math
 
 import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText, CLIPVisionModel
+from transformers import AutoModelForImageTextToText, CLIPVisionModel, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
 from anyprefer.core.errors import TrainingError
@@ -46,6 +47,11 @@ def pair(number, images, prompt="what"):
     answers = {"chosen": "yes" * (1 + number % 3), "rejected": "no no" * (1 + number % 2)}
     messages = {name: [{"role": "assistant", "content": text}] for name, text in answers.items()}
     return {"prompt": [{"role": "user", "content": prompt + " q" * number}], **messages, "images": images}
+
+
+def turned(row):
+    """As `read_pairs` gives it."""
+    return {**row, "turns": row["prompt"]}
 
 
 def save(folder, rows):
@@ -98,7 +104,7 @@ def ours(rows, base, wanted, folder):
 def test_every_loss_is_that_of_trls_vision_dpo(kind, tmp_path):
     base = str(MADE[kind](tmp_path / kind))
     rows = [pair(number, [PICTURES[number % 4], PICTURES[-1]][: 1 + number % 2]) for number in range(8)]
-    trainer = ours([{**row, "turns": row["prompt"]} for row in rows], base, settings(), tmp_path / "ours")
+    trainer = ours([turned(row) for row in rows], base, settings(), tmp_path / "ours")
     trainer.args.train_sampling_strategy = "random"
     mark = trainer.processing_class.tokenizer.convert_tokens_to_ids("q")
     order = [row["prompt_ids"].count(mark) for row in trainer.train_dataset]  # shortest first
@@ -160,6 +166,30 @@ def test_image_tokens_are_counted_and_none_is_lost(llava, run, tmp_path):
         shown = sum(len(features) for features in batch.get("pixel_values", []))
         assert int((batch["input_ids"] == mark).sum()) == 2 * 16 * shown
     assert seen == 2 * 7 * 16
+
+
+class Held(TrainerCallback):
+    """Bytes of all tensors that are there, after every eighth step."""
+
+    def __init__(self):
+        self.bytes = []
+
+    def on_step_end(self, args, state, *others, **kwargs):
+        if state.global_step % 8 == 0:
+            tensors = [one for one in gc.get_objects() if issubclass(type(one), torch.Tensor)]
+            self.bytes.append(sum(one.nbytes for one in tensors))
+
+
+def test_memory_is_flat_over_200_rows(llava, tmp_path):
+    rows = [turned(pair(0, [PICTURES[number % 4]], f"row {number:03}")) for number in range(200)]
+    work = Images(str(llava), settings(batch_size=8, epochs=1))
+    work.check(rows)
+    trainer = dpo._trainer(work, tmp_path, Dataset.from_list(work.tokenised(rows)))
+    held = Held()
+    trainer.add_callback(held)
+    trainer.train()
+    assert len(held.bytes) == 3
+    assert held.bytes[2] - held.bytes[0] < 2**14  # a picture's pixels are 12 KB, and each step has 16 of them
 
 
 def test_prompts_are_those_the_model_is_sampled_with(llava):
@@ -278,9 +308,7 @@ def test_the_step_that_did_best_on_pairs_kept_out_is_kept(llava, tmp_path):
 
 
 def as_tokens(base, rows):
-    return ImageRows(load_processor(str(base)), 256, "llava").tokenised(
-        [{**row, "turns": row["prompt"]} for row in rows]
-    )
+    return ImageRows(load_processor(str(base)), 256, "llava").tokenised([turned(row) for row in rows])
 
 
 def test_from_the_command_line(llava, run, tmp_path):
