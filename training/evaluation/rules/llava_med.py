@@ -6,8 +6,8 @@
 | open | words of the answer that are in the gold one, as often as they stand there, of those and the gold words missing | gold words that are found, of the gold words |
 
 By `llava-med` a closed question whose gold answer is neither yes nor no is wrong whatever is said, so perfect answers
-stay below 100%; and an open answer gains by repeating a right word. Its script at ad758b6 leaves a yes/no answer that is
-wrong out of the count altogether (an `else` is missing); we count it as wrong, as later copies of it do.
+stay below 100%; and an open answer gains by repeating a right word. We follow its script at b9a98a7: the first release left
+a wrong yes/no answer out of the count altogether (LLaVA-Med #35), so numbers made with that one are too high.
 """
 
 from __future__ import annotations
