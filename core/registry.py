@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,26 @@ class Registry:
     """All things of one kind, such as judges, by name."""
 
     def __init__(
-        self, kind: str, folder: str, error: type[AnypreferError] = SettingsError, declared: str = OFFERS
+        self,
+        kind: str,
+        folder: str,
+        error: type[AnypreferError] = SettingsError,
+        declared: str = OFFERS,
+        unlisted: Collection[str] = (),
     ) -> None:
         """`kind` is one of them in words ("pair builder"), `folder` the package with the built-in ones, `error` what
         an unknown name raises, `declared` the pattern of a source that offers one; its group is the name, where the
-        file's name is not."""
+        file's name is not. `unlisted` are built in, and never need to be named."""
         self.kind = kind
+        self._unlisted = frozenset(unlisted)
         self.folder = folder
         self.group = f"anyprefer.{kind.replace(' ', '_')}s"
         self._error = error
         self._declared = re.compile(declared, re.MULTILINE)
 
     def names(self) -> list[str]:
-        """All names, sorted. Nothing is loaded."""
-        return sorted({*self._files(), *(point.name for point in self._points())})
+        """All names that a user may want, sorted. Nothing is loaded."""
+        return sorted({*self._files(), *(point.name for point in self._points())} - self._unlisted)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

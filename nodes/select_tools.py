@@ -26,8 +26,8 @@ from anyprefer.models.ask import ask
 from anyprefer.models.messages import asked
 from anyprefer.models.servers.openai_chat import refuses, takes
 from anyprefer.nodes import prompt_texts
-from anyprefer.nodes.found_json import Unclear
-from anyprefer.nodes.parsing import own_json
+from anyprefer.nodes.scores.found_json import Unclear
+from anyprefer.nodes.scores.parsing import own_json
 from anyprefer.nodes.tool_calls import Call, arguments_of, spelled
 from anyprefer.tools import KnowledgeTool
 

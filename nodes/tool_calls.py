@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from anyprefer.nodes.found_json import MOST_BROKEN, all_json
+from anyprefer.nodes.scores.found_json import MOST_BROKEN, all_json
 
 Call = dict[str, Any]
 """A call as it was spelled: `tool` and `arguments`, neither checked."""

@@ -14,8 +14,8 @@ from anyprefer.models.messages import asked
 from anyprefer.models.servers.openai_chat import refuses
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.judges.model import ModelJudge, averaged
-from anyprefer.nodes.parsing import read_scores
 from anyprefer.nodes.prompt_texts import Fence
+from anyprefer.nodes.scores.parsing import read_scores
 
 
 class ListwiseJudge(ModelJudge):

@@ -11,8 +11,8 @@ from anyprefer.models.ask import all_done, ask
 from anyprefer.models.messages import asked
 from anyprefer.nodes import prompt_texts
 from anyprefer.nodes.judges.model import ModelJudge, averaged
-from anyprefer.nodes.parsing import read_score, told
 from anyprefer.nodes.prompt_texts import Fence
+from anyprefer.nodes.scores.parsing import read_score, told
 
 TEMPERATURE = 0.7
 """Of judgments that are drawn several times: they differ, and can still be read."""

@@ -14,8 +14,8 @@ from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import ask
 from anyprefer.models.messages import asked
 from anyprefer.nodes import prompt_texts
-from anyprefer.nodes.parsing import read_score, told
 from anyprefer.nodes.prompt_texts import Fence
+from anyprefer.nodes.scores.parsing import read_score, told
 
 
 def parse_reward(message: AIMessage, fence: Fence | None = None) -> Reward:

@@ -7,4 +7,4 @@ model string of its `model`; either is its `checkpoint` too, what a trainer star
 
 from anyprefer.core.registry import Registry
 
-TARGETS = Registry("target", __name__)
+TARGETS = Registry("target", __name__, unlisted=["chat"])

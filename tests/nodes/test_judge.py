@@ -6,7 +6,7 @@ from langchain_core.messages import AIMessage
 from anyprefer.core.errors import AnswerError
 from anyprefer.graph import Judge, Judgment
 from anyprefer.nodes.judges.listwise import scores_schema
-from anyprefer.nodes.parsing import read_scores
+from anyprefer.nodes.scores.parsing import read_scores
 from tests.scripted import Scripted, play, scores
 
 

@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from anyprefer.nodes.found_json import Found, Unclear, all_json
-from anyprefer.nodes.score_blocks import (
+from anyprefer.nodes.scores.blocks import (
     Block,
     has_score,
     last_listed,
@@ -19,7 +18,8 @@ from anyprefer.nodes.score_blocks import (
     score_value,
     sections_of,
 )
-from anyprefer.nodes.score_words import FINAL, SCORE, Mention, mentions, plain
+from anyprefer.nodes.scores.found_json import Found, Unclear, all_json
+from anyprefer.nodes.scores.words import FINAL, SCORE, Mention, mentions, plain
 
 _DIGIT = re.compile(r"\d")
 

@@ -8,8 +8,8 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import AnswerError
-from anyprefer.nodes.parsing import read_score, read_scores
 from anyprefer.nodes.prompt_texts import Fence
+from anyprefer.nodes.scores.parsing import read_score, read_scores
 from tests.scripted import Scripted, play, scores
 
 ITEMS = [{"answer": 1, "analysis": "a", "score": 7}, {"answer": 2, "analysis": "b", "score": 3}]

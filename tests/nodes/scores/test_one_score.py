@@ -6,9 +6,9 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import AnswerError
-from anyprefer.nodes.parsing import read_score
 from anyprefer.nodes.prompt_texts import Fence
 from anyprefer.nodes.rewards.model import parse_reward
+from anyprefer.nodes.scores.parsing import read_score
 
 FORMS = {
     "plain": [

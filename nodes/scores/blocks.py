@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anyprefer.nodes.found_json import Found, Unclear
-from anyprefer.nodes.score_words import FINAL, MOST, SCORE, Mention, label_of, mentions, number_of, plain, words_of
+from anyprefer.nodes.scores.found_json import Found, Unclear
+from anyprefer.nodes.scores.words import FINAL, MOST, SCORE, Mention, label_of, mentions, number_of, plain, words_of
 
 _SCORES = (
     "final_score",

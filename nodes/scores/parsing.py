@@ -17,11 +17,11 @@ from langchain_core.messages import BaseMessage
 
 from anyprefer.core.errors import AnswerError
 from anyprefer.models.answer import Answer, read_answer, split_thoughts
-from anyprefer.nodes.found_json import Unclear, all_json
 from anyprefer.nodes.prompt_texts import Fence
-from anyprefer.nodes.score_blocks import sections_of
-from anyprefer.nodes.score_words import MOST, folded
-from anyprefer.nodes.verdicts import all_scores, one_score, without
+from anyprefer.nodes.scores.blocks import sections_of
+from anyprefer.nodes.scores.found_json import Unclear, all_json
+from anyprefer.nodes.scores.verdicts import all_scores, one_score, without
+from anyprefer.nodes.scores.words import MOST, folded
 
 T = TypeVar("T")
 _LABELLED = re.compile(

@@ -1,9 +1,9 @@
 import pytest
 
 from anyprefer.core.errors import AnswerError
-from anyprefer.nodes.found_json import Unclear, all_json
-from anyprefer.nodes.parsing import read_score
-from anyprefer.nodes.score_blocks import score_value
+from anyprefer.nodes.scores.blocks import score_value
+from anyprefer.nodes.scores.found_json import Unclear, all_json
+from anyprefer.nodes.scores.parsing import read_score
 
 
 @pytest.mark.parametrize(
