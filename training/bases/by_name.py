@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from anyprefer.core.errors import ModelSetupError, near
 from anyprefer.core.settings import Settings
@@ -44,22 +45,30 @@ def check(name: str) -> None:
         raise ModelSetupError(f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', DETECTOR))}")
 
 
-def _builder(name: str, steps: int | None) -> Callable[[Path], None]:
+class _Built(Protocol):
+    """A trained model."""
+
+    def save(self, folder: Path) -> None:
+        """Into a new folder."""
+
+
+def _builder(name: str, steps: int | None) -> Callable[[], _Built]:
     if name == DETECTOR:
         from anyprefer.training.bases.scene_detector import STEPS as DETECTOR_STEPS
         from anyprefer.training.bases.scene_detector import build_detector
 
-        return lambda made: build_detector(made, steps or DETECTOR_STEPS)
+        return lambda: build_detector(steps or DETECTOR_STEPS)
     from anyprefer.training.bases.scenes import STEPS, build_scenes
 
-    return lambda made: build_scenes(made, seed_of(name), steps or STEPS)
+    return lambda: build_scenes(seed_of(name), steps or STEPS)
 
 
-def _build(build: Callable[[Path], None], target: Path) -> None:
+def _build(build: Callable[[], _Built], target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        built = build()  # in memory: broken off, it leaves nothing
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
-            build(Path(made) / "model")
+            built.save(Path(made) / "model")
             _move(Path(made) / "model", target)
     except OSError as error:
         raise ModelSetupError(

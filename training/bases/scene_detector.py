@@ -3,25 +3,25 @@
 It learns for few steps, since it begins to overfit early. Its threshold is chosen on scenes of the split it learns
 from, which it has not seen.
 
-    build_detector(Path("models/detector"))
+    build_detector().save(Path("models/detector"))
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss
 
+from anyprefer.core.scene_labels import COLOURS, SHAPES
 from anyprefer.models.local.lite0 import SIDE
 from anyprefer.models.local.lite0_weights import pretrained_encoder
 from anyprefer.models.local.scene_detector import PLACES, Found, SceneDetector
 from anyprefer.training.bases.fitting import fit
 from anyprefer.training.bases.scene_pool import ScenePool, scene_pool
 from anyprefer.training.scenes.drawing import box
-from anyprefer.training.scenes.world import COLOURS, SHAPES, Scene
+from anyprefer.training.scenes.world import Scene
 
 STEPS = 600
 _SEED = 1_000_000
@@ -32,8 +32,8 @@ _SPREAD = 0.7
 _THRESHOLDS = tuple(at / 20 for at in range(2, 19))
 
 
-def build_detector(folder: Path, steps: int = STEPS) -> None:
-    """Trains the detector from scratch and writes it into a new folder."""
+def build_detector(steps: int = STEPS) -> SceneDetector:
+    """Trains the detector from scratch."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         detector = SceneDetector((tuple(COLOURS), SHAPES))
@@ -43,7 +43,7 @@ def build_detector(folder: Path, steps: int = STEPS) -> None:
         _train(detector, seen, steps)
     detector.eval()
     detector.threshold = max(_THRESHOLDS, key=lambda at: f1(detector.found(unseen.features.float(), at), unseen.scenes))
-    detector.save(folder)
+    return detector
 
 
 def f1(found: Sequence[Sequence[Found]], scenes: Sequence[Scene]) -> float:

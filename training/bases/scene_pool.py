@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
+from anyprefer.core.scene_labels import COLOURS, SHAPES
 from anyprefer.models.local.lite0 import CELLS, Lite0Encoder, Lite0ImageProcessor
 from anyprefer.training.scenes.drawing import picture
-from anyprefer.training.scenes.world import COLOURS, SHAPES, SIDE, Scene, Split, scene
+from anyprefer.training.scenes.world import SIDE, Scene, Split, scene
 
 WORDS = (*COLOURS, *SHAPES)
 """The words that tell objects apart, colours first."""

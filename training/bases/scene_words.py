@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from anyprefer.core.scene_labels import COLOURS, SHAPES
 from anyprefer.models.local.lite0 import Lite0ImageProcessor, Lite0TowerConfig
-from anyprefer.training.scenes.world import COLOURS, SHAPES
 
 PAD, UNKNOWN, BEGIN, END, IMAGE, ANSWER = "<pad>", "<unk>", "<s>", "</s>", "<image>", "<answer>"
 _SPECIAL = (PAD, UNKNOWN, BEGIN, END, IMAGE, ANSWER)

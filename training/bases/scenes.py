@@ -7,7 +7,7 @@ Three stages, each a number of steps so that every machine does the same work:
    3e-3 in place of 1e-3 it is a lottery, and behind a bad one descriptions and questions are never learned;
 3. language model and projector learn to describe (with the language prior of `scenes/captions.py`) and to answer.
 
-    build_scenes(Path("models/scenes"), seed=0)
+    build_scenes(seed=0).save(Path("models/scenes"))
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from anyprefer.core.errors import TrainingError
+from anyprefer.core.scene_labels import COLOURS, SHAPES
 from anyprefer.models.local.lite0 import Lite0Tower, Lite0TowerConfig
 from anyprefer.models.local.lite0_weights import pretrained_encoder
 from anyprefer.models.local.weights import default_dtype
@@ -29,10 +31,9 @@ from anyprefer.training.bases.fitting import fit
 from anyprefer.training.bases.packed_turns import IGNORED, IMAGE_TOKENS, Packer
 from anyprefer.training.bases.scene_pool import WORDS, cell_words, scene_pool, token_words
 from anyprefer.training.bases.scene_words import ANSWER, BEGIN, END, IMAGE, PAD, UNKNOWN, scene_processor
-from anyprefer.training.scenes.world import COLOURS, SHAPES
 
-STEPS = 2000
-"""Steps of the third stage; the others have 20% and 30% of it, and two pictures a step are drawn to learn from."""
+STEPS = 1200
+"""Steps of the third stage; the others have 30% and 50% of it, and three pictures a step are drawn to learn from."""
 _RECALL = 0.7
 """Share of their words that image tokens must name after the second stage."""
 _LOUDER = 3.5
@@ -41,8 +42,24 @@ _PICTURES = 16
 """A step of the third stage; the first two take four times as many."""
 
 
-def build_scenes(folder: Path, seed: int, steps: int = STEPS) -> None:
-    """Trains the target of this seed from scratch and writes it into a new folder: model and processor.
+@dataclass(frozen=True)
+class BuiltTarget:
+    """A trained target, not yet on disk."""
+
+    model: Any
+    processor: Any
+    told: dict[str, float]
+    """How it was built."""
+
+    def save(self, folder: Path) -> None:
+        """Model, processor and `build.json` into a new folder."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+        (folder / "build.json").write_text(json.dumps(self.told) + "\n", encoding="utf-8")
+
+
+def build_scenes(seed: int, steps: int = STEPS) -> BuiltTarget:
+    """Trains the target of this seed from scratch.
 
     Fewer `steps` than `STEPS` make a toy that nothing is checked of. Raises `TrainingError` where the second stage fails.
     """
@@ -51,10 +68,8 @@ def build_scenes(folder: Path, seed: int, steps: int = STEPS) -> None:
         torch.manual_seed(seed)
         builder = _Builder(seed, steps)
         recall = builder.build()
-    builder.model.save_pretrained(folder)
-    builder.processor.save_pretrained(folder)
     told = {"seed": seed, "steps": steps, "word_recall": recall, "cpu_seconds": round(time.process_time() - begun)}
-    (folder / "build.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
+    return BuiltTarget(builder.model, builder.processor, told)
 
 
 class _Builder:
@@ -66,7 +81,7 @@ class _Builder:
         self.model = new_target(tower, self.processor.tokenizer)
         self._tower: Lite0Tower = self.model.model.vision_tower
         self._steps, self._rng = steps, random.Random(seed)
-        self._pool = scene_pool(self._tower.frozen_encoder, "base", seed, range(2 * steps))
+        self._pool = scene_pool(self._tower.frozen_encoder, "base", seed, range(3 * steps))
 
     def build(self) -> float:
         """All stages; returns how many of their words the image tokens name."""
@@ -101,7 +116,7 @@ class _Builder:
             )
 
         trained = [*self._tower.adapter.parameters(), *heads.parameters()]
-        fit("1 of 3: cells", trained, loss, max(1, self._steps // 5), 3e-3)
+        fit("1 of 3: cells", trained, loss, max(1, 3 * self._steps // 10), 3e-3)
 
     def _name(self) -> float:
         """Stage 2: the projector; the share of words that are named afterwards."""
@@ -121,7 +136,7 @@ class _Builder:
             "2 of 3: words",
             self.model.model.multi_modal_projector.parameters(),
             loss,
-            max(1, 3 * self._steps // 10),
+            max(1, self._steps // 2),
             1e-3,
         )
         with torch.no_grad():

@@ -16,11 +16,12 @@ from typing import Any, Literal
 from anyprefer.core.errors import InputError
 from anyprefer.core.mentions import Vocabulary
 from anyprefer.core.results import ratio
+from anyprefer.core.scene_labels import LABELS
 from anyprefer.core.task import Task
 from anyprefer.training.evaluation.family import Family, Split
 from anyprefer.training.evaluation.rules import mentions, yes_no
 from anyprefer.training.scenes import captions, drawing, questions
-from anyprefer.training.scenes.world import LABELS, Scene, scene
+from anyprefer.training.scenes.world import Scene, scene
 
 _VOCABULARY = Vocabulary(LABELS)
 _ANSWERS: tuple[Literal["yes", "no"], ...] = ("yes", "no")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anyprefer.training.scenes.world import COLOURS, SIDE, Placed, Scene
+from anyprefer.core.scene_labels import RGB
+from anyprefer.training.scenes.world import SIDE, Placed, Scene
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +37,7 @@ def picture(scene: Scene) -> Image:
     brush = ImageDraw.Draw(drawn)
     for one in scene.objects:
         outline = [(x * _FINER, y * _FINER) for x, y in _outline(one)]
-        brush.polygon(outline, fill=_shade(COLOURS[one.colour], noise))
+        brush.polygon(outline, fill=_shade(RGB[one.colour], noise))
     smooth = drawn.resize((SIDE, SIDE), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(rng.uniform(*_BLUR)))
     grain = noise.normal(0.0, rng.uniform(*_NOISE), (SIDE, SIDE, 3))
     return Image.fromarray(np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8))

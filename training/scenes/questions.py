@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal, get_args
 
-from anyprefer.training.scenes.world import LABELS, Scene
+from anyprefer.core.scene_labels import LABELS
+from anyprefer.training.scenes.world import Scene
 
 Kind = Literal["random", "adversarial", "swap"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

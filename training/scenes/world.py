@@ -11,25 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from anyprefer.core.errors import InputError
-from anyprefer.core.scene_labels import LABELS as LABELS
-from anyprefer.core.scene_labels import SHAPES as SHAPES
+from anyprefer.core.scene_labels import COLOURS, LABELS, SHAPES
 
 Split = Literal["base", "train", "dev", "heldout"]
 """`base` is what the target and the detector are built from, `train` the pictures that pairs are made of; settings are
 chosen on `dev`, and claims rest on `heldout`."""
 SIDE = 128
 """Pixels of a picture's side."""
-COLOURS = {
-    "red": (208, 40, 40),
-    "yellow": (230, 205, 45),
-    "green": (50, 155, 65),
-    "blue": (45, 85, 205),
-    "purple": (130, 55, 170),
-    "pink": (238, 130, 178),
-    "brown": (128, 80, 42),
-    "white": (242, 242, 242),
-}
-"""RGB before each object's own shade."""
 THEMES = tuple(
     tuple(f"{colour} {SHAPES[(at + theme) % len(SHAPES)]}" for at, colour in enumerate(COLOURS))
     for theme in range(len(SHAPES))

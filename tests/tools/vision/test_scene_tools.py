@@ -14,7 +14,6 @@ from anyprefer.core.scene_labels import COLOURS, LABELS, SHAPES
 from anyprefer.core.task import Task
 from anyprefer.models.local.scene_detector import SceneDetector
 from anyprefer.tools import Finding, KnowledgeTool, load_tools
-from anyprefer.training.scenes import world
 from anyprefer.training.scenes.drawing import picture
 from anyprefer.training.scenes.world import scene
 
@@ -46,10 +45,6 @@ async def found(tool: KnowledgeTool, task: Task, text: str) -> Finding:
     finding = await tool.ainvoke({"task": task, "candidate": Candidate(index=0, content=text, seed=0)})
     assert isinstance(finding, Finding)
     return finding
-
-
-def test_the_labels_are_the_worlds() -> None:
-    assert (tuple(world.COLOURS), world.LABELS) == (COLOURS, LABELS)
 
 
 async def test_the_truths_verdict_is_f1_of_the_mentions(image: str) -> None:

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
 from anyprefer.core.errors import ModelSetupError
+from anyprefer.core.scene_labels import LABELS
 from anyprefer.models.load import is_model
 from anyprefer.models.local.built import built_folder
 from anyprefer.models.local.model_files import model_source
@@ -15,7 +16,7 @@ from anyprefer.training.bases.by_name import ensure
 from anyprefer.training.bases.packed_turns import IGNORED, Packer, turns
 from anyprefer.training.scenes.captions import ASKED
 from anyprefer.training.scenes.drawing import picture
-from anyprefer.training.scenes.world import LABELS, SIDE, scene
+from anyprefer.training.scenes.world import SIDE, scene
 from tests.command_line import refused, run
 
 ONE = scene("dev", 0, 1)
@@ -73,7 +74,8 @@ def test_a_packed_block_is_the_conversation_that_the_model_is_asked(loaded):
     packer, model = Packer(processor.tokenizer), model.model
     ids, labels = packer.batch([ONE], random.Random(0))
     pixels = asked(processor, ASKED)["pixel_values"]
-    alone = [asked(processor, turn.asked)["input_ids"] for turn in turns(ONE, random.Random(0))]
+    row = turns(ONE, random.Random(0))
+    alone = [asked(processor, turn.asked)["input_ids"] for turn in row]
     with torch.no_grad():
         seen = model.multi_modal_projector(model.vision_tower(pixels).last_hidden_state)
         embedded = model.language_model.embed_tokens(ids)
@@ -81,11 +83,13 @@ def test_a_packed_block_is_the_conversation_that_the_model_is_asked(loaded):
         packed = model.language_model(
             inputs_embeds=embedded, attention_mask=packer.mask, position_ids=packer.positions
         ).last_hidden_state[0]
-        ends = [at for at in range(ids.shape[1] - 1) if labels[0, at] != IGNORED and labels[0, at - 1] == IGNORED]
-        assert len(ends) == len(alone)
+        ends = (ids[0] == processor.tokenizer.answer_token_id).nonzero().flatten().tolist()
         for end, one in zip(ends, alone, strict=True):
             single = model(input_ids=one, pixel_values=pixels).last_hidden_state[0, -1]
             torch.testing.assert_close(packed[end], single, rtol=1e-4, atol=1e-4)
+    learned = [processor.tokenizer.decode(labels[0, end]) for end in ends[1:]]
+    assert learned == [turn.answer for turn in row[1:]]
+    assert labels[0, ends[0]] in (IGNORED, processor.tokenizer.convert_tokens_to_ids("a"))
 
 
 def test_a_folder_holds_the_tokenizer_with_its_template(toy):

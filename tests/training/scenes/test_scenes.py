@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.scene_labels import LABELS, RGB
 from anyprefer.training.scenes.captions import caption, described
 from anyprefer.training.scenes.drawing import box, picture
 from anyprefer.training.scenes.questions import KINDS, retrieval, yes_no
-from anyprefer.training.scenes.world import COLOURS, LABELS, SIDE, THEMES, scene
+from anyprefer.training.scenes.world import SIDE, THEMES, scene
 
 SCENES = [scene("train", 0, number) for number in range(60)]
 
@@ -44,7 +45,7 @@ def test_boxes_lie_in_the_picture_around_objects_of_their_colour():
             assert 0 <= y0 < thing.y < y1 <= SIDE
             if thing.shape != "ring":  # a ring's middle is background
                 middle = pixels[int(thing.y) - 2 : int(thing.y) + 3, int(thing.x) - 2 : int(thing.x) + 3].mean((0, 1))
-                assert np.abs(middle - COLOURS[thing.colour]).max() < 60
+                assert np.abs(middle - RGB[thing.colour]).max() < 60
 
 
 def test_a_description_names_what_is_there_and_with_the_prior_one_absent_companion():
