@@ -150,7 +150,8 @@ class LocalChat(BaseChatModel):
     def _answer(self, jobs: Sequence[_Waiting]) -> None:
         """Worker thread: settle every job, in batches of one kind and like length."""
         weights = self._loaded()
-        ready = _prepared(weights, jobs)
+        self._features = self._features or Features(weights.model)
+        ready = _prepared(weights, self._features, jobs)
         for kind, way in WAYS.items():
             chosen = [job for job in ready if isinstance(job[1], kind)]
             for batch in _batches(chosen, min(self.batch_size, self._fits), by_beginning=kind is Options):
@@ -159,9 +160,8 @@ class LocalChat(BaseChatModel):
 
     def _replies(self, weights: Weights, way: Way, batch: Sequence[_Ready]) -> list[Reply]:
         """The batch's, in halves where the memory does not hold it; later batches are no larger."""
-        features = self._features = self._features or Features(weights.model)
         try:
-            return way(weights, features.seen([prompt for prompt, _, _ in batch]), [wanted for _, wanted, _ in batch])
+            return way(weights, [prompt for prompt, _, _ in batch], [wanted for _, wanted, _ in batch])
         except torch.OutOfMemoryError:
             if len(batch) == 1:
                 raise
@@ -189,17 +189,19 @@ class LocalChat(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-def _prepared(weights: Weights, jobs: Sequence[_Waiting]) -> list[_Ready]:
-    """The jobs' prompts; one that cannot be read fails its own call alone."""
+def _prepared(weights: Weights, features: Features, jobs: Sequence[_Waiting]) -> list[_Ready]:
+    """The jobs' prompts, pictures looked at, so that no more than one's pixels are held; one that cannot be read fails
+    its own call alone."""
     read: dict[str, Prompt] = {}  # the candidates of a task ask the same: its pictures are opened once
     ready: list[_Ready] = []
     for (messages, wanted), future in jobs:
         try:
             chat = as_dicts(messages)
             key = json.dumps(chat, sort_keys=True, default=str)
-            prompt = read[key] if key in read else read.setdefault(key, prompt_of(weights, chat))
+            if key not in read:
+                read[key] = features.seen(prompt_of(weights, chat))
             how = Options(option_tokens(weights.tokenizer, wanted)) if isinstance(wanted, tuple) else wanted
-            ready.append((prompt, how, future))
+            ready.append((read[key], how, future))
         except Exception as error:
             future.set_exception(error)
     return ready

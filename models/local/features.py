@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,11 +36,10 @@ class Features:
         self._size = 0
 
     @torch.inference_mode()
-    def seen(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """The prompts, features in place of pixels where the model takes them."""
-        return [self._seen(prompt) if prompt.pictures and self._able else prompt for prompt in prompts]
-
-    def _seen(self, prompt: Prompt) -> Prompt:
+    def seen(self, prompt: Prompt) -> Prompt:
+        """The prompt with features in place of pixels, where the model takes them."""
+        if not (prompt.pictures and self._able):
+            return prompt
         features = self._kept.get(prompt.pictures)
         if features is None:
             features = self._look(prompt)

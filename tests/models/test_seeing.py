@@ -71,7 +71,7 @@ def test_greedy_answers_are_those_of_generate(weights):
     answers = [drawn.text for drawn in draw(weights, asked, greedy(4))]
     assert answers == expected
     assert len(set(answers)) == 4
-    seen = Features(weights.model).seen(asked)
+    seen = [Features(weights.model).seen(prompt) for prompt in asked]
     assert not [name for prompt in seen for name in prompt.inputs if name.startswith("pixel_")]
     assert [drawn.text for drawn in draw(weights, seen, greedy(4))] == expected
 
@@ -134,9 +134,10 @@ async def test_a_picture_is_looked_at_once(chat, monkeypatch):
 def test_the_oldest_pictures_are_forgotten(weights, monkeypatch):
     features = Features(weights.model)
     asked = prompts(weights)[:3]
-    one = features.seen(asked[:1])[0].inputs["features"]
+    one = features.seen(asked[0]).inputs["features"]
     monkeypatch.setattr("anyprefer.models.local.features.ROOM", one.nbytes)
-    features.seen(asked)
+    for prompt in asked:
+        features.seen(prompt)
     assert list(features._kept) == [asked[2].pictures]
 
 
