@@ -145,6 +145,8 @@ def test_the_choice_an_answer_names(answer, letter):
         ("A cell phone on the dining table", ["cell phone", "dining table"]),
         ("A player at home plate with a baseball bat", ["person", "baseball bat"]),
         ("A red fire hydrant, a bus and glasses", ["fire hydrant", "bus"]),
+        ("Two TVs and buses", ["tv", "bus"]),
+        ("A stove top oven", ["oven", "oven"]),  # CHAIR joins no three words
     ],
 )
 def test_cocos_objects_as_chair_reads_them(caption, named):

@@ -56,7 +56,7 @@ def objects() -> dict[str, str]:
 
 
 def _singular(word: str) -> str:
-    forms = [form for form in singulars(word) if _known(form)]
+    forms = [form for form in (*singulars(word), word.removesuffix("s")) if _known(form)]
     return word if _known(word) or not forms else forms[0]
 
 
