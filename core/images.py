@@ -147,6 +147,10 @@ async def load(images: Sequence[str]) -> dict[str, Sent]:
 
 
 def _data_url(data: bytes, what: str) -> str:
+    if len(data) > LARGEST:
+        raise InputError(
+            f"{what} has {len(data)} bytes, more than {LARGEST}; make it smaller, or give a JPEG's own bytes"
+        )
     kind = kind_of(data)
     if not kind:
         raise InputError(f"{what} is no image by its content; use PNG, JPEG, GIF, WebP, BMP, TIFF, HEIC or AVIF")
@@ -229,9 +233,9 @@ def roots_of(beside: Path | None, others: Iterable[str | Path] = ()) -> list[Pat
 
     Raises `InputError` for one of `others` that is no folder.
     """
-    others = [Path(folder).expanduser() for folder in others]
-    for folder in others:
+    further = [Path(folder).expanduser() for folder in others]
+    for folder in further:
         if not folder.is_dir():
             raise InputError(f"image_roots (--image-roots): {str(folder)!r} is no folder; name one that images lie in")
-    found = [*([beside] if beside else []), Path(), *others]
+    found = [*([beside] if beside else []), Path(), *further]
     return list(dict.fromkeys(folder.expanduser().resolve() for folder in found))

@@ -28,10 +28,9 @@ def _sized(message: BaseMessage, side: int) -> BaseMessage:
 
 def _part(part: Any, side: int) -> Any:
     shown = part.get("image_url") if isinstance(part, dict) else None
-    url = shown.get("url") if isinstance(shown, dict) else None
-    if not isinstance(url, str) or not url.startswith("data:"):
+    if not isinstance(shown, dict) or not str(shown.get("url")).startswith("data:"):
         return part
     try:
-        return {**part, "image_url": {**shown, "url": smaller(url, side)}}
+        return {**part, "image_url": {**shown, "url": smaller(shown["url"], side)}}
     except InputError:  # the server says what is wrong with it
         return part

@@ -116,6 +116,12 @@ def test_bytes_that_are_no_image_are_a_bad_row():
     assert "no image by its content" in next(read_tasks([{"prompt": "Q", "images": [b"secret"]}])).error
 
 
+def test_bytes_and_pictures_are_bounded(monkeypatch):
+    monkeypatch.setattr(images, "LARGEST", 80)
+    for given in (PNG + bytes(100), PIL.Image.effect_noise((20, 20), 90)):
+        assert "more than 80; make it smaller" in next(read_tasks([{"prompt": "Q", "image": given}])).error
+
+
 def test_only_regular_files_that_are_images_are_sent(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "text.png").write_text("root:x:0:0")
