@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,9 +126,9 @@ def _region(given: Any, size: tuple[int, int]) -> Region | None:
     if not (isinstance(box, list | tuple) and len(box) == 4 and all(_number(at) for at in box)):
         return None
     score = given.get("score")
-    known = _number(score) and 0 <= score <= 1
     label = given["label"][:LONGEST_LABEL].strip()
-    return Region(label, clipped(box, size), float(score) if known else None, _mask(given.get("mask"), size))
+    sure = float(score) if _number(score) and 0 <= score <= 1 else None
+    return Region(label, clipped(box, size), sure, _mask(given.get("mask"), size))
 
 
 def _mask(given: Any, size: tuple[int, int]) -> Rle | None:
@@ -141,7 +141,7 @@ def _mask(given: Any, size: tuple[int, int]) -> Rle | None:
     return None if runs is None or sum(runs) != size[0] * size[1] else {"size": [size[1], size[0]], "counts": counts}
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -148,7 +148,8 @@ class _MaxPool(nn.Module):
 def _weights_of(layer: nn.Module) -> list[Tensor]:
     if not isinstance(layer, nn.Sequential):
         return []
-    convolution, norm = layer[0], layer[1] if len(layer) > 1 and isinstance(layer[1], nn.BatchNorm2d) else None
+    convolution: Any = layer[0]
+    norm: Any = next((one for one in layer if isinstance(one, nn.BatchNorm2d)), None)
     if norm is not None:
         return [norm.bias, norm.weight, norm.running_mean, norm.running_var, convolution.weight]
     return [convolution.bias, convolution.weight]

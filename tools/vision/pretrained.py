@@ -31,9 +31,12 @@ class Pretrained:
         place = device or default_device()
         kind = dtype or ("float32" if place.startswith("cpu") else default_dtype(place))
         auto: Any = transformers.AutoProcessor  # its from_pretrained has no annotations
+        head = getattr(transformers, architecture)
+        if (there := cls.kind(name)) not in (head.config_class.model_type, f"{head.config_class.model_type}_video"):
+            raise ModelSetupError(f"{name!r} is no {architecture}: it is a model of type {there}")
         try:
             made = auto.from_pretrained(name, trust_remote_code=False) if processor else None
-            loaded, report = getattr(transformers, architecture).from_pretrained(
+            loaded, report = head.from_pretrained(
                 name, dtype=getattr(torch, kind), use_safetensors=True, output_loading_info=True
             )
         except (torch.OutOfMemoryError, MemoryError):
