@@ -2,6 +2,7 @@
 
 import pytest
 
+from anyprefer.core.errors import InputError
 from anyprefer.core.settings import RunSettings
 from anyprefer.graph.players import load_target
 from anyprefer.training.evaluation.heldout import evaluation
@@ -35,6 +36,16 @@ def test_evaluate_shows_figures_and_can_leave_images_out(server, how, images):
     assert "said yes 100.0% [" in shown
     assert {sent(body)[1] for body in server.bodies} == {images}
     assert len({str(body["messages"]) for body in server.bodies}) == 6
+
+
+def test_a_loop_names_what_a_benchmark_lacks_before_anything_is_asked(server, tmp_path, monkeypatch):
+    monkeypatch.delenv("ANYPREFER_DATA", raising=False)
+    settings = RunSettings(target=f"openai:s@{server.url}")
+    target = load_target(settings.target, settings)
+    for name, lacking in (("mm_vet", "lmms-eval, which is not installed"), ("chair", "no rows in chair")):
+        with pytest.raises(InputError, match=lacking):
+            evaluation(["scenes", name], settings, limit=1)(target, 0, tmp_path)
+    assert server.bodies == []
 
 
 def test_another_word_for_images_is_refused():

@@ -87,6 +87,8 @@ def on_heldout(
     """
 
     def run(target: Target, iteration: int, home: Path) -> Mapping[str, EvalResult]:
+        for name in benchmarks:
+            benchmark(name).check()
         model, results, calls = _chat(target, [*sets, *benchmarks]), dict[str, EvalResult](), calls_of(settings)
         for name, given in sets.items():
             asked = evaluate(

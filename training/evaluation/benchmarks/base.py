@@ -70,6 +70,10 @@ class Benchmark(ABC):
         """Whether all it asks of servers goes through the command's calls, so that a budget holds."""
         return True
 
+    def check(self) -> None:  # noqa: B027 -- most need nothing
+        """Raises `InputError` for what is missing here (a package, data), so that a loop ends before it has asked
+        anything."""
+
     @abstractmethod
     def measure(self, asked: Asked) -> BenchmarkResult:
         """The model's result. Raises `InputError` for missing data and `ModelError` for a model that cannot do it."""

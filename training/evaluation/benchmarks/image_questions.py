@@ -47,6 +47,10 @@ class ImageQuestions(Benchmark):
         """The result where several answers are marked together."""
         return found
 
+    def check(self) -> None:
+        """Rows must be in the data folder or on the hub."""
+        self.rows.check()
+
     def measure(self, asked: Asked) -> BenchmarkResult:
         """Asks every task once, greedily."""
         tasks = list(self.tasks(asked.limit))

@@ -46,6 +46,10 @@ class Rows:
                     raise row if isinstance(row, InputError) else InputError(f"{where}: no object with columns")
                 yield name, row
 
+    def check(self) -> None:
+        """Raises `InputError` where there are neither files nor a data set on the hub; the hub is not asked."""
+        self._sources()
+
     @property
     def home(self) -> Path | None:
         """The benchmark's folder, where the user has it."""

@@ -39,13 +39,17 @@ class JudgedElsewhere(Benchmark):
         """The package keeps none."""
         return False
 
-    def measure(self, asked: Asked) -> BenchmarkResult:
-        """Runs lmms-eval's command. Raises `InputError` where it is not installed, `ModelError` where it fails."""
+    def check(self) -> None:
+        """lmms-eval must be installed."""
         if find_spec("lmms_eval") is None:
             raise InputError(
-                f"{self.name} is marked by a judge through lmms-eval, which is not installed: pip install lmms_eval in an "
-                "environment of its own, or use VLMEvalKit's run.py there; benchmarks without a judge need neither"
+                f"{self.name} is marked by a judge through lmms-eval, which is not installed: pip install lmms_eval, or "
+                "leave this benchmark out (VLMEvalKit has it too); those without a judge need neither"
             )
+
+    def measure(self, asked: Asked) -> BenchmarkResult:
+        """Runs lmms-eval's command. Raises `InputError` where it is not installed, `ModelError` where it fails."""
+        self.check()
         with TemporaryDirectory() as folder:
             command = [*self._command(asked), "--output_path", str(asked.folder or folder), "--log_samples"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
