@@ -1,4 +1,5 @@
-"""Models that `anyprefer build` makes on this machine and keeps in the cache: `scenes`, `scenes-1`, …, `scene_detector`."""
+"""Models that `anyprefer build` makes on this machine and keeps in the cache: `scenes`, `scenes-1`, …, `radiology`,
+…, `scene_detector`."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from anyprefer.core.errors import ModelSetupError
 SCENES = "scenes"
 """The embedded target that sees; `scenes-1` is another seed's, trained from scratch like it."""
 DETECTOR = "scene_detector"
-_TARGET = re.compile(r"scenes(?:-(\d{1,6}))?")
+RADIOLOGY = "radiology"
+"""The embedded target of medicine, by seed too."""
+_TARGET = re.compile(rf"({SCENES}|{RADIOLOGY})(?:-(\d{{1,6}}))?")
 
 
 def is_built(spec: str) -> bool:
@@ -22,12 +25,13 @@ def is_built(spec: str) -> bool:
 def seed_of(spec: str) -> int:
     """The seed of a target that is built here; 0 for `scenes`."""
     found = _TARGET.fullmatch(spec)
-    return int(found[1] or 0) if found else 0
+    return int(found[2] or 0) if found else 0
 
 
 def cached(name: str) -> Path:
     """Where the model of this name is kept, or would be."""
-    return cache_folder() / (f"{SCENES}-{seed_of(name)}" if is_built(name) else name)
+    found = _TARGET.fullmatch(name)
+    return cache_folder() / (f"{found[1]}-{seed_of(name)}" if found else name)
 
 
 def built_folder(name: str) -> Path:

@@ -26,7 +26,7 @@ from typing import Any
 from anyprefer.core.errors import SettingsError, near
 
 _EVERY_PAIR: dict[str, Any] = {"feedback": (), "max_rounds": 1, "reward": "accept", "engine": ""}
-_ONE_ROUND: dict[str, Any] = {**_EVERY_PAIR, "tools": ()}
+_ONE_ROUND: dict[str, Any] = {**_EVERY_PAIR, "tools": (), "pair": "best_worst"}
 
 
 @dataclass(frozen=True)

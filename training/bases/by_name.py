@@ -14,7 +14,7 @@ from typing import Protocol
 
 from anyprefer.core.errors import ModelSetupError, near
 from anyprefer.core.settings import Settings
-from anyprefer.models.local.built import DETECTOR, SCENES, cached, is_built, seed_of
+from anyprefer.models.local.built import DETECTOR, RADIOLOGY, SCENES, cached, is_built, seed_of
 
 
 def ensure(name: str, steps: int | None = None, folder: Path | None = None) -> Path:
@@ -42,7 +42,7 @@ def missing(settings: Settings) -> list[str]:
 def check(name: str) -> None:
     """Raises `ModelSetupError` for a name that nothing is built by."""
     if not (is_built(name) or name == DETECTOR):
-        raise ModelSetupError(f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', DETECTOR))}")
+        raise ModelSetupError(f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', RADIOLOGY, DETECTOR))}")
 
 
 class _Built(Protocol):
@@ -58,6 +58,11 @@ def _builder(name: str, steps: int | None) -> Callable[[], _Built]:
         from anyprefer.training.bases.scene_detector import build_detector
 
         return lambda: build_detector(steps or DETECTOR_STEPS)
+    if name.startswith(RADIOLOGY):
+        from anyprefer.training.bases.radiology import STEPS as RADIOLOGY_STEPS
+        from anyprefer.training.bases.radiology import build_radiology
+
+        return lambda: build_radiology(seed_of(name), steps or RADIOLOGY_STEPS)
     from anyprefer.training.bases.scenes import STEPS, build_scenes
 
     return lambda: build_scenes(seed_of(name), steps or STEPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from anyprefer.core.scene_labels import COLOURS, SHAPES
@@ -24,11 +25,17 @@ _TEMPLATE = """{{ bos_token }}{% for message in messages %}\
 
 
 def scene_tokenizer() -> Any:
-    """A fast tokenizer whose tokens are whole words; what it does not know is `<unk>`."""
+    """The tokenizer of the world of scenes."""
+    return word_tokenizer((*_PLAIN, *COLOURS, *SHAPES))
+
+
+def word_tokenizer(plain: Iterable[str]) -> Any:
+    """A fast tokenizer whose tokens are whole words in small letters, and full stops, commas and question marks; what it
+    does not know is `<unk>`."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = (*_SPECIAL, *_PLAIN, *COLOURS, *SHAPES)
+    words = (*_SPECIAL, *plain)
     made = Tokenizer(models.WordLevel({word: at for at, word in enumerate(words)}, unk_token=UNKNOWN))
     made.normalizer = normalizers.Lowercase()
     made.pre_tokenizer = pre_tokenizers.Sequence(
@@ -48,12 +55,17 @@ def scene_tokenizer() -> Any:
 
 
 def scene_processor(tower: Lite0TowerConfig) -> Any:
-    """Pictures and conversations to what the target reads."""
+    """Pictures and conversations to what the target of scenes reads."""
+    return word_processor(tower, (*_PLAIN, *COLOURS, *SHAPES))
+
+
+def word_processor(tower: Lite0TowerConfig, plain: Iterable[str]) -> Any:
+    """Pictures and conversations in these words to what a target reads."""
     from transformers import LlavaProcessor
 
     return LlavaProcessor(
         image_processor=Lite0ImageProcessor(),
-        tokenizer=scene_tokenizer(),
+        tokenizer=word_tokenizer(plain),
         patch_size=tower.patch_size,
         vision_feature_select_strategy="full",
         chat_template=_TEMPLATE,

@@ -1,0 +1,50 @@
+"""The embedded target of medicine, from a handful of questions and for few steps."""
+
+import json
+
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from anyprefer.core.task import Task
+from anyprefer.models.local.built import cached, is_built
+from anyprefer.training.bases.by_name import ensure
+from anyprefer.training.bases.radiology import IMAGE_TOKENS, words_of
+
+
+def data(folder):
+    """Questions about 12 images, among which are some that are kept for training."""
+    (folder / "vqa_rad" / "images").mkdir(parents=True)
+    rows = []
+    for at in range(12):
+        Image.new("L", (40, 30), 20 * at).save(folder / "vqa_rad" / "images" / f"synpic{at}.jpg")
+        asked = {"question": "Is the lung normal?", "answer": "Yes", "answer_type": "CLOSED "}
+        rows.append({"qid": at, "image_name": f"synpic{at}.jpg", **asked})
+    for name, some in (("train.jsonl", rows), ("test.jsonl", rows[:1])):
+        text = "".join(json.dumps(row) + "\n" for row in some)
+        (folder / "vqa_rad" / name).write_text(text, encoding="utf-8")
+
+
+def test_a_toy_of_medicine_is_built_saved_and_answers(tmp_path, monkeypatch):
+    data(tmp_path / "data")
+    monkeypatch.setenv("ANYPREFER_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path / "cache"))
+    folder = ensure("radiology-1", steps=3)
+    assert folder == cached("radiology-1") == tmp_path / "cache" / "radiology-1"
+    assert json.loads((folder / "build.json").read_text())["seed"] == 1
+    model, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    said = processor.tokenizer.encode("Is the lung normal?", add_special_tokens=False)
+    assert processor.tokenizer.unk_token_id not in said
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Is the lung normal?"}]}]
+    text = processor.apply_chat_template(chat, add_generation_prompt=True)
+    read = processor(images=Image.new("RGB", (60, 80)), text=text, return_tensors="pt")
+    assert int((read["input_ids"] == processor.image_token_id).sum()) == IMAGE_TOKENS
+    with torch.inference_mode():
+        assert model.generate(**read, max_new_tokens=2, do_sample=False).shape[0] == 1
+
+
+def test_words_are_those_of_questions_and_answers():
+    tasks = [Task(id="a", prompt="Where is the X-ray, chest?", images=("i",), reference="Left lung")]
+    assert words_of(tasks) == [",", "?", "chest", "is", "left", "lung", "the", "where", "x-ray"]
+    assert is_built("radiology-12")
+    assert not is_built("radiology-")
