@@ -13,7 +13,9 @@ from anyprefer.core.errors import SettingsError
 
 
 def build(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="scenes, scenes-1, …, radiology, … or scene_detector.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="scenes, scenes-1, …, radiology, … or scene_detector.")
+    ],
     to: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where one model goes in place of the cache.")
     ] = None,
