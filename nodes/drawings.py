@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.images import image_key
 from anyprefer.core.records import Knowledge
 from anyprefer.core.regions import regions_in
 from anyprefer.core.task import Task
@@ -28,15 +29,15 @@ def drawing_of(item: Knowledge, task: Task) -> list[str]:
     if found is None or not found[0] or not task.images:
         return []
     try:
-        return [_drawing(task.images[0], json.dumps(item.data, sort_keys=True))]
+        return [_drawing(task.images[0], image_key(task.images[0]), json.dumps(item.data, sort_keys=True))]
     except (InputError, ValueError, ImportError) as error:  # the judge has the finding's words
         _log.warning("%s: what %s found cannot be drawn: %s", task.id, item.tool, error)
         return []
 
 
 @lru_cache(maxsize=64)
-def _drawing(image: str, data: str) -> str:
-    """Drawn once for all passes and forms of a round's judge."""
+def _drawing(image: str, key: str, data: str) -> str:
+    """Drawn once for all passes and forms of a round's judge; `key` says what the image shows now."""
     from anyprefer.core.drawing import drawn
     from anyprefer.core.pictures import opened
 

@@ -5,7 +5,6 @@ and after a kill nothing asked or looked for again.
 """
 
 import base64
-import io
 import json
 import random
 import signal
@@ -57,7 +56,8 @@ def tasks_in(folder, count):
 
 
 def detector_in(folder):
-    """A detector that notes each look in a file, and returns the task's own image beside the drawn one."""
+    """A detector that notes each look in a file; for every second task it draws itself, and returns the task's own image
+    beside."""
 
     @tool
     def detector(task: Task) -> Finding:
@@ -66,7 +66,8 @@ def detector_in(folder):
             notes.write(task.id + "\n")
         seen = opened(task.images[0])
         found = [region(int(task.id))]
-        return Finding("a red square", data=regions_data(found, seen.size), images=[task.images[0], drawn(seen, found)])
+        images = [task.images[0], drawn(seen, found)] if int(task.id) % 2 else ()
+        return Finding("a red square", data=regions_data(found, seen.size), images=images)
 
     return detector
 
@@ -94,7 +95,8 @@ def check_requests(server, folder):
             continue
         [shown] = others
         wanted = drawn(opened(str(folder / f"{number}.img")), [region(number)])
-        assert Image.open(io.BytesIO(shown)).convert("RGB").tobytes() == wanted.tobytes()
+        kind = {} if number % 2 else {"kind": "JPEG", "quality": 90}
+        assert shown == encoded(wanted, **kind)
     assert {request["role"] for request in server.requests} >= SEEING
 
 
