@@ -100,9 +100,9 @@ def processor_of(config: Mapping[str, Any], source: Path | str) -> Any:
 def _kind(config: Mapping[str, Any]) -> str:
     """The language model. Raises `ModelSetupError` for a checkpoint that is not of version 1.5."""
     anyres = config.get("image_aspect_ratio") == "anyres" or config.get("mm_patch_merge_type", "flat") != "flat"
-    if anyres or config.get("mm_projector_type") != "mlp2x_gelu":
+    if anyres or config.get("mm_use_im_start_end") or config.get("mm_projector_type") != "mlp2x_gelu":
         raise ModelSetupError(
-            "this LLaVA checkpoint is not of version 1.5 (mm_projector_type mlp2x_gelu, no anyres); load the copy that "
+            "this LLaVA checkpoint is not of version 1.5 (mm_projector_type mlp2x_gelu, no anyres, no mm_use_im_start_end); load the copy that "
             "was converted for transformers (llava-hf)"
         )
     return next(LLAVA[name] for name in config["architectures"] if name in LLAVA)

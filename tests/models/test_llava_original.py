@@ -146,7 +146,9 @@ def test_the_tower_of_llava_is_known_by_its_name(layouts, tmp_path):
     )
 
 
-@pytest.mark.parametrize("fields", [{"image_aspect_ratio": "anyres"}, {"mm_projector_type": "linear"}])
+@pytest.mark.parametrize(
+    "fields", [{"image_aspect_ratio": "anyres"}, {"mm_projector_type": "linear"}, {"mm_use_im_start_end": True}]
+)
 def test_other_versions_are_refused(layouts, tmp_path, fields):
     original = save_original(layouts[0], tmp_path / "other", **fields)
     with pytest.raises(ModelSetupError, match=r"other.*not of version 1\.5"):
