@@ -35,7 +35,7 @@ def drawing_of(item: Knowledge, task: Task) -> list[str]:
         return []
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _drawing(image: str, key: str, data: str) -> str:
     """Drawn once for all passes and forms of a round's judge; `key` says what the image shows now."""
     from anyprefer.core.drawing import drawn

@@ -15,9 +15,10 @@ from anyprefer.core.records import Candidate
 from anyprefer.core.regions import regions_data
 from anyprefer.core.task import Task
 from anyprefer.tools.base import Finding, ToolFailure, tool
-from anyprefer.tools.vision.compared import Seen, listed
+from anyprefer.tools.vision.compared import Seen, compared, listed
 from anyprefer.tools.vision.looks import Looks, loaded_once, picture_of
 from anyprefer.tools.vision.phrase_detector import MOST_PHRASES, PhraseDetector
+from anyprefer.tools.vision.questions import asks_presence
 from anyprefer.tools.vision.segmenter import Segmenter
 from anyprefer.tools.vision.served import served
 
@@ -35,13 +36,16 @@ def grounded_segmentation(
     dtype: str = "",
     url: str = "",
 ) -> Finding:
-    """Looks in the picture for each thing that an answer names, and says which of them it finds and where."""
+    """Looks in the picture for each thing that an answer names, or that the question asks for, and says which it finds."""
     if url:
         return served(url, "grounded_segmentation", task, candidate)
+    look = _loaded(model, segmenter, device, dtype)
+    if (asked := asks_presence(task.question, COCO)) is not None:
+        return compared(task, candidate, look(picture_of(task), asked), COCO)
     named = list(dict.fromkeys(COCO.named(candidate.text)))[:MOST_PHRASES]
     if not named:
         return Finding("The answer names nothing that could be looked for.")
-    seen = _loaded(model, segmenter, device, dtype)(picture_of(task), *sorted(named))
+    seen = look(picture_of(task), *sorted(named))
     found = [label for label in named if any(region.label == label for region in seen.regions)]
     gone = [label for label in named if label not in found]
     text = f"Found: {', '.join(found) or 'nothing'}. Named, but not found: {', '.join(gone) or 'nothing'}."

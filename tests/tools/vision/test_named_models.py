@@ -137,6 +137,9 @@ async def test_grounded_segmentation_looks_for_what_an_answer_names(
     seen = regions_in(found.data)
     assert seen is not None
     assert [one.mask is not None for one in seen[0]] == [True] * len(seen[0])
+    asks = task.model_copy(update={"prompt": "Is there a bus?"})
+    assert (await tool.ainvoke({"task": asks, "candidate": says("No.")})).verdict == 1.0
+    assert asked[1:] == [("bus",)]
     nothing = await tool.ainvoke({"task": task, "candidate": says("It is late.")})
     assert (nothing.verdict, nothing.data) == (None, None)
 
