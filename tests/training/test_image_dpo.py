@@ -329,7 +329,9 @@ def test_from_the_command_line(llava, run, tmp_path):
     assert "image_dpo" in refused.stderr
 
 
-def test_a_model_that_does_not_see_is_refused(tiny, run, tmp_path):
+def test_a_model_that_does_not_see_is_refused_and_so_is_one_that_does_by_the_other_trainer(tiny, llava, run, tmp_path):
+    with pytest.raises(TrainingError, match="is a model that sees; train it with the trainer image_dpo"):
+        dpo.Texts(str(llava), settings()).check([pair(0, [])])
     with pytest.raises(TrainingError, match="does not see; train it on texts with the trainer text_dpo"):
         dpo.train([run], str(tiny), tmp_path / "out", settings(), Images)
 

@@ -35,6 +35,7 @@ from trl import DPOConfig, DPOTrainer
 
 from anyprefer.core.errors import TrainingError
 from anyprefer.models.local.adapters import adapter_base, public_name
+from anyprefer.models.local.configurations import known_to_see
 from anyprefer.models.local.weights import (
     Weights,
     default_device,
@@ -66,9 +67,11 @@ class Texts:
         self.base, self.settings = base, settings
 
     def check(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Raises `TrainingError` for rows that are of another kind."""
+        """Raises `TrainingError` for rows, or a model, of another kind."""
         if any(row["images"] for row in rows):
             raise TrainingError("these pairs have images; train a model that sees on them, with the trainer image_dpo")
+        if known_to_see(self.base):
+            raise TrainingError(f"{self.base} is a model that sees; train it with the trainer image_dpo, on texts too")
 
     def tokenised(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The rows as token ids, shortest first; those that cannot be trained on are left out."""

@@ -32,6 +32,7 @@ from anyprefer.training.trainers.image_features import (
     remember,
 )
 from anyprefer.training.trainers.image_rows import TYPES, ImageRows
+from anyprefer.training.trainers.processes import on_cpu
 from anyprefer.training.trainers.settings import ImageTrainSettings
 
 _log = logging.getLogger("anyprefer")
@@ -101,6 +102,9 @@ class Images(Texts):
     def parts(self, weights: Weights, reference: Any, scratch: Path) -> dict[str, Any]:
         """Processor, collator, adapter and the projector's rate."""
         model = weights.model.get_base_model() if weights.adapter else weights.model
+        if on_cpu():
+            # torch's fused attention takes several times longer backwards there; no upstream issue known
+            model.get_decoder().set_attn_implementation("eager")
         projector = trained_projector(model, self.settings, self.base)
         images = self._images(model, projector, reference, scratch)
         if projector:
