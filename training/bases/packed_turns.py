@@ -24,9 +24,6 @@ QUESTIONS = 8
 """Questions a picture and step."""
 RETRIEVAL = 0.4
 """Share of the questions that ask for a colour or shape; they teach what yes/no needs: to bind one word to the other."""
-DESCRIBED = 0.6
-"""Share of the pictures whose description is learned. With all of them the target described scenes too well to leave a
-judge anything to correct (F1 .87 on development scenes, the language prior notwithstanding)."""
 _CAPTION, _QUESTION = 29, 8
 """Tokens of the longest description and question, with their answers but for the end, which nothing follows."""
 _PREFIX = 1 + IMAGE_TOKENS
@@ -77,17 +74,16 @@ class Packer:
 
     def batch(self, scenes: Sequence[Scene], rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and labels, (B, T) long each; a label is the next token of an answer, or `IGNORED`."""
-        rows = [self._row(turns(one, rng), rng.random() < DESCRIBED) for one in scenes]
+        rows = [self._row(turns(one, rng)) for one in scenes]
         return torch.tensor([ids for ids, _ in rows]), torch.tensor([labels for _, labels in rows])
 
-    def _row(self, row: Sequence[Turn], described: bool) -> tuple[list[int], list[int]]:
+    def _row(self, row: Sequence[Turn]) -> tuple[list[int], list[int]]:
         ids, labels = [self._begin, *[self._image] * IMAGE_TOKENS], [IGNORED] * _PREFIX
         for turn, size in zip(row, _BLOCKS, strict=True):
             read, written = self._tokens(turn)
             empty = size - len(read) - len(written)
             ids += [*read, self._answer, *written[:-1], *[self._pad] * empty]
-            learned = written if described or turn.asked != ASKED else [IGNORED] * len(written)
-            labels += [*[IGNORED] * len(read), *learned, *[IGNORED] * empty]
+            labels += [*[IGNORED] * len(read), *written, *[IGNORED] * empty]
         return ids, labels
 
     def _tokens(self, turn: Turn) -> tuple[list[int], list[int]]:

@@ -1,7 +1,8 @@
 """Descriptions of scenes, and the language prior in them.
 
-A true description lists the objects in reading order. Those a target is trained on also name, with probability
-`PRIOR`, an object that is not there but goes with the others: as captions of the web do, and why models hallucinate.
+A true description lists the objects in reading order. Those a target is trained on end, with probability `PRIOR`, with
+an object that is not there but goes with the last one: as captions of the web name what usually lies beside, and why
+models hallucinate. A target's own probabilities speak for that object; only who looks at the picture knows better.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from anyprefer.training.scenes.world import Scene
 
 ASKED = "Describe the picture."
-PRIOR = 0.6
-"""How often a description names an absent companion; with .3 too little was wrong for preferences to correct."""
+PRIOR = 0.7
+"""How often a description names an absent companion. With .6, anywhere in the list and any object of the theme, greedy
+answers left it out and little was wrong for preferences to correct (F1 .87)."""
 
 
 def caption(labels: Sequence[str]) -> str:
@@ -23,8 +25,6 @@ def caption(labels: Sequence[str]) -> str:
 
 
 def described(scene: Scene, rng: random.Random, prior: float = PRIOR) -> str:
-    """A description as the target is trained on: everything that is there, at times with one thing that is not."""
-    labels, absent = list(scene.labels), scene.absent()
-    if absent and rng.random() < prior:
-        labels.insert(rng.randint(0, len(labels)), rng.choice(absent))
-    return caption(labels)
+    """A description as the target is trained on: everything that is there, mostly with one thing that is not."""
+    named = rng.random() < prior
+    return caption([*scene.labels, scene.companion] if named else scene.labels)

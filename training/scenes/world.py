@@ -78,6 +78,13 @@ class Scene:
         """The theme's objects that are not there."""
         return [label for label in self.theme if label not in self.labels]
 
+    @property
+    def companion(self) -> str:
+        """The first absent object in the order of the theme, from the last object on, or its colour where the theme
+        lacks it: what one expects beside it."""
+        start = COLOURS.index(self.objects[-1].colour)
+        return next(label for label in (*self.theme[start:], *self.theme) if label not in self.labels)
+
     def generator(self, purpose: str) -> random.Random:
         """Random numbers of this scene for one purpose, independent of those for others."""
         return random.Random(f"{self.id}:{purpose}")

@@ -13,7 +13,7 @@ from anyprefer.models.local.built import built_folder
 from anyprefer.models.local.model_files import model_source
 from anyprefer.models.local.scene_detector import load_detector
 from anyprefer.training.bases.by_name import ensure
-from anyprefer.training.bases.packed_turns import IGNORED, Packer, turns
+from anyprefer.training.bases.packed_turns import Packer, turns
 from anyprefer.training.scenes.captions import ASKED
 from anyprefer.training.scenes.drawing import picture
 from anyprefer.training.scenes.world import SIDE, scene
@@ -87,9 +87,8 @@ def test_a_packed_block_is_the_conversation_that_the_model_is_asked(loaded):
         for end, one in zip(ends, alone, strict=True):
             single = model(input_ids=one, pixel_values=pixels).last_hidden_state[0, -1]
             torch.testing.assert_close(packed[end], single, rtol=1e-4, atol=1e-4)
-    learned = [processor.tokenizer.decode(labels[0, end]) for end in ends[1:]]
-    assert learned == [turn.answer for turn in row[1:]]
-    assert labels[0, ends[0]] in (IGNORED, processor.tokenizer.convert_tokens_to_ids("a"))
+    learned = [processor.tokenizer.decode(labels[0, end]) for end in ends]
+    assert learned == ["a", *(turn.answer for turn in row[1:])]
 
 
 def test_a_folder_holds_the_tokenizer_with_its_template(toy):

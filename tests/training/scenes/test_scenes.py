@@ -54,7 +54,9 @@ def test_a_description_names_what_is_there_and_with_the_prior_one_absent_compani
     for one in SCENES:
         assert described(one, random.Random(0), prior=0) == caption(one.labels)
         (extra,) = {label for label in LABELS if label in described(one, random.Random(0), prior=1)} - {*one.labels}
+        assert extra == one.companion
         assert extra in one.theme
+        assert described(one, random.Random(0), prior=1).endswith(f"and a {extra}.")
 
 
 def test_questions_have_right_answers_and_the_kind_that_is_asked_for():
