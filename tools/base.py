@@ -74,6 +74,8 @@ class KnowledgeTool(BaseTool):
     prepare_with: Callable[..., Any] | None = None
     quick: bool = False
     """Whether it takes no time worth a thread: on texts of at most `QUICK_TEXT` it is run where it is called."""
+    alone: bool = False
+    """Whether its uses take turns, since its model answers one at a time: one that waits runs out of no time."""
 
     @property
     def arguments(self) -> Mapping[str, FieldInfo]:
@@ -173,23 +175,24 @@ def tool(function: Callable[..., Any], /) -> KnowledgeTool: ...
 
 
 @overload
-def tool(*, quick: bool = False) -> Callable[[Callable[..., Any]], KnowledgeTool]: ...
+def tool(*, quick: bool = False, alone: bool = False) -> Callable[[Callable[..., Any]], KnowledgeTool]: ...
 
 
 def tool(
-    function: Callable[..., Any] | None = None, *, quick: bool = False
+    function: Callable[..., Any] | None = None, *, quick: bool = False, alone: bool = False
 ) -> KnowledgeTool | Callable[[Callable[..., Any]], KnowledgeTool]:
     """Declare a knowledge tool; see the module's docstring. Its docstring's text is what the judge reads.
 
-    `@tool(quick=True)` is for a function that computes for far less than a millisecond and cannot hang.
+    `@tool(quick=True)` is for a function that computes for far less than a millisecond and cannot hang,
+    `@tool(alone=True)` for one whose model answers one use at a time.
     Raises `ToolError` for a function without a docstring or without type hints on the judge's arguments.
     """
     if function is None:
-        return functools.partial(_declared, quick=quick)
-    return _declared(function, quick)
+        return functools.partial(_declared, quick=quick, alone=alone)
+    return _declared(function, quick, alone)
 
 
-def _declared(function: Callable[..., Any], quick: bool) -> KnowledgeTool:
+def _declared(function: Callable[..., Any], quick: bool, alone: bool) -> KnowledgeTool:
     name = function.__name__
     description = inspect.getdoc(function)
     if not description:
@@ -215,6 +218,7 @@ def _declared(function: Callable[..., Any], quick: bool) -> KnowledgeTool:
         options=tuple(options),
         options_schema=create_model(f"{name}_options", __base__=_Options, **options),
         quick=quick,
+        alone=alone,
     )
 
 

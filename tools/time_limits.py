@@ -75,11 +75,14 @@ _uses: weakref.WeakKeyDictionary[Callable[..., Any], _Uses] = weakref.WeakKeyDic
 def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
     """The same tool, given up on after `seconds`.
 
-    At most `THREADS` uses run in threads at once, and of a tool that has never returned yet at most `STUCK`; one that
-    waits for its turn is not running out of time.
+    At most `THREADS` uses run in threads at once, of a tool that has never returned yet at most `STUCK`, and of one whose
+    model is in this process and answers one use at a time (`alone`) one; a use that waits for its turn is not running
+    out of time.
     """
     waits = not inspect.iscoroutinefunction(tool.function)
     uses = _uses.setdefault(tool.function, _Uses())
+    alone = tool.alone and not tool.set_options.get("url")
+    single: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
     first: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
     async def function(**inputs: Any) -> Any:
@@ -88,7 +91,8 @@ def limited(tool: KnowledgeTool, seconds: float) -> KnowledgeTool:
             return await _within(found, seconds) if inspect.isawaitable(found) else found
         loop = asyncio.get_running_loop()
         careful = first.setdefault(loop, asyncio.Semaphore(STUCK))
-        async with contextlib.nullcontext() if uses.proven else careful, _turn():
+        own = single.setdefault(loop, asyncio.Semaphore(1)) if alone else contextlib.nullcontext()
+        async with own, contextlib.nullcontext() if uses.proven else careful, _turn():
             return await _in_thread(tool, uses, seconds, inputs)
 
     return tool.model_copy(update={"function": function})

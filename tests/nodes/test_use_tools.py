@@ -273,3 +273,22 @@ def test_the_knowledge_base_names_tool_answer_and_failure():
         ]
     )
     assert lines == "[look] four\n[measure about answer 2] short\n[web] failed: offline"
+
+
+async def test_uses_of_a_model_that_answers_one_at_a_time_take_turns() -> None:
+    running, most = threading.Semaphore(1), list[bool]()
+
+    @tool(alone=True)
+    def look(task: Task, *, url: str = "") -> str:
+        """Looks."""
+        free = running.acquire(blocking=False)
+        time.sleep(0.05)
+        most.append(free)
+        if free:
+            running.release()
+        return "seen"
+
+    one = limited(look, 60)
+    task = Task(id="t", prompt="?")
+    assert await asyncio.gather(*(one.ainvoke({"task": task}) for _ in range(16))) == ["seen"] * 16
+    assert most == [True] * 16

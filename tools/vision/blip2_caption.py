@@ -18,7 +18,7 @@ _LONGEST = 60
 """New tokens of a caption."""
 
 
-@tool
+@tool(alone=True)
 def blip2_caption(task: Task, *, model: str = MODEL, device: str = "", dtype: str = "", url: str = "") -> Finding:
     """Describes the picture in one sentence, by the captioner BLIP-2."""
     if url:

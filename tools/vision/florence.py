@@ -32,7 +32,7 @@ _LONGEST = 512
 """New tokens of an answer; a box takes four."""
 
 
-@tool
+@tool(alone=True)
 def florence(
     task: Task, what: What = "objects", *, model: str = MODEL, device: str = "", dtype: str = "", url: str = ""
 ) -> Finding:

@@ -25,7 +25,7 @@ from anyprefer.tools.vision.served import served
 MODEL, SEGMENTER = "IDEA-Research/grounding-dino-base", "facebook/sam-vit-base"
 
 
-@tool
+@tool(alone=True)
 def grounded_segmentation(
     task: Task,
     candidate: Candidate,
@@ -55,7 +55,7 @@ def grounded_segmentation(
     )
 
 
-@tool
+@tool(alone=True)
 def grounded_objects(
     task: Task,
     query: str,

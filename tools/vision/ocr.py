@@ -19,7 +19,7 @@ LEAST_SCORE = 0.8
 """Lines less sure are none: on photos without text it read false ones at .58 and .69, burnt-in marks above .9."""
 
 
-@tool
+@tool(alone=True)
 def ocr(task: Task, *, url: str = "") -> Finding:
     """Reads the text in the picture: signs, labels, burnt-in marks."""
     if url:

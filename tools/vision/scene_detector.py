@@ -21,7 +21,7 @@ from anyprefer.tools.vision.served import served
 MODEL = "scene_detector"
 
 
-@tool
+@tool(alone=True)
 def scene_detector(task: Task, candidate: Candidate, *, model: str = MODEL, device: str = "", url: str = "") -> Finding:
     """Compares the shapes that an answer names with those that a trained detector sees in the picture."""
     if url:
@@ -29,7 +29,7 @@ def scene_detector(task: Task, candidate: Candidate, *, model: str = MODEL, devi
     return compared(task, candidate, _loaded(model, device)(picture_of(task)), SCENES)
 
 
-@tool
+@tool(alone=True)
 def scene_objects(task: Task, *, model: str = MODEL, device: str = "", url: str = "") -> Finding:
     """Lists the coloured shapes that a trained detector sees in the picture, and where."""
     return served(url, "scene_objects", task) if url else listed(_loaded(model, device)(picture_of(task)))

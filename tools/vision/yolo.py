@@ -30,7 +30,7 @@ LEAST_SCORE = 0.25
 WEIGHT = 0.5
 
 
-@tool
+@tool(alone=True)
 def yolo(task: Task, candidate: Candidate, *, model: str = "", device: str = "", url: str = "") -> Finding:
     """Compares the everyday objects that an answer names with those that a small detector sees in the photo."""
     if url:
@@ -38,7 +38,7 @@ def yolo(task: Task, candidate: Candidate, *, model: str = "", device: str = "",
     return replace(compared(task, candidate, _loaded(model, device)(picture_of(task)), COCO), weight=WEIGHT)
 
 
-@tool
+@tool(alone=True)
 def yolo_objects(task: Task, *, model: str = "", device: str = "", url: str = "") -> Finding:
     """Lists the everyday objects that a small detector sees in the photo, and where. It misses many."""
     return served(url, "yolo_objects", task) if url else listed(_loaded(model, device)(picture_of(task)))
