@@ -2,6 +2,7 @@
 
 import gc
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from anyprefer.models.local.weights import load_processor, load_weights
 from anyprefer.models.messages import user
 from anyprefer.training.pair_data.read import read_pairs
 from anyprefer.training.trainers import dpo, image_features
-from anyprefer.training.trainers.choice import kept_out
+from anyprefer.training.trainers.choice import BestStep, kept_out
 from anyprefer.training.trainers.image_features import FromPixels, Remembered
 from anyprefer.training.trainers.image_features import _before as before
 from anyprefer.training.trainers.image_rows import ImageRows
@@ -305,6 +306,16 @@ def test_the_step_that_did_best_on_pairs_kept_out_is_kept(llava, tmp_path):
     assert report.checks[-1]["loss"] > report.checks[0]["loss"]
     saved = load_file(tmp_path / "out" / "adapter_model.safetensors")
     assert all(not weight.any() for name, weight in saved.items() if "lora_B" in name)  # as before the first step
+
+
+def test_a_step_that_makes_chosen_answers_less_likely_is_not_kept_however_low_its_loss():
+    model, best = torch.nn.Linear(1, 1), BestStep()
+    for step, (loss, reward) in enumerate([(0.69, 0.0), (0.68, 0.01), (0.5, -0.01), (0.67, 0.0), (0.4, -1.0)]):
+        torch.nn.init.constant_(model.weight, step)
+        metrics = {"eval_loss": loss, "eval_rewards/chosen": reward}
+        best.on_evaluate(None, SimpleNamespace(global_step=10 * step), None, metrics=metrics, model=model)
+    best.restore(model)
+    assert (best.step, model.weight.item(), len(best.checks)) == (30, 3, 5)
 
 
 def as_tokens(base, rows):

@@ -1,9 +1,10 @@
-"""How long to train: pairs kept out of training, and the step whose adapter has the lowest loss on them.
+"""How long to train: pairs kept out of training, and the step whose adapter is best on them.
 
-The measure is the loss that is trained (`loss_type` with its weights) over the pairs kept out, reference and all, before
-the first step and every `check_every` updates. DPO alone may lower it while every answer, chosen ones too, gets less
-likely, and the model turns to short, cautious answers; with an `sft` term that counts against a step.
-Pairs about the same image, or of the same prompt where there is none, are on one side.
+The measure, before the first step and every `check_every` updates: the lowest loss among the steps at which the chosen
+answers kept out are no less likely than before training (TRL's rewards/chosen at least 0). The loss alone would not do:
+DPO lowers it on and on while every answer, chosen ones too, gets less likely, and the model turns to short, cautious
+ones (docs/vision.md, Training, has a curve). Pairs about the same image, or of the same prompt where there is none, are
+on one side.
 """
 
 from __future__ import annotations
@@ -44,16 +45,15 @@ class BestStep(TrainerCallback):
 
     def __init__(self) -> None:
         self.checks: list[dict[str, float]] = []
-        self.step = 0
+        self.step, self._loss = 0, float("inf")
         self._weights: dict[str, Any] = {}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """TRL's metrics of the pairs kept out, as it logs them."""
         found = {name.removeprefix("eval_"): float(value) for name, value in given["metrics"].items()}
-        best = min((check["loss"] for check in self.checks), default=float("inf"))
         self.checks.append({"step": state.global_step, **found})
-        if found["loss"] < best:
-            self.step = state.global_step
+        if not self._weights or (found["rewards/chosen"] >= 0 and found["loss"] < self._loss):
+            self.step, self._loss = state.global_step, found["loss"]
             self._weights = {name: weight.detach().to("cpu", copy=True) for name, weight in _trained(given["model"])}
 
     def restore(self, model: Any) -> None:

@@ -64,8 +64,8 @@ class TrainSettings(BaseModel):
         0.0,
         ge=0,
         le=0.5,
-        description="Share of the prompts (or images) whose pairs are kept out of training; of all checks the adapter "
-        "with the lowest loss on them is kept. 0: the last step's.",
+        description="Share of the prompts (or images) whose pairs are kept out of training; kept is the adapter with the "
+        "lowest loss on them of those that make their chosen answers no less likely. 0: the last step's.",
     )
     check_every: int = Field(10, ge=1, description="Updates between two checks of the pairs that `dev` keeps out.")
 
