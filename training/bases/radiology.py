@@ -42,7 +42,12 @@ def build_radiology(seed: int, steps: int = STEPS) -> BuiltTarget:
         torch.manual_seed(seed)
         builder = _Builder(tasks, seed)
         builder.train(steps)
-    told = {"seed": seed, "steps": steps, "rows": len(tasks), "cpu_seconds": round(time.process_time() - begun)}
+    told: dict[str, float] = {
+        "seed": seed,
+        "steps": steps,
+        "rows": len(tasks),
+        "cpu_seconds": round(time.process_time() - begun),
+    }
     return BuiltTarget(builder.model, builder.processor, told)
 
 
@@ -69,7 +74,8 @@ class _Builder:
     @torch.no_grad()
     def _seen(self, image: str) -> torch.Tensor:
         pixels = self.processor.image_processor([opened(image)], return_tensors="pt")["pixel_values"]
-        return self._tower.frozen_encoder(pixels).float()
+        found: torch.Tensor = self._tower.frozen_encoder(pixels)
+        return found.float()
 
     def _row(self, task: Task) -> tuple[list[int], int]:
         """Token ids, and how many of the last ones are the answer's."""
