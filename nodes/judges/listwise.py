@@ -44,6 +44,7 @@ class ListwiseJudge(ModelJudge):
             },
             examples=self.settings.examples,
             count=str(count),
+            numbers=_numbers(order) if state["candidate_knowledge"] else "",
         )
         messages = asked(state["prompts"].judge, body, task.images, await self.found(state))
         scored = await self._ask(messages, count, fence, self.seed(state, number))
@@ -70,6 +71,14 @@ class ListwiseJudge(ModelJudge):
                 if not refuses(self.model, error):
                     raise
         return await attempt()
+
+
+def _numbers(order: Sequence[int]) -> str:
+    """What tells answers as findings number them from answers as a pass shows them; empty where both are the same."""
+    if list(order) == sorted(order):
+        return ""
+    same = ", ".join(f"its answer {index + 1} is Answer {place} here" for place, index in enumerate(order, 1))
+    return f"What was found numbers the answers otherwise: {same}."
 
 
 def scores_schema(count: int) -> dict[str, Any]:

@@ -4,9 +4,11 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import AnswerError
+from anyprefer.core.records import Candidate
 from anyprefer.graph import Judge, Judgment
 from anyprefer.nodes.judges.listwise import scores_schema
 from anyprefer.nodes.scores.parsing import read_scores
+from anyprefer.tools import tool
 from tests.scripted import Scripted, play, scores
 
 
@@ -174,3 +176,24 @@ async def test_an_answer_in_content_blocks_is_read():
     blocks = AIMessage([{"type": "text", "text": "Well.\n"}, {"type": "text", "text": scores(4, 3, 2)}])
     row = await play(Scripted(judge=blocks))
     assert [j.score for j in row.rounds[0].judgments] == [4, 3, 2]
+
+
+@tool
+def letter(candidate: Candidate) -> str:
+    """Says which letter the candidate is."""
+    return f"the letter {candidate.text}"
+
+
+async def test_a_pass_that_shows_the_answers_in_another_order_says_how_findings_number_them():
+    model = Scripted(sample=["a", "b", "c"], select_tools='["letter"]', aggregate="answer 2 is the letter b")
+    await play(model, tools=[letter], judge_passes=3, max_rounds=1)
+    first, second, third = [call.user for call in model.asked("judge")]
+    assert "numbers the answers otherwise" not in first
+    assert "its answer 2 is Answer 1 here, its answer 3 is Answer 2 here, its answer 1 is Answer 3 here." in second
+    assert "its answer 3 is Answer 1 here, its answer 1 is Answer 2 here, its answer 2 is Answer 3 here." in third
+
+
+async def test_without_findings_on_answers_no_pass_speaks_of_their_numbers():
+    model = Scripted(sample=["a", "b", "c"])
+    await play(model, judge_passes=3, max_rounds=1)
+    assert not any("numbers the answers otherwise" in call.user for call in model.asked("judge"))
