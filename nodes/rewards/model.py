@@ -65,12 +65,22 @@ class ChatReward:
             "negative": ("Negative response:\n", rejected),
         }
         form = prompt_texts.fill(prompt_texts.text(self.form), mark=fence.verdict) if self.form else ""
-        body = fence.fill(prompt_texts.text("rewards/model"), shown, examples=self.settings.examples, form=form)
+        slots = {"examples": self.settings.examples, "form": form, "numbers": _numbers(state, pair)}
+        body = fence.fill(prompt_texts.text("rewards/model"), shown, **slots)
         policy = prompt_texts.fill(prompt_texts.text(self.policy), task_field=self.settings.task_field)
         return asked(policy, body, state["task"].images), fence
 
     def _seed(self, state: GameState) -> int:
         return derive_seed(self.settings.seed, state["task"].id, len(state["rounds"]), "reward")
+
+
+def _numbers(state: GameState, pair: PreferencePair) -> str:
+    """Which answers of the findings the responses are; empty where no finding is about one."""
+    if not state["candidate_knowledge"]:
+        return ""
+    places = (("positive", pair.chosen_index), ("negative", pair.rejected_index))
+    same = [f"the {name} response is answer {index + 1}" for name, index in places if index is not None]
+    return f"In what was found, {' and '.join(same)}." if same else ""
 
 
 offers = ChatReward

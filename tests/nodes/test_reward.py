@@ -1,8 +1,9 @@
 import pytest
 from langchain_core.messages import AIMessage
 
-from anyprefer.core.records import Reward
+from anyprefer.core.records import Candidate, Reward
 from anyprefer.nodes.reward import decide
+from anyprefer.tools import tool
 from tests.scripted import Scripted, a_task, play
 
 
@@ -89,3 +90,18 @@ async def test_a_rating_that_is_cut_off_is_asked_again_and_says_why():
     row = await play(Scripted(reward=cut))
     assert row.outcome == "failed"
     assert "cut off at the token limit" in row.reason
+
+
+async def test_the_reward_is_told_which_answers_of_the_findings_the_responses_are():
+    @tool
+    def letter(candidate: Candidate) -> str:
+        """Says which letter the candidate is."""
+        return f"the letter {candidate.text}"
+
+    best_is_the_third = "Answer 1: 5/10\nAnswer 2: 2/10\nAnswer 3: 9/10"
+    model = Scripted(sample=["a", "b", "c"], select_tools='["letter"]', judge=best_is_the_third)
+    await play(model, tools=[letter], max_rounds=1)
+    said = "In what was found, the positive response is answer 3 and the negative response is answer 2."
+    assert said in model.asked("reward")[0].user
+    await play(model, max_rounds=1)
+    assert "In what was found" not in model.asked("reward")[-1].user
