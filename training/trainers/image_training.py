@@ -50,7 +50,8 @@ class ImageTrainer(AnswersTrainer):
     def create_optimizer(self, *args: Any) -> Any:
         """TRL's, the projector's weights in groups of their own."""
         optimizer = super().create_optimizer(*args)
-        projector = {id(weight) for name, weight in self.model.named_parameters() if "modules_to_save" in name}
+        model: Any = self.model
+        projector = {id(weight) for name, weight in model.named_parameters() if "modules_to_save" in name}
         for group in list(optimizer.param_groups):
             own = [weight for weight in group["params"] if id(weight) in projector]
             if own:
