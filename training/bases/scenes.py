@@ -32,8 +32,8 @@ from anyprefer.training.bases.packed_turns import IGNORED, IMAGE_TOKENS, Packer
 from anyprefer.training.bases.scene_pool import WORDS, cell_words, scene_pool, token_words
 from anyprefer.training.bases.scene_words import ANSWER, BEGIN, END, IMAGE, PAD, UNKNOWN, scene_processor
 
-STEPS = 1200
-"""Steps of the third stage; the others have 30% and 50% of it, and three pictures a step are drawn to learn from."""
+STEPS = 2000
+"""Steps of the third stage; the others have 20% and 30% of it, and two pictures a step are drawn to learn from."""
 _RECALL = 0.7
 """Share of their words that image tokens must name after the second stage."""
 _LOUDER = 3.5
@@ -81,7 +81,7 @@ class _Builder:
         self.model = new_target(tower, self.processor.tokenizer)
         self._tower: Lite0Tower = self.model.model.vision_tower
         self._steps, self._rng = steps, random.Random(seed)
-        self._pool = scene_pool(self._tower.frozen_encoder, "base", seed, range(3 * steps))
+        self._pool = scene_pool(self._tower.frozen_encoder, "base", seed, range(2 * steps))
 
     def build(self) -> float:
         """All stages; returns how many of their words the image tokens name."""
@@ -116,7 +116,7 @@ class _Builder:
             )
 
         trained = [*self._tower.adapter.parameters(), *heads.parameters()]
-        fit("1 of 3: cells", trained, loss, max(1, 3 * self._steps // 10), 3e-3)
+        fit("1 of 3: cells", trained, loss, max(1, self._steps // 5), 3e-3)
 
     def _name(self) -> float:
         """Stage 2: the projector; the share of words that are named afterwards."""
@@ -136,7 +136,7 @@ class _Builder:
             "2 of 3: words",
             self.model.model.multi_modal_projector.parameters(),
             loss,
-            max(1, self._steps // 2),
+            max(1, 3 * self._steps // 10),
             1e-3,
         )
         with torch.no_grad():
