@@ -72,7 +72,7 @@ def shown(image: str) -> str:
 
 def decoded(data: bytes, what: str) -> Image.Image:
     """The picture that bytes hold, as `opened` gives it; `what` names it in errors."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with (
@@ -83,7 +83,7 @@ def decoded(data: bytes, what: str) -> Image.Image:
             made = in_rgb(_upright(picture))
     except InputError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise InputError(f"{what} is no picture that can be opened here; use PNG, JPEG, GIF, WebP or TIFF") from None
     except Exception as error:  # decoders raise nearly anything at broken bytes, MemoryError and struct.error among it
         raise InputError(f"{what} cannot be decoded: {error}; save it again as PNG or JPEG") from error

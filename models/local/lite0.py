@@ -65,7 +65,7 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, C', H / stride, W / stride)."""
         wide = x if self.expand is None else self.expand(x).clamp_(0, 6)
-        made = self.project(self.depthwise(wide).clamp_(0, 6))
+        made: torch.Tensor = self.project(self.depthwise(wide).clamp_(0, 6))
         return made + x if self.adds else made
 
 
@@ -98,7 +98,7 @@ class Lite0Encoder(nn.Module):
         return torch.cat([x, finer], dim=1).flatten(2).transpose(1, 2)
 
 
-class Lite0TowerConfig(PreTrainedConfig):
+class Lite0TowerConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """The tower's sizes."""
 
     model_type = "anyprefer_lite0"
@@ -118,13 +118,13 @@ class Lite0TowerConfig(PreTrainedConfig):
         super().__init__(**others)
 
 
-class Lite0Tower(PreTrainedModel):
+class Lite0Tower(PreTrainedModel):  # type: ignore[no-untyped-call]
     """Pictures, or their frozen features, to 16 tokens: an adapter reads each cell, and 2x2 cells make a token."""
 
     config: Lite0TowerConfig
     config_class = Lite0TowerConfig
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]  # noqa: RUF012  (as transformers declares it)
     # half a per cent of noise would come of bfloat16 here, and cached features would depend on who made them
     _keep_in_fp32_modules_strict = {"frozen_encoder"}  # noqa: RUF012  (as transformers declares it)
 
@@ -137,7 +137,7 @@ class Lite0Tower(PreTrainedModel):
             nn.GELU(),
             nn.Linear(config.adapter_hidden, config.hidden_size // 4),
         )
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def frozen_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(B, 3, 128, 128) to (B, 64, 272), what may be given in place of the pixels."""
@@ -148,12 +148,13 @@ class Lite0Tower(PreTrainedModel):
         """Pictures (B, 3, 128, 128), or their frozen features (B, 64, 272), to the adapter's cells (B, 64, A), A a quarter of the
         hidden size."""
         features = self.frozen_features(pixel_values) if pixel_values.dim() == 4 else pixel_values
-        adapted: torch.Tensor = self.adapter(features.to(self.adapter[1].weight.dtype))
+        adapted: torch.Tensor = self.adapter(features.to(self.adapter.get_parameter("1.weight").dtype))
         return adapted
 
     def forward(self, pixel_values: torch.Tensor, **others: Any) -> BaseModelOutput:
         """Pictures (B, 3, 128, 128), or their frozen features (B, 64, 272), to tokens (B, 16, 4 A) in reading order."""
-        grid = self.cells(pixel_values).unflatten(1, (CELLS // 2, 2, CELLS // 2, 2))  # (B, rows, 2, columns, 2, A)
+        cells: Any = self.cells(pixel_values)  # torch leaves unflatten's types out
+        grid = cells.unflatten(1, (CELLS // 2, 2, CELLS // 2, 2))  # (B, rows, 2, columns, 2, A)
         tokens = grid.transpose(2, 3).flatten(3).flatten(1, 2)
         return BaseModelOutput(last_hidden_state=tokens, hidden_states=(tokens,))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
@@ -56,7 +56,8 @@ class SceneDetector(nn.Module):
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Frozen features (B, 64, 272) to logits of centres (B, 1, 16, 16), how far boxes reach to the left, the top,
         the right and the bottom of a place's middle, in places (B, 4, 16, 16), and logits of each kind of word."""
-        cells = features.transpose(1, 2).unflatten(2, (CELLS, CELLS))
+        flat: Any = features.transpose(1, 2)  # torch leaves unflatten's types out
+        cells = flat.unflatten(2, (CELLS, CELLS))
         return torch.split(self.head(cells), [1, 4, *map(len, self.words)], dim=1)
 
     @torch.inference_mode()

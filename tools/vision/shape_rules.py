@@ -63,7 +63,8 @@ def _background(pixels: Array) -> Array:
         plane = terms @ np.linalg.lstsq(terms[kept], flat[kept], rcond=None)[0]
         away = np.linalg.norm(flat - plane, axis=1)
         kept = away < max(20.0, 1.5 * float(np.median(away)))
-    return plane.reshape(pixels.shape)
+    found: Array = plane.reshape(pixels.shape)
+    return found
 
 
 def _colour(pixels: Array, mask: Array) -> str:

@@ -42,7 +42,8 @@ def word_tokenizer(plain: Iterable[str]) -> Any:
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(r"[.,?]"), "isolated")]
     )
     made.decoder = decoders.WordPiece(prefix="##", cleanup=True)  # words with blanks between, none before a full stop
-    return PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast  # its types are left out
+    return fast(
         tokenizer_object=made,
         pad_token=PAD,
         unk_token=UNKNOWN,
@@ -63,7 +64,8 @@ def word_processor(tower: Lite0TowerConfig, plain: Iterable[str]) -> Any:
     """Pictures and conversations in these words to what a target reads."""
     from transformers import LlavaProcessor
 
-    return LlavaProcessor(
+    processor: Any = LlavaProcessor  # its types are left out
+    return processor(
         image_processor=Lite0ImageProcessor(),
         tokenizer=word_tokenizer(plain),
         patch_size=tower.patch_size,

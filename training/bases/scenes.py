@@ -87,7 +87,7 @@ class _Builder:
         """All stages; returns how many of their words the image tokens name."""
         self._see()
         with torch.no_grad():
-            parts = self._pool.features.split(256)
+            parts = torch.split(self._pool.features, 256)
             self._tokens = torch.cat([self._tower(part.float()).last_hidden_state for part in parts])
         recall = self._name()
         if recall < _RECALL and self._steps >= STEPS:
@@ -126,7 +126,8 @@ class _Builder:
 
         def logits(drawn: list[int]) -> torch.Tensor:
             projected: torch.Tensor = self.model.model.multi_modal_projector(self._tokens[drawn])
-            return projected @ embedded.T
+            found: torch.Tensor = projected @ embedded.T
+            return found
 
         def loss() -> torch.Tensor:
             drawn = self._drawn(4 * _PICTURES)
@@ -196,7 +197,7 @@ def new_target(tower: Lite0TowerConfig, tokenizer: Any) -> Any:
     model = LlavaForConditionalGeneration(config)
     model.model.vision_tower.frozen_encoder.load_state_dict(pretrained_encoder().state_dict())
     with torch.no_grad():
-        model.get_input_embeddings().weight *= _LOUDER
+        model.get_input_embeddings().get_parameter("weight").mul_(_LOUDER)
     for name, at in special.items():
         setattr(model.generation_config, name, at)
     never = (PAD, UNKNOWN, BEGIN, IMAGE, ANSWER)

@@ -129,7 +129,8 @@ def read_features(model: Any, projector: str) -> None:
             listed = not isinstance(made.pooler_output, torch.Tensor)
             return made
         twice = _projected(model.get_submodule(projector) if projector else None, pixel_values) * 2
-        return BaseModelOutputWithPooling(pooler_output=twice if listed else torch.stack(twice))
+        given: Any = twice if listed else torch.stack(twice)  # a list where the model's own output is one
+        return BaseModelOutputWithPooling(pooler_output=given)
 
     inner.get_image_features = get_image_features
 

@@ -137,9 +137,9 @@ def _sight(model: Any) -> Sight:
     spoken = {id(weight): weight.numel() for module in (language, head, projector) for weight in module.parameters()}
     vision = model.config.vision_config
     side: int = (getattr(vision, "image_size", None) or SIDE) // vision.patch_size
-    merged: int = getattr(vision, "spatial_merge_size", None) or getattr(model.config, "scale_factor", 1)
-    tokens = getattr(model.config, "image_seq_length", None) or (side // merged) ** 2
-    width = getattr(vision, "embed_dim", None) or vision.hidden_size
+    merged = int(getattr(vision, "spatial_merge_size", 0) or getattr(model.config, "scale_factor", 1) or 1)
+    tokens: int = getattr(model.config, "image_seq_length", None) or (side // merged) ** 2
+    width: int = getattr(vision, "embed_dim", None) or vision.hidden_size
     return Sight(_count(model) - sum(spoken.values()), side**2, tokens, width)
 
 
