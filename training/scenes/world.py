@@ -16,6 +16,8 @@ from anyprefer.core.scene_labels import COLOURS, LABELS, SHAPES
 Split = Literal["base", "train", "dev", "heldout"]
 """`base` is what the target and the detector are built from, `train` the pictures that pairs are made of; settings are
 chosen on `dev`, and claims rest on `heldout`."""
+_DRAWING = {"heldout": "heldout-2"}
+"""How the target is built was chosen with a first drawing of `heldout` in sight, so claims rest on a second one."""
 SIDE = 128
 """Pixels of a picture's side."""
 THEMES = tuple(
@@ -64,7 +66,7 @@ class Scene:
     """What is in a picture."""
 
     id: str
-    """`heldout-0-17`: its split, seed and number."""
+    """`train-0-17`: its split, seed and number; `heldout-2-0-17` of the split `heldout`."""
     theme: tuple[str, ...]
     objects: tuple[Placed, ...]
     """In reading order: line by line, each from left to right. No two have the same label."""
@@ -94,7 +96,7 @@ def scene(split: Split, seed: int, number: int) -> Scene:
     """The scene of a split with this seed and number. Raises `InputError` for a split there is not."""
     if split not in get_args(Split):
         raise InputError(f"scenes have no split {split!r}; there are {', '.join(get_args(Split))}")
-    name = f"{split}-{seed}-{number}"
+    name = f"{_DRAWING.get(split, split)}-{seed}-{number}"
     rng = random.Random(f"{name}:layout")
     theme = rng.choice(THEMES)
     placed: list[Placed] = []
