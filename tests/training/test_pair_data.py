@@ -1,4 +1,5 @@
 import json
+import logging
 
 import pytest
 
@@ -42,7 +43,6 @@ def test_images_are_kept(tmp_path):
         ("[1]", "JSON object"),
         (pair(prompt=7), "'prompt' must be a text or a list of messages"),
         (pair(chosen=[]), "'chosen' must be a text or a list of messages"),
-        (pair(rejected=[{"role": "assistant", "content": ""}]), "the answer is empty"),
         (pair(rejected=[{"role": "user", "content": "5"}]), "exactly one assistant message"),
         (pair(rejected=pair()["chosen"]), "equal"),
     ],
@@ -53,6 +53,16 @@ def test_a_bad_row_is_named_with_its_line(tmp_path, row, said):
         load_pairs(file)
     assert said in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+def test_rows_with_an_empty_answer_are_left_out_and_told(tmp_path, caplog):
+    empty = pair(rejected=[{"role": "assistant", "content": " "}])
+    with caplog.at_level(logging.WARNING, "anyprefer"):
+        assert len(load_pairs(write(tmp_path / "p.jsonl", pair(), empty))) == 1
+    assert "1 rows are left out, 1 are not" in caplog.text
+    assert "line 2: column 'rejected': the answer is empty" in caplog.text
+    with pytest.raises(TrainingError, match="line 1: column 'rejected': the answer is empty"):
+        load_pairs(write(tmp_path / "q.jsonl", empty))
 
 
 def test_missing_and_empty_files_are_named(tmp_path):

@@ -48,22 +48,23 @@ class Preference:
     rejected: str
 
 
-class NoCommonPrompt(InputError):
-    """A pair of dialogues that part before their last message: a fault of one row, not of the file's form."""
+class UnusableRow(InputError):
+    """A fault of one row, not of the file's form: an empty answer (HH-RLHF has some), or dialogues that part before their
+    last message."""
 
 
 def readable(rows: Iterable[Located], read: Callable[[str, Any], _Read]) -> Iterator[_Read]:
     """What `read` makes of each row and of where it stands.
 
-    Rows without a common prompt are left out and counted in the log; when all of them are, the first one's
-    `NoCommonPrompt` is raised. So is every other `InputError` of `read`, at once.
+    Unusable rows are left out and counted in the log; when all of them are, the first one's `UnusableRow` is raised. So is
+    every other `InputError` of `read`, at once.
     """
-    left_out, readable_rows = list[NoCommonPrompt](), 0
+    left_out, readable_rows = list[UnusableRow](), 0
     for where, row in rows:
         try:
             yield read(where, row)
             readable_rows += 1
-        except NoCommonPrompt as error:
+        except UnusableRow as error:
             left_out.append(error)
     if left_out and not readable_rows:
         raise left_out[0]
@@ -89,8 +90,8 @@ def read_preference(where: str, row: Any) -> Preference:
         raise InputError(f"{where}: a pair needs columns chosen and rejected; it has: {columns}")
     try:
         return _preference(row)
-    except (ValueError, NoCommonPrompt) as error:
-        kind = NoCommonPrompt if isinstance(error, NoCommonPrompt) else InputError
+    except (ValueError, UnusableRow) as error:
+        kind = UnusableRow if isinstance(error, UnusableRow) else InputError
         raise kind(f"{where}: {error} (columns: {columns})") from error
 
 
@@ -126,7 +127,7 @@ def _preference(row: Mapping[str, Any]) -> Preference:
         prompt, best, worst = _texts(asked, chosen, rejected)
     for name, text in zip(_ANSWERS, (best, worst), strict=True):
         if not text.strip():
-            raise ValueError(f"column {name!r}: the answer is empty; it must hold text")
+            raise UnusableRow(f"column {name!r}: the answer is empty; it must hold text")
     for text in (*(message["content"] for message in prompt), best, worst):
         text.encode()  # half a surrogate pair is a `ValueError`: no tokenizer takes it, and no file
     if not any(message["role"] == "user" and message["content"].strip() for message in prompt):
@@ -215,7 +216,7 @@ def _dialogues(asked: list[Message], chosen: list[Message], rejected: list[Messa
     most = min(len(chosen), len(rejected)) - 1
     same = next((at for at in range(most) if chosen[at] != rejected[at]), most)
     if len(chosen) != len(rejected) or same < most:
-        raise NoCommonPrompt(
+        raise UnusableRow(
             "the dialogues of chosen and rejected part before their last message, so there is no common prompt"
         )
     for name, answer in zip(_ANSWERS, (chosen[-1], rejected[-1]), strict=True):
