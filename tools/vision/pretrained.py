@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from anyprefer.core.errors import ModelSetupError
-from anyprefer.models.local.weights import default_device, default_dtype
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,8 @@ class Pretrained:
         """
         import torch
         import transformers
+
+        from anyprefer.models.local.weights import default_device, default_dtype
 
         place = device or default_device()
         kind = dtype or ("float32" if place.startswith("cpu") else default_dtype(place))
