@@ -61,3 +61,25 @@ def _candidate(content):
     from anyprefer.graph import Candidate
 
     return Candidate(index=0, content=content, seed=0)
+
+
+def test_a_trajectory_keeps_what_was_recorded_beside_it_and_nothing_else():
+    told = {
+        "states": [[0.0], [1.0]], "actions": [[1.0]], "success": True, "grasped": [False, True],
+        "poses": {"hand": [[0.0] * 7, [1.0] * 7]}, "keypoints": {"cup": [[0.0, 0.0, 0.1], None]},
+        "tokens": [[3, 4]], "logprobs": [[-0.5, -1.0]], "instruction": "lift",
+    }  # fmt: skip
+    assert Trajectory.of(told).model_dump(mode="json") == told
+
+
+@pytest.mark.parametrize(
+    ("beside", "what"),
+    [
+        ({"grasped": [True]}, "'grasped' is recorded 1 times, and 2 are needed"),
+        ({"poses": {"hand": []}}, "'hand' is recorded 0 times"),
+        ({"logprobs": [[-1.0], [-1.0]]}, "'logprobs' is recorded 2 times, and 1 are needed"),
+    ],
+)
+def test_what_is_recorded_of_a_trajectory_has_its_length(beside, what):
+    with pytest.raises(InputError, match=what):
+        Trajectory.of({"states": [[0], [1]], "actions": [[1]], **beside})
