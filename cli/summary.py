@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -15,44 +14,24 @@ from rich.text import Text
 
 from anyprefer.cli.console import table
 from anyprefer.cli.progress import STYLES
-from anyprefer.core.records import Row, Usage
+from anyprefer.core.records import Usage
+from anyprefer.graph.runs.reasons import Reasons
 from anyprefer.graph.runs.row_files import row_files
 
 MOST = 6
-_LONGEST = 160
 _PLAYERS = {"sample": "target", "reward": "reward", "textgrad": "engine"}
 """Who is asked in a step; the judge in all others."""
-_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|line \d+|row \d+|\d+(?:\.\d+)?")
 
 
-class Reasons:
-    """Texts counted; those that differ in numbers and quoted words only count as one and show as the first of them."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
-        self._first: dict[tuple[str, str], str] = {}
-
-    def add(self, kind: str, reason: str) -> None:
-        """One more of a kind."""
-        text = " ".join(reason.partition("; the model said:")[0].partition(" (round 1: ")[0].split())
-        key = (kind, _VARYING.sub("…", text))
-        self.counts[key] += 1
-        self._first.setdefault(key, text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
-
-    def shown(self, title: str, kind: str) -> Table:
-        """The most frequent ones as a table."""
-        shown = table("times", kind, "reason (numbers and names are the first one's)", title=title, right=("times",))
-        for key, count in self.counts.most_common(MOST):
-            shown.add_row(str(count), Text(key[0], STYLES.get(key[0], "")), Text(self._first[key]))
-        if rest := sum(count for _, count in self.counts.most_common()[MOST:]):
-            shown.add_row(str(rest), "", "other reasons")
-        return shown
-
-
-def add_tool_errors(reasons: Reasons, row: Row) -> None:
-    """Counts the tools that gave no finding while a task was played."""
-    for knowledge in (knowledge for played in row.rounds for knowledge in played.knowledge if knowledge.error):
-        reasons.add(knowledge.tool, knowledge.error or "")
+def reasons_table(reasons: Reasons, title: str, kind: str) -> Table:
+    """The most frequent reasons."""
+    shown = table("times", kind, "reason (numbers and names are the first one's)", title=title, right=("times",))
+    told = reasons.most(MOST)
+    for count, name, text in told:
+        shown.add_row(str(count), Text(name, STYLES.get(name, "")), Text(text))
+    if rest := reasons.counts.total() - sum(count for count, *_ in told):
+        shown.add_row(str(rest), "", "other reasons")
+    return shown
 
 
 def summarise(console: Console, folder: Path, tool_errors: Reasons) -> Counter[str]:
@@ -61,7 +40,7 @@ def summarise(console: Console, folder: Path, tool_errors: Reasons) -> Counter[s
     counts = Counter[str](note["counts"])
     console.print()
     console.print(_counts(folder, counts))
-    failing_tools = tool_errors.shown("Tools that gave no finding", "tool")
+    failing_tools = reasons_table(tool_errors, "Tools that gave no finding", "tool")
     for part in (_failures(folder), _tools(note), failing_tools, _tokens(note), _rounds(note), _files(folder, counts)):
         if part.row_count:
             console.print()
@@ -83,7 +62,7 @@ def _failures(folder: Path) -> Table:
     found = Reasons()
     for outcome, reason in reasons(folder):
         found.add(outcome, reason)
-    return found.shown("Why there is no pair", "outcome")
+    return reasons_table(found, "Why there is no pair", "outcome")
 
 
 def _tools(note: dict[str, Any]) -> Table:

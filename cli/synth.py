@@ -18,10 +18,11 @@ from anyprefer.cli.count import count_rows
 from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.forecast import Timer, forecast
 from anyprefer.cli.progress import progress
-from anyprefer.cli.summary import Reasons, add_tool_errors, summarise
+from anyprefer.cli.summary import summarise
 from anyprefer.core.errors import INTERRUPT, Enough, InputError, RunFolderError
 from anyprefer.core.settings import RunSettings
 from anyprefer.graph.runs.identity import holds_run
+from anyprefer.graph.runs.reasons import Reasons, add_tool_errors
 
 if TYPE_CHECKING:
     from anyprefer.core.input_rows import BadRow

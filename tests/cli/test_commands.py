@@ -15,6 +15,7 @@ from anyprefer.cli.count import count_rows
 from anyprefer.cli.progress import progress
 from anyprefer.cli.synth import default_folder
 from anyprefer.core.errors import TrainingError
+from anyprefer.graph.runs.reasons import Reasons
 from tests.command_line import PAIR, refused, run, write
 from tests.server import OpenAIServer
 
@@ -178,13 +179,13 @@ def test_plain_progress_is_lines_and_live_progress_is_a_bar():
 
 
 def test_reasons_that_differ_in_numbers_are_one():
-    reasons = summary.Reasons()
+    reasons = Reasons()
     for score in (3, 4.5, 6):
         reasons.add("rejected", f"reward {score} below 8 after 3 rounds")
     for number in range(8):
         reasons.add("failed", f"{'x' * number} broke; the model said: 'whatever {number}'")
     assert reasons.counts.most_common(1) == [(("rejected", "reward … below … after … rounds"), 3)]
-    table = reasons.shown("Why", "outcome")
+    table = summary.reasons_table(reasons, "Why", "outcome")
     assert table.row_count == summary.MOST + 1
     console = Console(file=io.StringIO(), width=100)
     console.print(table)

@@ -7,8 +7,9 @@ import pytest
 from rich.text import Text
 
 from anyprefer.cli.console import Screen, complain, table
-from anyprefer.cli.summary import Reasons
+from anyprefer.cli.summary import reasons_table
 from anyprefer.core.screen import visible
+from anyprefer.graph.runs.reasons import Reasons
 
 ATTACKS = [
     "\x1b]0;pwned\x07",
@@ -39,7 +40,7 @@ def test_no_console_obeys_text_from_outside(attack, capsys):
     reasons, shown = Reasons(), table("name", title=attack)
     reasons.add("failed", f"HTTPStatusError: 400 {attack}")
     shown.add_row(attack)
-    for part in (attack, Text(attack, "bold"), shown, reasons.shown(attack, "outcome")):
+    for part in (attack, Text(attack, "bold"), shown, reasons_table(reasons, attack, "outcome")):
         screen.print(part)
     complain(ValueError(attack))
     for text in (written.getvalue(), capsys.readouterr().err):
