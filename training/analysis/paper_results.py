@@ -47,7 +47,7 @@ class Fact(_Stated):
 
 
 class Paper(BaseModel):
-    """All that is stated of the parts we repeat: Tables 2, 4 to 12, 16 and Figures 3-7."""
+    """All that is stated of the parts we repeat: Tables 2, 4 to 16 and Figures 3-7."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
