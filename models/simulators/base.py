@@ -1,0 +1,60 @@
+"""What every simulator offers: gymnasium's interface, and what tools and judges ask of a scene.
+
+The keys are LeRobot's, so that its policies and `lerobot-eval` can drive it. An action is SIMPLER's
+(ManiSkill2_real2sim, WidowX): 7 numbers, 5 a second: the change of the commanded position (m, base frame), the change of
+its rotation (axis times angle in rad, base frame), and the gripper (> 0 opens).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from anyprefer.models.simulators.camera import Camera
+
+WIDTH, HEIGHT, HERTZ = 224, 168, 5
+LIMITS = np.array([0.0459] * 3 + [0.204] * 3 + [1.0])
+"""Largest action either way: the 1st and 99th percentiles of demonstrations lie at them."""
+
+Observation = dict[str, NDArray[Any]]
+Info = dict[str, Any]
+
+
+class Simulator(gymnasium.Env[Observation, NDArray[np.float64]]):
+    """One task in a simulator.
+
+    Observations: `pixels` uint8 (168, 224, 3), where rendered, and `agent_pos` float (8,): the commanded position of
+    the pinch point (x, y, z in m), its yaw (rad), the gap between the fingers (m), the last gripper command (±1), and
+    how far the hand lags behind (m; in the plane, and upwards).
+
+    `info` of each step: `is_success` (from now on the task is done), `is_grasped` (the object is held and lifted *in
+    this step*), `touches` (how many fingers touch it), `poses` {name: [x, y, z, qw, qx, qy, qz]} of both objects and
+    `hand` (m, unit quaternion, base frame), `task_description`.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": HERTZ}  # noqa: RUF012 (gymnasium's own declaration)
+    render_mode = "rgb_array"
+    task_description: str
+    objects: tuple[str, str]
+    """The names of the object to be moved and of the one where it belongs."""
+    _max_episode_steps: int
+
+    @abstractmethod
+    def depth(self) -> NDArray[np.float32]:
+        """(168, 224) metres along the view, of the true camera."""
+
+    @abstractmethod
+    def segmentation(self) -> tuple[NDArray[np.uint8], dict[int, str]]:
+        """(168, 224) ids, and the name of each: the objects, `robot`, `table`; 0 is the background."""
+
+    @abstractmethod
+    def camera(self) -> Camera:
+        """The camera as it is."""
+
+    @abstractmethod
+    def calibration(self) -> Camera:
+        """The camera as a policy is told that it is; it does not know of a bump."""
