@@ -83,11 +83,11 @@ def _let_go(view: View) -> Array:
 
 def _bring(scene: Scene, view: View) -> Array:
     """Lifts what is held, carries it over the target and lowers it."""
-    offset = [*view.target, 0, 0, scene.goal_height] - view.source
+    offset = view.target + np.array([0, 0, scene.goal_height]) - view.source
     # what is held lags behind the command as the hand does
     offset += view.hand - view.commanded
     if np.hypot(*offset[:2]) < OVER:
-        return _go(offset - [0, 0, 0.004], 0.0, -1.0)
+        return _go(offset - np.array([0, 0, 0.004]), 0.0, -1.0)
     up = CARRY - view.source[2] + (view.hand - view.commanded)[2]
     across = offset[:2] if up < 0.5 * LONGEST else np.zeros(2)
     return _go(np.array([*across, up]), 0.0, -1.0)
@@ -106,7 +106,7 @@ def _fetch(scene: Scene, view: View) -> Array:
         return _go(np.zeros(3), 0.0, -1.0)
     if aligned and not view.closing:
         return _go(offset, turn, 1.0)
-    return _go([*offset, 0, 0, HOVER], turn, 1.0)
+    return _go(offset + np.array([0, 0, HOVER]), turn, 1.0)
 
 
 def _go(offset: Array, turn: float, gripper: float) -> Array:
