@@ -1,5 +1,5 @@
 """Models that `anyprefer build` makes on this machine and keeps in the cache: `scenes`, `scenes-1`, …, `radiology`,
-…, `scene_detector`."""
+…, `scene_detector`, `radiology_index`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ SCENES = "scenes"
 DETECTOR = "scene_detector"
 RADIOLOGY = "radiology"
 """The embedded target of medicine, by seed too."""
+INDEX = "radiology_index"
+"""What its tools know."""
 _TARGET = re.compile(rf"({SCENES}|{RADIOLOGY})(?:-(\d{{1,6}}))?")
 
 

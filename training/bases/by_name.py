@@ -1,4 +1,4 @@
-"""What can be built by name: `scenes`, `scenes-1`, … and `scene_detector`. Kept in the cache, built once.
+"""What can be built by name: `scenes`, `scenes-1`, …, `radiology`, …, `scene_detector` and `radiology_index`. Kept in the cache, built once.
 
 ensure("scenes-1")
 """
@@ -14,7 +14,13 @@ from typing import Protocol
 
 from anyprefer.core.errors import ModelSetupError, near
 from anyprefer.core.settings import Settings
-from anyprefer.models.local.built import DETECTOR, RADIOLOGY, SCENES, cached, is_built, seed_of
+from anyprefer.models.local.built import DETECTOR, INDEX, RADIOLOGY, SCENES, cached, is_built, seed_of
+
+_USED_BY = {
+    DETECTOR: {"scene_detector", "scene_objects"},
+    INDEX: {"modality_probe", "organ_probe", "radiology_neighbours"},
+}
+"""By what is built for tools, those that use it."""
 
 
 def ensure(name: str, steps: int | None = None, folder: Path | None = None) -> Path:
@@ -34,15 +40,17 @@ def ensure(name: str, steps: int | None = None, folder: Path | None = None) -> P
 def missing(settings: Settings) -> list[str]:
     """The models that a run with these settings plays with, are built here, and are not there yet."""
     played = [settings.target, settings.judge, settings.reward, settings.engine]
-    looks = [DETECTOR] if {"scene_detector", "scene_objects"} & {*settings.tools} else []
+    looks = [name for name, tools in _USED_BY.items() if tools & {*settings.tools}]
     needed = dict.fromkeys([name for name in played if is_built(name)] + looks)
     return [name for name in needed if not (cached(name) / "config.json").is_file()]
 
 
 def check(name: str) -> None:
     """Raises `ModelSetupError` for a name that nothing is built by."""
-    if not (is_built(name) or name == DETECTOR):
-        raise ModelSetupError(f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', RADIOLOGY, DETECTOR))}")
+    if not (is_built(name) or name in _USED_BY):
+        raise ModelSetupError(
+            f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', RADIOLOGY, *_USED_BY))}"
+        )
 
 
 class _Built(Protocol):
@@ -58,6 +66,11 @@ def _builder(name: str, steps: int | None) -> Callable[[], _Built]:
         from anyprefer.training.bases.scene_detector import build_detector
 
         return lambda: build_detector(steps or DETECTOR_STEPS)
+    if name == INDEX:
+        from anyprefer.training.bases.radiology_index import STEPS as INDEX_STEPS
+        from anyprefer.training.bases.radiology_index import build_index
+
+        return lambda: build_index(steps or INDEX_STEPS)
     if name.startswith(RADIOLOGY):
         from anyprefer.training.bases.radiology import STEPS as RADIOLOGY_STEPS
         from anyprefer.training.bases.radiology import build_radiology

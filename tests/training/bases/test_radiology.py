@@ -6,10 +6,15 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from anyprefer.core.pictures import content_hash
+from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.models.local.built import cached, is_built
-from anyprefer.training.bases.by_name import ensure
+from anyprefer.models.local.radiology_index import Asked, load_index
+from anyprefer.training.bases.by_name import ensure, missing
 from anyprefer.training.bases.radiology import IMAGE_TOKENS, words_of
+from anyprefer.training.bases.radiology_index import modalities
+from anyprefer.training.evaluation.families import FAMILIES
 
 
 def data(folder):
@@ -18,8 +23,11 @@ def data(folder):
     rows = []
     for at in range(12):
         Image.new("L", (40, 30), 20 * at).save(folder / "vqa_rad" / "images" / f"synpic{at}.jpg")
-        asked = {"question": "Is the lung normal?", "answer": "Yes", "answer_type": "CLOSED "}
+        asked = {"question": "Is the lung normal?", "answer": "Yes", "answer_type": "CLOSED ", "image_organ": "CHEST"}
         rows.append({"qid": at, "image_name": f"synpic{at}.jpg", **asked})
+        rows.append(
+            {**rows[-1], "qid": 100 + at, "question": "What modality is used?", "answer": "CT", "answer_type": "OPEN"}
+        )
     for name, some in (("train.jsonl", rows), ("test.jsonl", rows[:1])):
         text = "".join(json.dumps(row) + "\n" for row in some)
         (folder / "vqa_rad" / name).write_text(text, encoding="utf-8")
@@ -48,3 +56,26 @@ def test_words_are_those_of_questions_and_answers():
     assert words_of(tasks) == [",", "?", "chest", "is", "left", "lung", "the", "where", "x-ray"]
     assert is_built("radiology-12")
     assert not is_built("radiology-")
+
+
+def test_modalities_are_read_from_questions_and_answers():
+    rows = [
+        Asked("What modality is used?", "CT", 0),
+        Asked("Is this an MRI?", "yes", 1),
+        Asked("Is this an MRI?", "no", 2),
+        Asked("Is there a fracture on this chest x-ray?", "no", 3),
+        Asked("Is a CT the first test for a bleed?", "CT", 4),
+    ]
+    assert modalities(rows) == {0: "CT", 1: "MRI", 3: "X-ray"}
+
+
+def test_the_index_of_the_tools_is_built_from_training_images(tmp_path, monkeypatch):
+    data(tmp_path)
+    monkeypatch.setenv("ANYPREFER_DATA", str(tmp_path))
+    monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path / "cache"))
+    assert missing(Settings(tools=("radiology_neighbours",))) == ["radiology_index"]
+    index = load_index(ensure("radiology_index", steps=2))
+    train = FAMILIES["vqa_rad_by_image"].make(100, 0, "train")
+    assert {row.question for row in index.rows} == {task.question for task in train}
+    assert set(index.hashes) == {content_hash(task.images[0]) for task in train}
+    assert index.probed("organ", index.look(train[0].images[0]))[0] in ("chest", "abdomen", "head")
