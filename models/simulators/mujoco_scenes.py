@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 
 STEPS = 40
 """Control steps of an episode; the expert needs 18."""
-CHUNKS, SUBSTEPS = 10, 5
-"""A control step of 0.2 s: in 10 chunks the commands move on, each of 5 steps of physics."""
+CHUNKS, SUBSTEPS = 10, 4
+"""A control step of 0.2 s: in 10 chunks the commands move on, each of 4 steps of physics."""
 FINGER_STEP = 0.0035
 """How far a finger's command moves in a chunk; one that jumps knocks the object away."""
 WORKSPACE = ((0.15, 0.45), (-0.22, 0.22), (0.012, 0.3))

@@ -15,9 +15,10 @@ from anyprefer.models.simulators.scene_table import Part, Scene, Thing
 from anyprefer.models.simulators.shifts import Conditions, changed
 
 FOVY = 34.0
-TIMESTEP = 0.004
-FRICTION = "0.9 0.01 0.0005"
-"""Sliding, torsional and rolling, of table and objects."""
+TIMESTEP = 0.005
+FRICTION = "0.9"
+MOVABLE, HOLLOW = 3, 2
+"""Contact bits: walls (2) touch objects and fingers (3), and not the table (1); that is most of a basket's contacts."""
 
 
 def told_camera() -> Camera:
@@ -38,7 +39,7 @@ def scene_mjcf(scene: Scene, conditions: Conditions) -> str:
     return f"""
 <mujoco model="{scene.name}">
   <compiler angle="radian" autolimits="true"/>
-  <option timestep="{TIMESTEP}" integrator="implicitfast" cone="pyramidal" impratio="1" iterations="30"/>
+  <option timestep="{TIMESTEP}" integrator="implicitfast" cone="pyramidal" impratio="1" iterations="30" tolerance="1e-6"/>
   <visual>
     <global offwidth="{WIDTH}" offheight="{HEIGHT}"/>
     <quality offsamples="0" shadowsize="0"/>
@@ -65,7 +66,7 @@ def _camera(camera: Camera) -> str:
 
 def _object(name: str, thing: Thing) -> str:
     group = 3 if thing.look else 0  # 3 is not drawn
-    solid = "".join(_geom(part, thing, f'group="{group}" condim="4" friction="{FRICTION}"') for part in thing.solid)
+    solid = "".join(_geom(part, thing, f'group="{group}" {_touches(part)}') for part in thing.solid)
     look = "".join(_geom(part, thing, 'class="look"') for part in thing.look)
     x, y, z = thing.half
     inertia = [thing.mass / 3 * (a * a + b * b) for a, b in ((y, z), (x, z), (x, y))]
@@ -75,6 +76,11 @@ def _object(name: str, thing: Thing) -> str:
   <inertial pos="0 0 0" mass="{thing.mass}" diaginertia="{_text(inertia)}"/>
   {solid}{look}
 </body>"""
+
+
+def _touches(part: Part) -> str:
+    bits = HOLLOW if part.wall else MOVABLE
+    return f'contype="{bits}" conaffinity="{bits}" friction="{FRICTION}"'
 
 
 def _geom(part: Part, thing: Thing, more: str) -> str:

@@ -20,6 +20,8 @@ class Part:
     at: Triple = (0, 0, 0)
     turn: Triple = (0, 0, 0)
     rgb: Triple | None = None
+    wall: bool = False
+    """Whether it does not reach the table."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,10 @@ BASKET = Thing(
     (0.8, 0.72, 0.55),
     (
         Part("box", (_SIDE, _SIDE, _WALL), (0, 0, _WALL - _DEEP)),
-        Part("box", (_WALL, _SIDE, _DEEP), (_SIDE - _WALL, 0, 0)),
-        Part("box", (_WALL, _SIDE, _DEEP), (_WALL - _SIDE, 0, 0)),
-        Part("box", (_SIDE, _WALL, _DEEP), (0, _SIDE - _WALL, 0)),
-        Part("box", (_SIDE, _WALL, _DEEP), (0, _WALL - _SIDE, 0)),
+        Part("box", (_WALL, _SIDE, _DEEP), (_SIDE - _WALL, 0, 0), wall=True),
+        Part("box", (_WALL, _SIDE, _DEEP), (_WALL - _SIDE, 0, 0), wall=True),
+        Part("box", (_SIDE, _WALL, _DEEP), (0, _SIDE - _WALL, 0), wall=True),
+        Part("box", (_SIDE, _WALL, _DEEP), (0, _WALL - _SIDE, 0), wall=True),
     ),
     surface=2 * _WALL - _DEEP,
 )

@@ -51,7 +51,7 @@ LINKS = (
          f'<geom class="look" type="capsule" size=".02" fromto="0 0 0 .045 0 0" {_DARK}/>'),
     Link("gripper", ".065 0 0", "1 0 0", (-3.1416, 3.1416), 0.112, ".03 0 .005", 250, 15,
          f'<geom class="look" type="cylinder" size=".02 .018" pos=".022 0 0" euler="0 1.5708 0" {_DARK}/>'
-         '<geom name="palm" type="box" size=".008 .045 .010" pos=".054 0 0" rgba=".25 .25 .28 1"/>'),
+         '<geom name="palm" type="box" size=".008 .045 .010" pos=".054 0 0" contype="3" conaffinity="3" rgba=".25 .25 .28 1"/>'),
 )  # fmt: skip
 
 DEFAULTS = f"""
@@ -93,7 +93,7 @@ def _finger(name: str, side: int, friction: float) -> str:
   <joint name="{name}" class="finger" axis="0 {side} 0"/>
   <inertial pos=".02 0 0" mass=".0162" diaginertia="5e-6 5e-6 5e-6"/>
   <geom name="{name}_pad" type="box" size=".016 .004 .009" pos=".028 {-side * 0.006} 0" rgba=".1 .1 .1 1"
-    condim="4" friction="{friction} .03 .001" priority="1" solref=".008 1" solimp=".95 .99 .001"/>
+    condim="4" friction="{friction} .03 .001" priority="1" solref=".01 1" contype="3" conaffinity="3" solimp=".95 .99 .001"/>
   <geom class="look" type="box" size=".012 .005 .007" pos=".008 {side * 0.002} 0" {_DARK}/>
 </body>"""
 
