@@ -22,9 +22,11 @@ STEPS = 40
 """Control steps of an episode; the expert needs 18."""
 CHUNKS, SUBSTEPS = 10, 4
 """A control step of 0.2 s: in 10 chunks the commands move on, each of 4 steps of physics."""
-FINGER_STEP = 0.0035
-"""How far a finger's command moves in a chunk; one that jumps knocks the object away."""
-WORKSPACE = ((0.15, 0.45), (-0.22, 0.22), (0.012, 0.3))
+JOINTS = np.minimum(np.arange(1, CHUNKS + 1) / (CHUNKS - 2), 1.0)[:, None]
+"""How far on its way the arm's command is in each chunk."""
+FINGERS = 0.0035 * np.arange(1, CHUNKS + 1)[:, None]
+"""How far a finger's command has moved at most (m); one that jumps knocks the object away."""
+WORKSPACE = np.array([0.15, -0.22, 0.012]), np.array([0.45, 0.22, 0.3])
 HOME, DOWN = np.array([0.27, 0.0, 0.16]), np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
 REST = np.array([0.0, -0.3, 0.6, 0.0, 1.27, 0.0])
 """Joint angles from which the way home is sought."""
@@ -71,8 +73,7 @@ class MujocoSimulator(Simulator):
     def step(self, action: Array) -> tuple[Observation, float, bool, bool, Info]:
         """0.2 s. The reward is 1 in the step that succeeds. Actions beyond `LIMITS` are cut to them."""
         action = np.clip(np.nan_to_num(np.asarray(action, dtype=float)), -LIMITS, LIMITS)
-        low, high = np.array(WORKSPACE).T
-        self._position = np.clip(self._position + action[:3], low, high)
+        self._position = np.clip(self._position + action[:3], *WORKSPACE)
         self._rotation = turned(action[3:6]) @ self._rotation
         self._gripper = 1.0 if action[6] > 0 else -1.0
         self._move()
@@ -147,20 +148,20 @@ class MujocoSimulator(Simulator):
 
     def _move(self) -> None:
         goal = self._solver.solve(self._angles, self._position, self._rotation)
-        finger, data = (OPEN if self._gripper > 0 else CLOSED), self._data
-        for chunk in range(1, CHUNKS + 1):
-            data.ctrl[:6] = self._angles + (goal - self._angles) * min(1.0, chunk / (CHUNKS - 2))
-            self._finger += np.clip(finger - self._finger, -FINGER_STEP, FINGER_STEP)
-            data.ctrl[6:8] = self._finger
-            self._mujoco.mj_step(self._model, data, SUBSTEPS)
-        self._angles = goal
-        self._mujoco.mj_forward(self._model, data)
+        finger = OPEN if self._gripper > 0 else CLOSED
+        fingers = self._finger + np.clip(finger - self._finger, -FINGERS, FINGERS)
+        commands = np.hstack([self._angles + JOINTS * (goal - self._angles), fingers, fingers])
+        for command in commands:
+            self._data.ctrl[:] = command
+            self._mujoco.mj_step(self._model, self._data, SUBSTEPS)
+        self._angles, self._finger = goal, float(fingers[-1, 0])
+        self._mujoco.mj_forward(self._model, self._data)
 
     def _touching(self) -> set[tuple[int, int]]:
         """Pairs of bodies that are in contact, the lower number first."""
         contact = self._data.contact
-        bodies = np.sort(self._model.geom_bodyid[np.asarray(contact.geom)].reshape(-1, 2), axis=1)
-        return {(int(one), int(other)) for one, other in bodies[np.asarray(contact.dist) < 1e-4]}
+        bodies = self._model.geom_bodyid[contact.geom[contact.dist < 1e-4]]
+        return {_pair(one, other) for one, other in bodies.tolist()}
 
     def _count(self) -> None:
         """How many steps in a row the object has been held, and has lain where it belongs."""
@@ -180,7 +181,7 @@ class MujocoSimulator(Simulator):
         hand = self._data.site_xpos[self._site]
         lag = self._position - hand
         yaw = np.arctan2(-self._rotation[0, 1], self._rotation[1, 1])
-        gap = 2 * (self._data.qpos[6:8].mean() - TOUCHING)
+        gap = self._data.qpos[6] + self._data.qpos[7] - 2 * TOUCHING
         state = [*self._position, yaw, gap, self._gripper, np.hypot(lag[0], lag[1]), lag[2]]
         observation: Observation = {"agent_pos": np.array(state)}
         if self._pictures is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import os
+import sys
 import weakref
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,8 @@ from anyprefer.models.simulators.base import HEIGHT, WIDTH
 
 INSTALL = 'pip install "anyprefer[control]"'
 NO_GL = (
-    "apt-get install libegl1 libegl-mesa0 (or libosmesa6, with MUJOCO_GL=osmesa); both draw without a GPU or a screen"
+    "apt-get install libegl1 libegl-mesa0 and MUJOCO_GL=egl, or libosmesa6 and MUJOCO_GL=osmesa, before Python starts; "
+    "both draw without a GPU or a screen"
 )
 
 
@@ -25,7 +27,8 @@ def load_mujoco() -> ModuleType:
 
     Raises `ModelSetupError` with the line that installs it where the package is missing.
     """
-    if not os.environ.get("MUJOCO_GL"):
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads cost more than they save in pictures this small
+    if not os.environ.get("MUJOCO_GL") and "mujoco" not in sys.modules:
         found = [name for name, library in (("egl", "EGL"), ("osmesa", "OSMesa")) if ctypes.util.find_library(library)]
         if found:
             os.environ["MUJOCO_GL"] = found[0]
@@ -47,8 +50,8 @@ class Pictures:
         try:
             self._renderer = self._mujoco.Renderer(model, HEIGHT, WIDTH)
         except Exception as error:  # each way of drawing fails with an error of its own
-            way = os.environ.get("MUJOCO_GL", "nothing")
-            raise ModelSetupError(f"no pictures can be drawn with MUJOCO_GL={way} ({error}): {NO_GL}") from error
+            way = os.environ.get("MUJOCO_GL") or "unset when mujoco was imported"
+            raise ModelSetupError(f"no pictures can be drawn, MUJOCO_GL is {way} ({error}): {NO_GL}") from error
         # EGL complains at exit about what was not freed: google-deepmind/mujoco#1472
         self.close = weakref.finalize(self, self._renderer.close)
         self._no_shadows()

@@ -42,7 +42,7 @@ def scene_mjcf(scene: Scene, conditions: Conditions) -> str:
   <option timestep="{TIMESTEP}" integrator="implicitfast" cone="pyramidal" impratio="1" iterations="30" tolerance="1e-6"/>
   <visual>
     <global offwidth="{WIDTH}" offheight="{HEIGHT}"/>
-    <quality offsamples="0" shadowsize="0"/>
+    <quality offsamples="0" shadowsize="0" numslices="14" numstacks="6" numquads="1"/>
     <headlight ambient="{_grey(0.35 * light)}" diffuse="{_grey(0.35 * light)}" specular="0 0 0"/>
   </visual>
   {widowx.DEFAULTS}

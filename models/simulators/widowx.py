@@ -119,7 +119,7 @@ class InverseKinematics:
         self._mujoco, self._model = mujoco, model
         self._data = mujoco.MjData(model)
         self._site = model.site("pinch").id
-        self._jacobian = np.zeros((6, model.nv))
+        self._jacobian, self._damped = np.zeros((6, model.nv)), self.damping**2 * np.eye(6)
         self._low, self._high = (np.array([link.limits[end] for link in LINKS]) for end in (0, 1))
 
     def solve(self, start: Array, position: Array, rotation: Array) -> Array:
@@ -130,8 +130,8 @@ class InverseKinematics:
             if np.abs(error).max() < self.enough:
                 break
             jacobian = self._jacobian[:, :JOINTS]
-            square = jacobian @ jacobian.T + self.damping**2 * np.eye(6)
-            angles = np.clip(angles + jacobian.T @ np.linalg.solve(square, error), self._low, self._high)
+            angles = angles + jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + self._damped, error)
+            angles = np.minimum(np.maximum(angles, self._low), self._high)
         return angles
 
     def _error(self, angles: Array, position: Array, rotation: Array) -> Array:
