@@ -34,6 +34,9 @@ FAULTS = {
 }
 
 
+JUDGED = ("Analyse each of the", "Analyse this answer", "How good is th", "The costs are one JSON object")
+
+
 def role_of(system: str, user: str) -> str:
     """Which role a request is for, by the texts of nodes/*.txt."""
     if "<IMPROVED_VARIABLE>" in system or "<IMPROVED_VARIABLE>" in user:
@@ -46,7 +49,7 @@ def role_of(system: str, user: str) -> str:
         return "aggregate"
     if "You compare two judgments" in system:
         return "meta_judge"
-    if any(words in user for words in ("Analyse each of the", "Analyse this answer", "How good is th")):
+    if any(words in user for words in JUDGED):
         return "judge"
     return "sample"
 

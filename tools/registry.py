@@ -1,4 +1,4 @@
-"""Finds tools: files in this folder and in `vision/`, package entry points, objects given to `build_graph`.
+"""Finds tools: files in this folder and in those in it, package entry points, objects given to `build_graph`.
 
 A package offers a tool through the entry-point group `anyprefer.tools`, naming a `@tool` function
 or any LangChain tool.

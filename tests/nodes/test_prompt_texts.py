@@ -22,6 +22,8 @@ SLOTS = {
     "engines/feedback_other": {"player", "prompt"},
     "judges/listwise": {"notice", "examples", "context", "query", "answers", "numbers", "count", "mark"},
     "judges/policy": {"task_field"},
+    "judges/written_costs": {"examples", "notice", "keypoints", "query", "feedback"},
+    "judges/written_costs_policy": {"task_field"},
     "rewards/model": {"notice", "examples", "context", "query", "positive", "negative", "numbers", "form"},
     "rewards/model_form": {"mark"},
     "rewards/model_policy": {"task_field"},

@@ -1,0 +1,1 @@
+"""Knowledge tools of visuo-motor control: where a trajectory's objects and hand were."""
