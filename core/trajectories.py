@@ -36,6 +36,8 @@ class Trajectory(Record):
     """For each action the tokens that it was decoded from."""
     logprobs: tuple[Vector, ...] = ()
     """For each action ln p of each of its tokens, as the policy that acted had it."""
+    inputs: str = ""
+    """The file of what the policy was given at each action, to be trained on (`models/policies/kept_inputs.py`)."""
     frames: str = ""
     """The file of its video, a frame for each state."""
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Observation = Mapping[str, Any]
 """`pixels` (H, W, 3) uint8, `agent_pos` (8,) float, whose first three are the commanded pinch point in metres, and
@@ -50,6 +54,24 @@ class Policy(Protocol):
 
     def inputs(self, observation: Observation) -> Inputs:
         """What is kept of an observation for training; empty for a policy that cannot be trained here."""
+        ...
+
+
+class TrainablePolicy(Policy, Protocol):
+    """A policy whose weights are here."""
+
+    module: nn.Module
+
+    def log_probabilities(self, inputs: Sequence[Inputs], instructions: Sequence[str], tokens: Tensor) -> Tensor:
+        """ln p (n, 7) of tokens (n, 7), each given those before it, at T = 1; with gradients."""
+        ...
+
+    def with_lora(self, rank: int, alpha: int) -> None:
+        """Freezes the weights and puts LoRA beside all linear layers; one that has it goes on with its own."""
+        ...
+
+    def save(self, folder: Path) -> str:
+        """Writes what `policy(SPEC)` loads again, and returns SPEC."""
         ...
 
 

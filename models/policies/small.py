@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -42,7 +42,9 @@ class SmallPolicy:
     """A policy of `small_network.SmallNetwork`."""
 
     def __init__(self, network: SmallNetwork, vocabulary: Sequence[str], checkpoint: str = "small") -> None:
-        self.module, self.vocabulary, self.checkpoint = network, tuple(vocabulary), checkpoint
+        self.module: Any = network
+        """`SmallNetwork`, or what peft made of it."""
+        self.vocabulary, self.checkpoint = tuple(vocabulary), checkpoint
         self.name = checkpoint
         self._numbers = {word: number for number, word in enumerate(self.vocabulary, 1)}
 
@@ -69,13 +71,23 @@ class SmallPolicy:
             ) from error
         return cls(network.eval(), vocabulary, f"small:{folder}" if folder else "small")
 
-    def save(self, folder: Path) -> None:
+    def with_lora(self, rank: int, alpha: int) -> None:
+        """See `base.TrainablePolicy`; saved, it is merged into the weights, which are small."""
+        from peft import LoraConfig, get_peft_model
+
+        linear = [name for name, layer in self.module.named_modules() if isinstance(layer, torch.nn.Linear)]
+        self.module = get_peft_model(self.module, LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear))
+
+    def save(self, folder: Path) -> str:
         """Writes what `load` reads."""
         folder.mkdir(parents=True, exist_ok=True)
         self.write(folder / FILE)
+        return f"small:{folder}"
 
     def write(self, file: Path) -> None:
         """Weights and vocabulary in one file."""
+        if hasattr(self.module, "merge_and_unload"):
+            self.module = self.module.merge_and_unload()
         weights = {name: weight.detach().contiguous() for name, weight in self.module.state_dict().items()}
         save_file(weights, file, {"vocabulary": json.dumps(self.vocabulary)})
 
@@ -91,7 +103,7 @@ class SmallPolicy:
 
     def log_probabilities(self, inputs: Sequence[Inputs], instructions: Sequence[str], tokens: Tensor) -> Tensor:
         """ln p (n, 7) of tokens (n, 7), each given those before it; with gradients."""
-        logits, _ = self.module(self.batch(inputs, instructions), tokens[:, :-1])
+        logits: Tensor = self.module(self.batch(inputs, instructions), tokens[:, :-1])[0]
         return logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
 
     @torch.inference_mode()

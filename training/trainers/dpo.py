@@ -19,7 +19,6 @@ Departures from the paper: β and the reference of later rounds are not stated t
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 import warnings
@@ -53,7 +52,7 @@ from anyprefer.training.trainers.processes import is_sharded, on_cpu, one_machin
 from anyprefer.training.trainers.settings import TrainSettings
 from anyprefer.training.trainers.text_dpo import REPORT
 from anyprefer.training.trainers.tokens import tokenised
-from anyprefer.training.trainers.train_report import PairFile, TrainReport
+from anyprefer.training.trainers.train_report import TrainReport, pair_file
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft")
 
@@ -104,7 +103,7 @@ def train(
     work = form(base, settings)
     work.check(rows)
     _check(output)
-    origin = tuple(_pair_file(file, len(found)) for file, found in files)
+    origin = tuple(pair_file(file, len(found)) for file, found in files)
     # the rows' order within a batch matters little: the sampler shuffles batches of like length
     tokens, dev = kept_out(work.tokenised(rows), settings)
     parts = [Dataset.from_list(part) for part in (tokens, dev) if part]
@@ -256,12 +255,6 @@ def _save_adapter(trainer: DPOTrainer, base: str, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     # left on "auto", peft asks the hub whether the vocabulary grew, offline too: huggingface/peft#1452
     model.save_pretrained(str(output), selected_adapters=["default"], save_embedding_layers=False, state_dict=state)
-
-
-def _pair_file(file: Path, rows: int) -> PairFile:
-    with file.open("rb") as opened:
-        sha = hashlib.file_digest(opened, "sha256").hexdigest()
-    return PairFile(path=str(file), sha256=sha, rows=rows)
 
 
 def _last_metrics(history: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 from anyprefer.training.trainers.settings import TrainSettings
@@ -15,6 +18,13 @@ class PairFile(BaseModel):
     path: str
     sha256: str
     rows: int
+
+
+def pair_file(file: Path, rows: int) -> PairFile:
+    """What is said of a file with so many rows."""
+    with file.open("rb") as opened:
+        sha = hashlib.file_digest(opened, "sha256").hexdigest()
+    return PairFile(path=str(file), sha256=sha, rows=rows)
 
 
 class TrainReport(BaseModel):
