@@ -20,6 +20,7 @@ from anyprefer.cli.build import build
 from anyprefer.cli.config import config
 from anyprefer.cli.console import Commands
 from anyprefer.cli.evaluate import evaluate
+from anyprefer.cli.export import export
 from anyprefer.cli.graph import graph
 from anyprefer.cli.help import Command
 from anyprefer.cli.iterate import demo, iterate
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    synth, train, evaluate, judge_eval, iterate, analyse, reproduce, ablate, demo, apps, build, list_, graph, config
+    synth, train, evaluate, judge_eval, iterate, analyse, export, reproduce, ablate, demo, apps, build, list_, graph, config
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)

@@ -133,7 +133,7 @@ def _weighted(weights: Mapping[str, float], sums: Mapping[str, float]) -> float:
     return sum(weight * sums.get(name, 0) for name, weight in weights.items())
 
 
-def wilson(correct: int, n: int) -> tuple[float, float]:
+def wilson(correct: float, n: int) -> tuple[float, float]:
     """95% score interval of a proportion (Wilson 1927), within 0..1; (0, 1) when n is 0."""
     if n == 0:
         return 0.0, 1.0

@@ -21,7 +21,7 @@ class RunPart:
 
     folder: Path
     source: str
-    """The name of the folder that was given."""
+    """The name of the folder that was given, with a number where two have the same."""
     iteration: int
     """From 1; 1 for a run of its own."""
 
@@ -38,11 +38,14 @@ class RunPart:
 
 def run_parts(paths: Sequence[str | Path]) -> list[RunPart]:
     """The run folders of each path in order, iterations by number. Raises `RunFolderError` for a path without any."""
-    return [part for path in paths for part in _of(Path(path))]
+    names: dict[Path, str] = {}
+    for path in (Path(path).resolve() for path in paths):
+        like = sum(other.name == path.name for other in names if other != path)
+        names.setdefault(path, f"{path.name}-{like + 1}" if like else path.name)
+    return [part for path, name in names.items() for part in _of(path, name)]
 
 
-def _of(path: Path) -> list[RunPart]:
-    name = path.resolve().name
+def _of(path: Path, name: str) -> list[RunPart]:
     if holds_run(path):
         return [RunPart(path, name, 1)]
     numbered = [(int(found[1]), one) for one in path.glob("iteration-*") if (found := _ITERATION.fullmatch(one.name))]

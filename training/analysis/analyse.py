@@ -19,9 +19,9 @@ from anyprefer.core.errors import InputError
 from anyprefer.core.results import wilson
 from anyprefer.core.settings import RunSettings
 from anyprefer.models import model_name
+from anyprefer.models.local.embed import Encoder, load_encoder
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.diversity import SAMPLES, TOP, Spread, View, compare
-from anyprefer.training.analysis.embed import Encoder, load_encoder
 from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.quality import (
     DIFFICULTIES,

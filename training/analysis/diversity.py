@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from anyprefer.core.errors import InputError
-from anyprefer.training.analysis.embed import Encoder
+from anyprefer.models.local.embed import Encoder
 from anyprefer.training.pair_data.any_data_set import Sample, draw
 
 SAMPLES = 500

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from anyprefer.core.results import wilson
 from anyprefer.core.task import Task
 from anyprefer.graph.runs.row_files import read_rows
+from anyprefer.models.local.embed import load_encoder
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.diversity import SAMPLES, compare
-from anyprefer.training.analysis.embed import load_encoder
 from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.quality import DIFFICULTIES, SATISFACTIONS, Rating, by_marks, shares
 from anyprefer.training.analysis.report import Cell, Figure, Note, Table

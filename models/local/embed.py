@@ -1,4 +1,4 @@
-"""Texts as vectors, for diversity (paper §3.7).
+"""Texts as vectors: for diversity (paper §3.7), and for pairs that mean the same.
 
 | encoder | vectors |
 |---|---|

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anyprefer.core.errors import ModelSetupError
-from anyprefer.training.analysis.embed import load_encoder
+from anyprefer.models.local.embed import load_encoder
 
 TEXTS = ["a short one", "another text that is a good deal longer than the first", "b"]
 

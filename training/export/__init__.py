@@ -1,0 +1,1 @@
+"""A run as a data set that others can load: `anyprefer export`."""
