@@ -39,7 +39,8 @@ def evaluate(
     model: Annotated[
         list[str],
         typer.Option(
-            metavar="MODEL", help="smollm2, hf:ID-or-folder, openai:NAME, openai:NAME@URL; repeat to compare."
+            metavar="MODEL",
+            help="smollm2, hf:ID-or-folder, openai:NAME, openai:NAME@URL; for control policy:NAME; repeat to compare.",
         ),
     ],
     column: Column = None,
@@ -54,7 +55,10 @@ def evaluate(
             min=1, metavar="N", help="Longest answer, in tokens.", show_default=f"{FILE_TOKENS}; families 24; gsm8k 400"
         ),
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0, metavar="X", help="0 is greedy.")] = 0.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="X", help="0 is greedy.", show_default="0; of targets that act 1"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the drawn tasks and of sampling.")] = 0,
     judge: Annotated[
         str, typer.Option(metavar="MODEL", help="Judge of alpaca_eval: openai:NAME or openai:NAME@URL.")
@@ -100,6 +104,7 @@ def evaluate(
         return _print_commands(source, model, limit, batch_size, max_new_tokens)
     from anyprefer.models.calls import Budget
     from anyprefer.training.evaluation.asking import calls_of
+    from anyprefer.training.evaluation.benchmarks import benchmark
     from anyprefer.training.evaluation.task_sets import is_asked_elsewhere, task_set
 
     sets = {
@@ -111,8 +116,11 @@ def evaluate(
     )
     console, errors, notes, marked = out(), dict[str, None](), list[str](), 0
     settings, _ = load_settings(**values)
-    models, calls = _loaded(model, settings), calls_of(settings)
-    asked = {"system": system, "temperature": temperature, "seed": seed, "calls": calls}
+    acts = all(tasks is None and benchmark(name).acts for name, tasks in sets.items())
+    models: dict[str, Any] = dict.fromkeys(model) if acts else _loaded(model, settings)
+    calls, warm = calls_of(settings), float(acts) if temperature is None else temperature
+    settings = settings.model_copy(update={"temperature": warm})
+    asked = {"system": system, "temperature": warm, "seed": seed, "calls": calls}
     elsewhere: dict[str, Any] = {"limit": limit, "seed": seed, "judge": judge, "batch_size": batch_size}
     elsewhere |= {"max_tokens": max_new_tokens, "settings": settings, "calls": calls, "images": how}
     if calls.budget != Budget():
@@ -179,6 +187,7 @@ def _measured(name: str, spec: str, notes: list[str], **values: Any) -> EvalResu
     notes.extend(
         [f"{name} on {spec}: {figures}" + (f", judge {found.judge}" if found.judge else "")] if figures else []
     )
+    notes.extend([f"{name} on {spec}: sampled at T = {found.temperature:g}"] if found.temperature else [])
     return found
 
 

@@ -35,7 +35,7 @@ def reproduce(
         list[str],
         typer.Argument(
             metavar="NAME...",
-            help="table2, table4 to table12, table16, figure3 to figure7, fluency (held-out perplexity), or all of --app.",
+            help="table2, table4 to table16, figure3 to figure7, fluency (held-out perplexity), or all of --app.",
         ),
     ],
     app: Annotated[

@@ -48,7 +48,7 @@ def sample(target: Target, settings: Settings) -> Callable[[GameState], Awaitabl
             if not missing or draw.hopeless:
                 break
             seeds = [derive_seed(settings.seed, task.id, number, draw.drawn + i) for i in range(missing)]
-            draw.take(seeds, await _sampled(target, task, state["prompts"].asked(task), seeds))
+            draw.take(seeds, await sampled(target, task, state["prompts"].asked(task), seeds))
         return {"candidates": draw.candidates()}
 
     return run
@@ -59,8 +59,8 @@ CONTENTS = json_form(
 )
 
 
-async def _sampled(target: Target, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
-    """One content per seed. What a target sampled itself, without a model call of the run's, is kept like an answer:
+async def sampled(target: Target, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
+    """One content per seed, of JSON values. What a target sampled itself, without a model call of the run's, is kept like an answer:
     a resumed run does not sample it again."""
 
     async def make() -> list[Any]:

@@ -18,10 +18,11 @@ import orjson
 
 from anyprefer.core.images import image_keys
 from anyprefer.core.kept import Kept, weights_stamp
-from anyprefer.core.roles import Target
+from anyprefer.core.roles import Target, closed, opened
 from anyprefer.core.secrets import without_secrets
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
+from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.values import stable_hash
 from anyprefer.models.packing import content_of, content_told
 from anyprefer.models.traits import who_and_where
@@ -36,9 +37,18 @@ class SharedTarget:
         self.name = target.name
         self.model = getattr(target, "model", None)
         """The target's chat model, None where it is no chat model."""
+        self.checkpoint: str = getattr(target, "checkpoint", "")
         noise = [settings.image_noise, settings.seed] if settings.image_noise else []
         self._sampling = [settings.temperature, settings.top_p, settings.max_new_tokens, *noise]
         self._kept = Kept(file, "samples file")
+
+    async def open(self) -> None:
+        """What the target wants before its first task."""
+        await opened(self.target)
+
+    async def close(self) -> None:
+        """What the target wants after its last one."""
+        await closed(self.target)
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
         """One content per seed, in order; only those the file lacks are asked for."""
@@ -55,8 +65,10 @@ class SharedTarget:
         return [content_of(orjson.loads(known[keys[seed]])) for seed in seeds]
 
     def _who(self) -> list[Any]:
-        return [who_and_where(self.model) if self.model is not None else self.name, weights_stamp(self.name)]
+        folder = self.name if self.model is not None else self.checkpoint.rpartition(":")[2]
+        return [who_and_where(self.model) if self.model is not None else self.name, weights_stamp(folder)]
 
 
 def _packed(content: Any) -> bytes:
-    return without_secrets(orjson.dumps(content_told(content)).decode()).encode()
+    plain = content.model_dump(mode="json") if isinstance(content, Trajectory) else content
+    return without_secrets(orjson.dumps(content_told(plain)).decode()).encode()

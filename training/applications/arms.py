@@ -4,6 +4,7 @@
 |---|---|
 | baselines (Tables 4, 7 and 10, Appendix A) | self-rewarding, self-rewarding-gold, meta-rewarding, ai-feedback, best-of-n |
 | baselines with images (Table 7) | povid-noised, povid-edited, rlhf-v |
+| baselines of policies (Table 13) | filtered-imitation, where a scale says how its trainer forgets the rejected |
 | bounds | random-pairs |
 | tools and feedback (Tables 2 and 5) | no-tools, tools, anyprefer; every-task, where a scale's `accept` ends anyprefer early |
 | who is optimised (Tables 9 and 12) | target-only, judge-only, independent, anyprefer |
@@ -71,6 +72,10 @@ ARMS = _arms(
         "AI feedback: a fixed judge, no tools, no feedback (VLFeedback's way, Li et al. 2024)",
         _ONE_ROUND,
         "VLFeedback",
+    ),
+    Arm(
+        "filtered-imitation",
+        "Filtered imitation: training on the chosen alone, by likelihood",
     ),
     Arm(
         "random-pairs",

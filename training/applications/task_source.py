@@ -16,6 +16,7 @@ from anyprefer.core.input_rows import BadRow
 from anyprefer.core.inputs import read_tasks
 from anyprefer.core.own_code import is_own_code, own_object
 from anyprefer.core.task import Task
+from anyprefer.training.evaluation.control_families import CONTROL
 from anyprefer.training.evaluation.families import FAMILIES
 from anyprefer.training.evaluation.family import Make
 
@@ -29,7 +30,7 @@ class TaskSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: str = ""
-    """The training split of a family of `training/evaluation/families.py`, or own code, `FILE.py:NAME`: a function of
+    """The training split of a family of `training/evaluation/families.py` or `control_families.py`, or own code, `FILE.py:NAME`: a function of
     (n, seed, split) that makes n tasks."""
     name: str = ""
     """Begins the ids of a source's tasks, so that two sources can be mixed."""
@@ -89,10 +90,11 @@ class TaskSource(BaseModel):
         return rows[start : start + self.tasks]
 
     def _make(self) -> Make:
-        if self.family in FAMILIES:
-            return FAMILIES[self.family].make
+        families = {**FAMILIES, **CONTROL}
+        if self.family in families:
+            return families[self.family].make
         if not is_own_code(self.family):
-            raise SettingsError(f"unknown family {self.family!r}; {near(self.family, FAMILIES)}")
+            raise SettingsError(f"unknown family {self.family!r}; {near(self.family, families)}")
         found: Make = own_object(self.family)
         if not callable(found):
             raise SettingsError(f"{self.family} is no function of (n, seed, split) that makes n tasks")

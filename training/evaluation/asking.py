@@ -40,26 +40,29 @@ def calls_of(settings: RunSettings) -> Calls:
 class Asking:
     """One evaluation's part of a command's calls. `close` it."""
 
-    def __init__(self, model: BaseChatModel, file: Path | None = None, calls: Calls | None = None) -> None:
+    def __init__(
+        self, model: BaseChatModel | None, file: Path | None = None, calls: Calls | None = None, checkpoint: str = ""
+    ) -> None:
         """`file` keeps the answers; None: nowhere. Earlier answers of the file count against the budget of `calls`.
+        Without a model it is a target that acts, whose weights lie in the folder `checkpoint`.
 
         Raises `RunFolderError` when the file cannot be opened, `SettingsError` for a limit on cost without a price.
         """
         self.calls = calls or calls_of(RunSettings())
-        if self.calls.budget.cost:
+        if model and self.calls.budget.cost:
             self.calls.prices.check(model, "target")
         self._kept = Kept(file, "answers file") if file else None
         self._scrub = scrubber()
-        self._weights = f"{weights_stamp(model_name(model))}{_APART}"
+        self._weights = f"{weights_stamp(model_name(model) if model else checkpoint)}{_APART}"
         self._known: dict[str, dict[str, bytes]] = {}
         self._take_up(model)
 
-    def _take_up(self, model: BaseChatModel) -> None:
+    def _take_up(self, model: BaseChatModel | None) -> None:
         """Reads the answers so far, and counts what they took."""
         for key, answer in self._kept.under(self._weights) if self._kept else ():
             _, task, call = key.split(_APART)
             self._known.setdefault(task, {})[call] = answer
-            if is_call(call):
+            if model and is_call(call):
                 self.calls.take_up(used(unpacked(answer), self.calls.prices, traits_of(model)))
 
     async def keep_act(self, task: str, key: str, answer: bytes | None, spending: Spending | None) -> None:

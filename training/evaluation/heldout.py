@@ -21,6 +21,7 @@ from anyprefer.core.results import EvalResult
 from anyprefer.core.roles import Evaluate, Target
 from anyprefer.core.settings import RunSettings
 from anyprefer.models import model_string
+from anyprefer.models.calls import Calls
 from anyprefer.models.traits import unload
 from anyprefer.training.evaluation.asking import calls_of
 from anyprefer.training.evaluation.benchmarks import Benchmark, benchmark, measure
@@ -79,39 +80,62 @@ def own_evaluation(name: str) -> Evaluate:
 def on_heldout(
     sets: Mapping[str, TaskSet], benchmarks: Sequence[str], settings: RunSettings, limit: int = 0
 ) -> Evaluate:
-    """Greedy answers to the task sets, with the system message and length of the run, then each benchmark.
+    """Greedy answers to the task sets, with the system message and length of the run, then each benchmark; those that act
+    are given the target as it is.
 
     The answers are kept beside the evaluation, one JSONL file a set, and asked for only once; the budget of `settings` is
-    that of an iteration's sets together. `limit`: rows of a benchmark; 0: its own number. A target that is no language model is a
-    `TrainingError`.
+    that of an iteration's sets together. `limit`: rows of a benchmark; 0: its own number. Where one is asked
+    of a target that is no language model, that is a `TrainingError`.
     """
+    acting = [name for name in benchmarks if benchmark(name).acts]
+    asked = [name for name in benchmarks if name not in acting]
 
     def run(target: Target, iteration: int, home: Path) -> Mapping[str, EvalResult]:
         for name in benchmarks:
             benchmark(name).check()
-        model, results, calls = _chat(target, [*sets, *benchmarks]), dict[str, EvalResult](), calls_of(settings)
-        for name, given in sets.items():
-            asked = evaluate(
-                model,
-                given.tasks,
-                given.is_correct,
-                system=settings.system,
-                max_tokens=settings.max_new_tokens,
-                seed=settings.seed,
-                answers=home / "answers" / f"{Path(name).stem}.jsonl",
-                calls=calls,
-                tally=given.tally,
-                metrics=given.metrics,
+        calls, results = calls_of(settings), dict[str, EvalResult]()
+        for name in acting:
+            results[name] = measure(
+                name, target.name, limit or None, settings.seed, home, settings=settings, calls=calls, target=target
             )
-            results[name] = run_blocking(asked)
-        unload(model)
-        spec = model_string(model)
-        return results | {
-            name: measure(name, spec, limit or None, settings.seed, home, settings=settings, calls=calls)
-            for name in benchmarks
-        }
+        if sets or asked:
+            results |= _answered(_chat(target, [*sets, *asked]), sets, asked, settings, limit, home, calls)
+        return {name: results[name] for name in (*sets, *benchmarks)}
 
     return run
+
+
+def _answered(
+    model: BaseChatModel,
+    sets: Mapping[str, TaskSet],
+    benchmarks: Sequence[str],
+    settings: RunSettings,
+    limit: int,
+    home: Path,
+    calls: Calls,
+) -> dict[str, EvalResult]:
+    """A language model's answers, marked."""
+    results = dict[str, EvalResult]()
+    for name, given in sets.items():
+        asked = evaluate(
+            model,
+            given.tasks,
+            given.is_correct,
+            system=settings.system,
+            max_tokens=settings.max_new_tokens,
+            seed=settings.seed,
+            answers=home / "answers" / f"{Path(name).stem}.jsonl",
+            calls=calls,
+            tally=given.tally,
+            metrics=given.metrics,
+        )
+        results[name] = run_blocking(asked)
+    unload(model)
+    spec = model_string(model)
+    return results | {
+        name: measure(name, spec, limit or None, settings.seed, home, settings=settings, calls=calls)
+        for name in benchmarks
+    }
 
 
 def _chat(target: Target, names: Sequence[str]) -> BaseChatModel:

@@ -1,4 +1,5 @@
-"""Tables 7 to 12: applications with images. Baselines, iterations, and what tools, rounds and ranks are worth.
+"""Tables 7 to 15: applications with images and with actions. Baselines, iterations, and what tools, rounds and ranks are
+worth.
 
 Which figures stand in the columns follows from what the application's scale measures.
 """
@@ -11,6 +12,7 @@ from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.report import Figure
 from anyprefer.training.applications.arms import ARMS
+from anyprefer.training.evaluation.control_families import CONTROL, METRICS
 from anyprefer.training.experiments.accuracy_tables import Line
 from anyprefer.training.experiments.figure_tables import Column, difference_table, points, table
 from anyprefer.training.experiments.outcomes import Parts, Results, stated
@@ -26,6 +28,12 @@ _COLUMNS = {
         Column(f"POPE {kind}, through the description", "scenes_pope_described", f"accuracy {kind}") for kind in _KINDS
     ),
     **{
+        name: tuple(
+            Column(f"{metric}{name.removeprefix('control').replace('_', ', ')}", name, metric) for metric in METRICS
+        )
+        for name in CONTROL
+    },
+    **{
         name: tuple(Column(f"{name} {metric}", name, metric) for metric in _MEDICAL)
         for name in ("vqa_rad", "vqa_rad_by_image", "vqa_rad_blank", "vqa_rad_by_image_blank", "slake", "slake_blank")
     },
@@ -34,8 +42,9 @@ _COLUMNS = {
 BASELINES = {
     "vision": ("self-rewarding", "meta-rewarding", "ai-feedback", "povid-noised", "povid-edited", "rlhf-v", "random-pairs"),
     "medical": ("self-rewarding", "self-rewarding-gold", "meta-rewarding", "ai-feedback", "random-pairs"),
+    "control": ("self-rewarding", "filtered-imitation", "ai-feedback", "random-pairs"),
 }  # fmt: skip
-"""By application, the arms of Tables 7 and 10 beside Anyprefer."""
+"""By application, the arms of Tables 7, 10 and 13 beside Anyprefer."""
 ABLATIONS = (
     "no-tools",
     "tools",
@@ -45,7 +54,7 @@ ABLATIONS = (
     "ranks-3-5",
     "ranks-1-3",
 )
-"""The arms of Tables 9 and 12 beside Anyprefer."""
+"""The arms of Tables 9, 12 and 15 beside Anyprefer."""
 
 
 def columns(results: Results) -> list[Column]:
@@ -85,10 +94,30 @@ def table12(results: Results) -> Parts:
     return _ablations(results, "12")
 
 
-def _baselines(results: Results, number: str, application: str) -> Parts:
+def table13(results: Results) -> Parts:
+    """Control: baselines beside Anyprefer, after the last iteration."""
+    return _baselines(results, "13", "control", _last(results))
+
+
+def table14(results: Results) -> Parts:
+    """Control: iterations."""
+    return _iterations(results, "14")
+
+
+def table15(results: Results) -> Parts:
+    """Control: tools and rounds, whose prompts are optimised, ranks of the pair, after the last iteration."""
+    return _ablations(results, "15", _last(results))
+
+
+def _last(results: Results) -> int:
+    """The last iteration that all arms have played."""
+    return min((len(one.iterations) - 1 for some in results.outcomes.values() for one in some), default=1)
+
+
+def _baselines(results: Results, number: str, application: str, iteration: int = 1) -> Parts:
     arms = ("anyprefer", *BASELINES[application])
-    lines = [results.before("Before"), *(results.line(name, ARMS[name].title) for name in arms)]
-    return _compared(results, number, "baselines", lines, 1)
+    lines = [results.before("Before"), *(results.line(name, ARMS[name].title, iteration) for name in arms)]
+    return _compared(results, number, _after("baselines", iteration), lines, 1)
 
 
 def _iterations(results: Results, number: str) -> Parts:
@@ -109,9 +138,13 @@ def _iterations(results: Results, number: str) -> Parts:
     ]
 
 
-def _ablations(results: Results, number: str) -> Parts:
-    lines = [results.line(name, ARMS[name].title) for name in ("anyprefer", *ABLATIONS)]
-    return _compared(results, number, "ablations", [results.before("Before"), *lines], 1)
+def _ablations(results: Results, number: str, iteration: int = 1) -> Parts:
+    lines = [results.line(name, ARMS[name].title, iteration) for name in ("anyprefer", *ABLATIONS)]
+    return _compared(results, number, _after("ablations", iteration), [results.before("Before"), *lines], 1)
+
+
+def _after(what: str, iteration: int) -> str:
+    return what if iteration == 1 else f"{what}, after iteration {iteration}"
 
 
 def _compared(results: Results, number: str, what: str, lines: Sequence[Line], ours: int) -> Parts:
@@ -135,4 +168,17 @@ def _pairs(results: Results) -> str:
         + ", ".join("+".join(str(one.counts.get("accepted", 0)) for one in outcome.iterations[1:]) for outcome in some)
         for name, some in results.outcomes.items()
     ]
-    return f"Greedy answers to held-out tasks. Accepted pairs of each iteration, by seed: {'; '.join(said)}."
+    return f"{_sampling(results)} to held-out tasks. Accepted pairs of each iteration, by seed: {'; '.join(said)}."
+
+
+def _sampling(results: Results) -> str:
+    """How held-out tasks were answered."""
+    found = {
+        result.temperature
+        for some in results.outcomes.values()
+        for outcome in some
+        for iteration in outcome.iterations
+        for result in iteration.results.values()
+    }
+    warm = ", ".join(f"{one:g}" for one in sorted(one for one in found if one))
+    return f"Answers sampled at T = {warm}" if warm else "Greedy answers"

@@ -18,6 +18,9 @@ from anyprefer.training.experiments.image_tables import (
     table10,
     table11,
     table12,
+    table13,
+    table14,
+    table15,
 )
 from anyprefer.training.experiments.judge_and_pairs import figure4, figure5, figure7, table16
 from anyprefer.training.experiments.outcomes import Parts, Results
@@ -47,6 +50,8 @@ def _beside(application: str) -> dict[str, int]:
 
 
 _ABLATED = dict.fromkeys(("anyprefer", *ABLATIONS), 1)
+_CONTROL = dict.fromkeys(("anyprefer", *BASELINES["control"]), ALL)
+_CONTROL_ABLATED = dict.fromkeys(_ABLATED, ALL)
 STUDIES = {
     "table4": Study(
         "Baselines (Table 4)",
@@ -69,6 +74,9 @@ STUDIES = {
     "table10": Study("Medicine: baselines (Table 10)", table10, _beside("medical"), application="medical"),
     "table11": Study("Medicine: iterations (Table 11)", table11, {"anyprefer": ALL}, application="medical"),
     "table12": Study("Medicine: ablations (Table 12)", table12, _ABLATED, application="medical"),
+    "table13": Study("Control: baselines (Table 13)", table13, _CONTROL, application="control"),
+    "table14": Study("Control: iterations (Table 14)", table14, {"anyprefer": ALL}, application="control"),
+    "table15": Study("Control: ablations (Table 15)", table15, _CONTROL_ABLATED, application="control"),
 }
 """By the name that `anyprefer reproduce` takes."""
 

@@ -80,7 +80,7 @@ def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
             "",
             *map(table_line, lines),
             "",
-            f"Accuracy with its 95% Wilson interval; greedy answers, seed {settings.seed}. Changes are paired by task,",
+            f"Accuracy with its 95% Wilson interval; {_sampling(iterations)}, seed {settings.seed}. Changes are paired by task,",
             "and their 95% interval is over tasks: with one seed it says nothing of another training run.",
             *(["Other figures are over all tasks together; their intervals draw whole tasks."] if others else []),
             as_text(f"Target: {settings.target}. Judge of the pairs: {judge}."),
@@ -89,6 +89,11 @@ def markdown(iterations: Sequence[Iteration], settings: Settings) -> str:
             "",
         ]
     )
+
+
+def _sampling(iterations: Sequence[Iteration]) -> str:
+    warm = {result.temperature for one in iterations for result in one.results.values() if result.temperature}
+    return f"answers sampled at T = {', '.join(f'{one:g}' for one in sorted(warm))}" if warm else "greedy answers"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.results import EvalResult
+from anyprefer.core.roles import Target
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.calls import Calls
 from anyprefer.training.evaluation.controls import Shown
@@ -54,6 +55,8 @@ class Asked:
     """Those of the command, with its budget; None: without one."""
     images: Shown = "shown"
     """How images are shown; `none` and `blank` are text-only controls of benchmarks that show some."""
+    target: Target | None = None
+    """The target itself, opened, where a benchmark that `acts` need not load it."""
 
 
 class Benchmark(ABC):
@@ -64,6 +67,8 @@ class Benchmark(ABC):
     """What is asked, how it is marked, and the source."""
     metric: str
     """What `accuracy` is: `exact_match`, `acc`, `win_rate`."""
+    acts: bool = False
+    """Whether it measures any target by what it does, and not a chat model by its answers."""
 
     @property
     def budgeted(self) -> bool:

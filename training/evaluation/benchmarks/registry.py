@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.registry import Registry
+from anyprefer.core.roles import Target
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.calls import Calls
 from anyprefer.training.evaluation.benchmarks.base import BATCH, Asked, Benchmark, BenchmarkResult
@@ -37,16 +38,20 @@ def measure(
     settings: RunSettings | None = None,
     calls: Calls | None = None,
     images: Shown = "shown",
+    target: Target | None = None,
 ) -> BenchmarkResult:
     """Measures a model string on the first `limit` tasks; `folder` keeps every answer as NAME.jsonl.
 
     `judge` is the judge's model string where the benchmark has one; `batch_size` is for GSM8K and ARC, `max_tokens`
-    for GSM8K, `images` for those that show some. `settings` say how servers are asked, `calls` are the command's, with its budget. Raises `InputError`
-    (unknown name, data that is missing) and `ModelError` (a model that cannot be loaded, reached, or measured so).
+    for GSM8K, `images` for those that show some, `target` is the loaded target of those that act.
+    `settings` say how servers are asked, `calls` are the command's, with its budget. Raises `InputError` (unknown name,
+    data that is missing) and `ModelError` (a model that cannot be loaded, reached, or measured so).
     """
     chosen = benchmark(name)
     began = time.monotonic()
     found = chosen.measure(
-        Asked(model, limit, seed, folder, judge, batch_size, max_tokens, settings or RunSettings(), calls, images)
+        Asked(
+            model, limit, seed, folder, judge, batch_size, max_tokens, settings or RunSettings(), calls, images, target
+        )
     )
     return found.model_copy(update={"seconds": round(time.monotonic() - began, 1)})
