@@ -42,7 +42,7 @@ def test_the_list_of_packages_is_the_folders_with_code():
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel):
     names = {name for name in wheel.namelist() if not name.startswith("anyprefer-")}
-    kept = {".py", ".txt", ".jsonl", ".toml", ".yaml", ".typed", ".safetensors"}
+    kept = {".py", ".txt", ".jsonl", ".toml", ".yaml", ".typed", ".safetensors", ".html", ".css", ".js"}
     there = {
         installed(path.relative_to(ROOT))
         for folder in FOLDERS
