@@ -101,6 +101,20 @@ class Application(_Data):
     benchmarks: tuple[str, ...] = ()
     scales: dict[str, Scale] = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _alike(cls, given: Any) -> Any:
+        """A scale that says `like = "NAME"` has that one's values where it has none of its own."""
+        scales = given.get("scales") if isinstance(given, Mapping) else None
+        if not isinstance(scales, Mapping) or not all(isinstance(one, Mapping) for one in scales.values()):
+            return given
+        full = dict[str, Any]()
+        for name, own in scales.items():
+            if (other := own.get("like", "")) and other not in full:
+                raise SettingsError(f"scale {name!r} is like {other!r}; {near(other, full)} above it")
+            full[name] = {**full.get(other, {}), **{key: value for key, value in own.items() if key != "like"}}
+        return {**given, "scales": full}
+
     @model_validator(mode="after")
     def _checked(self) -> Application:
         for name in self.scales:

@@ -1,34 +1,14 @@
-"""A policy that judges its own trajectories, and feedback by a task's other wordings."""
+"""Feedback by a task's other wordings."""
 
-import pytest
-
-from anyprefer.core.errors import ModelError
-from anyprefer.core.records import Candidate, Prompts, Round
+from anyprefer.core.records import Prompts, Round
 from anyprefer.core.task import Task
 from anyprefer.graph import Trajectory, asynth
 from anyprefer.nodes.engines.wordings import WordingsEngine
-from anyprefer.nodes.judges.policy_likelihood import PolicyLikelihoodJudge
 
 
 def walk(*logprobs):
     steps = len(logprobs)
     return Trajectory(states=[[0]] * (steps + 1), actions=[[0]] * steps, logprobs=[[one] for one in logprobs])
-
-
-def candidates(*walks):
-    return {"candidates": [Candidate(index=at, content=one.model_dump(), seed=at) for at, one in enumerate(walks)]}
-
-
-async def test_trajectories_are_weighed_over_as_many_steps_as_the_shortest_has():
-    found = await PolicyLikelihoodJudge().score(candidates(walk(-1, -2), walk(-1.2, -1.2, -9, -9), walk(-1, -2, 0)))
-    assert [round(one.score, 6) for one in found] == [-1.5, -1.2, -1.5]
-    assert found[1].analysis == "ln p is -1.2000 a token of the first 2 steps."
-
-
-async def test_a_policy_without_probabilities_cannot_judge():
-    for one in (Trajectory(states=[[0], [0]], actions=[[0]]), walk(float("nan"))):
-        with pytest.raises(ModelError, match="candidate 0 has no log-probabilities"):
-            await PolicyLikelihoodJudge().score(candidates(one))
 
 
 class Told:
@@ -47,7 +27,7 @@ class Told:
 async def test_each_round_without_a_pair_goes_on_with_the_next_wording():
     target = Told()
     task = Task(id="t", prompt="lift it", meta={"wordings": ["raise it", "lift it", "up"]})
-    given = {"target": target, "judge": "policy_likelihood", "engine": "wordings", "max_rounds": 3, "tools": ()}
+    given = {"target": target, "judge": "costs", "engine": "wordings", "max_rounds": 3, "tools": ()}
     [row] = [row async for row in asynth([task], feedback=("target",), pair="best_worst", **given)]
     assert list(dict.fromkeys(target.heard)) == ["lift it", "up", "raise it"]
     assert (row.outcome, len(row.rounds)) == ("accepted", 3)
