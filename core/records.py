@@ -14,7 +14,8 @@ from pydantic import Field
 
 from anyprefer.core.conversation import Message
 from anyprefer.core.task import Record, Task
-from anyprefer.core.values import as_text, stable_hash
+from anyprefer.core.trajectories import readable
+from anyprefer.core.values import stable_hash
 
 Outcome = Literal["accepted", "rejected", "failed"]
 
@@ -42,8 +43,8 @@ class Candidate(Record):
 
     @property
     def text(self) -> str:
-        """The content as models and text tools read it: text as it is, anything else as JSON."""
-        return self.content if isinstance(self.content, str) else as_text(self.content)
+        """The content as models and text tools read it: text as it is, anything else as JSON (`readable`)."""
+        return self.content if isinstance(self.content, str) else readable(self.content)
 
 
 def texts_of(candidates: Sequence[Candidate]) -> list[str]:

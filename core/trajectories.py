@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.task import Record
+from anyprefer.core.values import as_text
 
 Vector = tuple[float, ...]
 
@@ -71,3 +73,28 @@ class Trajectory(Record):
             raise InputError(
                 f"the content is no trajectory of states and actions: {error.errors()[0]['msg']}"
             ) from None
+
+
+_SHOWN = ("instruction", "states", "actions")
+
+
+def readable(content: Any) -> str:
+    """A candidate's content as models and text tools read it: text as it is, of a trajectory its instruction, states and
+    actions to 4 decimals, any other value as JSON.
+
+    What was recorded of the policy (tokens) would fill a prompt, and what the simulator knows (success, poses) is for those
+    to tell whose knowledge it is: the tools.
+    """
+    if (
+        isinstance(content, Mapping)
+        and isinstance(content.get("states"), list)
+        and isinstance(content.get("actions"), list)
+    ):
+        return as_text({name: _rounded(content[name]) for name in _SHOWN if name in content})
+    return as_text(content)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes.util
 import os
 import sys
@@ -54,6 +55,8 @@ class Pictures:
             raise ModelSetupError(f"no pictures can be drawn, MUJOCO_GL is {way} ({error}): {NO_GL}") from error
         # EGL complains at exit about what was not freed: google-deepmind/mujoco#1472
         self.close = weakref.finalize(self, self._renderer.close)
+        # and before EGL ends, which is registered as the first picture is drawn: what is registered last is called first
+        atexit.register(self.close)
         self._no_shadows()
 
     def colours(self, data: Any) -> NDArray[np.uint8]:

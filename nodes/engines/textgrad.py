@@ -19,7 +19,8 @@ from anyprefer.core.records import Prompts, Round
 from anyprefer.core.roles import Played
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
-from anyprefer.core.values import as_text, derive_seed
+from anyprefer.core.trajectories import readable
+from anyprefer.core.values import derive_seed
 from anyprefer.models import model_name
 from anyprefer.nodes import prompt_texts as texts
 from anyprefer.nodes.engines.textgrad_package import step_answer
@@ -89,7 +90,7 @@ def feedback_text(task: Task, played: Round) -> str:
 def _shown(played: Round) -> list[str]:
     """What a round's feedback holds of others: the pair, where there is one, and the analysis."""
     pair = played.pair
-    return [*([as_text(pair.chosen), as_text(pair.rejected)] if pair else ()), played.feedback]
+    return [*([readable(pair.chosen), readable(pair.rejected)] if pair else ()), played.feedback]
 
 
 def usable(answer: str, old: str, shown: Sequence[str] = ()) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from langchain_core.messages import AIMessage, BaseMessage
 from anyprefer.core.game_state import GameState
 from anyprefer.core.records import PreferencePair, Reward
 from anyprefer.core.settings import Settings
-from anyprefer.core.values import as_text, derive_seed
+from anyprefer.core.trajectories import readable
+from anyprefer.core.values import derive_seed
 from anyprefer.models import model_name
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import ask
@@ -54,8 +55,8 @@ class ChatReward:
         query, context, chosen, rejected = (
             state["task"].text,
             state["context"],
-            as_text(pair.chosen),
-            as_text(pair.rejected),
+            readable(pair.chosen),
+            readable(pair.rejected),
         )
         fence = Fence(seed, [query, context, chosen, rejected])
         shown = {

@@ -83,3 +83,11 @@ def test_a_trajectory_keeps_what_was_recorded_beside_it_and_nothing_else():
 def test_what_is_recorded_of_a_trajectory_has_its_length(beside, what):
     with pytest.raises(InputError, match=what):
         Trajectory.of({"states": [[0], [1]], "actions": [[1]], **beside})
+
+
+def test_models_read_what_a_trajectory_did_and_not_what_its_simulator_knows():
+    told = {
+        "states": [[0.0], [1 / 3]], "actions": [[1.0]], "success": True, "logprobs": [[-0.5]], "instruction": "lift",
+    }  # fmt: skip
+    assert _candidate(told).text == '{"instruction": "lift", "states": [[0.0], [0.3333]], "actions": [[1.0]]}'
+    assert _candidate({"states": 1}).text == '{"states": 1}'

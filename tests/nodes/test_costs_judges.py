@@ -230,3 +230,12 @@ def test_a_round_without_knowledge_and_likelihood_cannot_be_ranked():
     with pytest.raises(ModelError, match="does not record"):
         scored({**state_of("placed"), "candidate_knowledge": []})
     assert WrittenCostsJudge.abstains
+
+
+async def test_feedback_shows_what_a_trajectory_did_and_no_more():
+    model = writer(WRITTEN)
+    await by_writer(model, engine=model, reward="evidence", threshold=10, max_rounds=2, feedback=("judge",))
+    [call] = model.asked("textgrad")
+    assert '"states": [[' in call.user
+    assert "poses" not in call.user
+    assert "success" not in call.user

@@ -47,30 +47,34 @@ def of_segmentation(state: int, simulator: Simulator, info: Info) -> Look:
 
 
 def look_at(
-    state: int, masks: Mapping[str, NDArray[np.bool_]], simulator: Simulator, info: Info, doubted: float = 0
+    state: int, masks: Mapping[str, NDArray[np.bool_]], simulator: Simulator, info: Info, edges: bool = True
 ) -> Look:
-    """The places of masks by the simulator's depth and true camera; the hand's by the robot's own joints. `doubted` is as
-    in `middle`."""
+    """The places of masks by the simulator's depth and true camera; the hand's by the robot's own joints. Without
+    `edges` a mask's outermost pixels are left out: in masks that are not exact they may lie on what is behind."""
     depth, camera = simulator.depth(), simulator.camera()
     places = {HAND: list(info["poses"][HAND][:3])}
     for name, mask in masks.items():
         if mask.sum() >= FEWEST:
-            places[name] = middle(mask, depth, camera, doubted).tolist()
+            places[name] = middle(mask if edges else _within(mask), depth, camera).tolist()
     return Look(state, places, masks if state == 0 else {})
 
 
-def middle(
-    mask: NDArray[np.bool_], depth: NDArray[np.float32], camera: Camera, doubted: float = 0
-) -> NDArray[np.float64]:
+def middle(mask: NDArray[np.bool_], depth: NDArray[np.float32], camera: Camera) -> NDArray[np.float64]:
     """(3,) metres: the middle of the box around the surface that is seen.
 
     The mean of that surface lies 10 to 18 mm before the centre of a small object, always on the camera's side; the middle
-    of its box 0.5 to 8 mm (a spoon, whose bowl counts: 13). `doubted` percent on each side of the box are left out, where
-    a mask's edge may lie on what is behind.
+    of its box 0.5 to 8 mm (a spoon, whose bowl counts: 13).
     """
     rows, columns = np.nonzero(mask)
     points = camera.points(np.stack([columns, rows], axis=1).astype(float), depth[rows, columns])
-    return np.percentile(points, [doubted, 100 - doubted], axis=0).mean(axis=0)  # type: ignore[no-any-return]
+    return (points.min(axis=0) + points.max(axis=0)) / 2  # type: ignore[no-any-return]
+
+
+def _within(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels whose four neighbours belong to it too; all of a mask that has too few of them."""
+    padded = np.pad(mask, 1)
+    inner = mask & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return inner if inner.sum() >= FEWEST else mask
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:

@@ -69,10 +69,10 @@ def grounded_objects(
     """Looks in the picture for the things named in the query, separated by commas, and says where they are."""
     if url:
         return served(url, "grounded_objects", task, query=query)
-    phrases = [phrase for one in query[:1000].replace(".", ",").split(",") if (phrase := one.strip().casefold())]
+    phrases = phrases_of(query)
     if not phrases or query == task.text:
         raise ToolFailure("name the things to look for in the query, separated by commas")
-    return listed(_loaded(model, segmenter, device, dtype)(picture_of(task), *phrases[:MOST_PHRASES]))
+    return listed(_loaded(model, segmenter, device, dtype)(picture_of(task), *phrases))
 
 
 @grounded_segmentation.preparation
@@ -84,15 +84,22 @@ def _load(*, model: str = MODEL, segmenter: str = SEGMENTER, device: str = "", d
 
 @loaded_once
 def _loaded(model: str, segmenter: str, device: str, dtype: str) -> Looks[Seen]:
-    finder = PhraseDetector.load(model, device, dtype)
-    return Looks(_GroundedSam(finder, Segmenter.load(segmenter, device, dtype) if segmenter else None).look)
+    return Looks(GroundedSam.load(model, segmenter, device, dtype).look)
 
 
 @dataclass(frozen=True)
-class _GroundedSam:
+class GroundedSam:
+    """Grounding DINO, and the segmenter that its boxes are given to."""
+
     finder: PhraseDetector
     segmenter: Segmenter | None
     """None where `segmenter = ""`: boxes without masks."""
+
+    @classmethod
+    def load(cls, model: str, segmenter: str, device: str, dtype: str) -> GroundedSam:
+        """Raises `ModelSetupError` for what is no such model."""
+        finder = PhraseDetector.load(model, device, dtype)
+        return cls(finder, Segmenter.load(segmenter, device, dtype) if segmenter else None)
 
     def look(self, picture: Image.Image, *phrases: str) -> Seen:
         """The phrases' regions with their masks."""
@@ -101,3 +108,9 @@ class _GroundedSam:
             masks = self.segmenter.masks(picture, [region.box for region in regions])
             regions = [replace(region, mask=mask) for region, mask in zip(regions, masks, strict=True)]
         return Seen(regions, picture.size, "Grounding DINO")
+
+
+def phrases_of(query: str) -> list[str]:
+    """The things that a query names, separated by commas, as many as are looked for at once."""
+    given = query[:1000].replace(".", ",").split(",")
+    return [phrase for one in given if (phrase := one.strip().casefold())][:MOST_PHRASES]
