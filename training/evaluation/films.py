@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.videos import Frame, read_video, write_video
-from anyprefer.models.simulators.base import HERTZ
-from anyprefer.models.simulators.by_name import simulator
+from anyprefer.models.simulators.base import HERTZ, Info, Simulator
+from anyprefer.tools.control.replay import replayed
 
 
-def frames_of(task: Task, walk: Trajectory) -> Iterator[Frame]:
-    """(168, 224, 3) for each state: those of its video, where it has one, else those that its actions lead to again."""
-    if walk.frames:
-        yield from read_video(Path(walk.frames))
-        return
-    played = simulator(task.start["simulator"])
-    try:
-        yield played.reset(seed=task.start["seed"])[0]["pixels"]
-        for action in walk.actions:
-            yield played.step(action)[0]["pixels"]
-    finally:
-        played.close()
+def frames_of(task: Task, walk: Trajectory) -> list[Frame]:
+    """(height, width, 3) for each state: of its video, where it has one, else of its actions, played again from the task's
+    start. Raises `ToolFailure` for a task without a simulator, and where the replay ends elsewhere."""
+    return list(read_video(Path(walk.frames))) if walk.frames else replayed(task, walk, _picture, 1)
 
 
 def film(task: Task, walk: Trajectory, stem: Path) -> Path:
     """STEM.mp4, or .gif."""
     return write_video(frames_of(task, walk), stem, HERTZ)
+
+
+def _picture(state: int, simulator: Simulator, info: Info) -> Frame:
+    drawn: Any = simulator.render()
+    return np.array(drawn, dtype=np.uint8)
