@@ -19,7 +19,10 @@ from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
 from anyprefer.models.policies.by_name import policy
-from anyprefer.models.policies.lock_step import Episode, LockStep
+from anyprefer.models.policies.lock_step import AT_ONCE, Episode, LockStep
+
+TOGETHER = 2 * AT_ONCE
+"""Episodes that are played before any of them is kept: two processes' worth."""
 
 
 class PolicyTarget:
@@ -55,9 +58,17 @@ class PolicyTarget:
     async def _play(self) -> None:
         while self._waiting:
             await asyncio.sleep(0)  # tasks that begin together wait together
-            batch, self._waiting = self._waiting, []
+            batch = self._next()
             for (_, found), result in zip(batch, await self._played([wanted for wanted, _ in batch]), strict=True):
                 _settle(found, result)
+
+    def _next(self) -> list[tuple[list[Episode], asyncio.Future[list[Trajectory]]]]:
+        """As many of the waiting tasks as are played in lock step, one at least: what they did is kept before the others
+        begin, so that a run which is killed plays no more than these again."""
+        batch = [self._waiting.pop(0)]
+        while self._waiting and sum(len(part) for part, _ in (*batch, self._waiting[0])) <= TOGETHER:
+            batch.append(self._waiting.pop(0))
+        return batch
 
     async def _played(self, wanted: Sequence[list[Episode]]) -> list[list[Trajectory] | Exception]:
         """The trajectories of each task; where they cannot be played together, each alone, or why not."""
