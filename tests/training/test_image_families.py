@@ -11,6 +11,7 @@ from anyprefer.core.pictures import opened
 from anyprefer.core.results import EvalResult, summed
 from anyprefer.training.evaluation.controls import of_one_image, with_images
 from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.medical_families import base_questions
 from anyprefer.training.evaluation.scene_families import OF_A_SCENE
 
 
@@ -41,6 +42,7 @@ def test_vqa_rad_by_its_split_and_by_image(radiology):
     assert len(FAMILIES["vqa_rad"].make(1000, 0, "train")) == 80
     assert len(FAMILIES["vqa_rad"].make(1000, 0, "heldout")) == 40
     parts = [images("vqa_rad_by_image", split) for split in ("train", "dev", "heldout")]
+    parts.append({task.meta["image"] for task in base_questions("base")})
     assert len(set.union(*parts)) == sum(map(len, parts)) == 30
     assert all(parts)
     few, many = (FAMILIES["vqa_rad_by_image"].make(n, 3, "train") for n in (5, 20))

@@ -1,7 +1,8 @@
 """Builds the embedded target of medicine: the architecture of the scenes' target, trained on VQA-RAD's questions.
 
-It learns from the images that `vqa_rad_by_image` keeps for training, and knows no other word than theirs. The data are
-read from the folder ANYPREFER_DATA names.
+It learns from the images of the split `base` (`medical_families.py`), and knows no other words than theirs and `train`'s. The
+data are read from the folder ANYPREFER_DATA names. A picture's questions are packed as those of scenes are; beside VQA-RAD's own
+each picture is asked how it was made and what it shows (`radiology_questions.py`).
 
     build_radiology(seed=0).save(Path("models/radiology"))
 """
@@ -11,8 +12,8 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -21,23 +22,28 @@ from anyprefer.core.pictures import opened
 from anyprefer.core.task import Task
 from anyprefer.models.local.lite0 import Lite0Tower, Lite0TowerConfig
 from anyprefer.models.local.weights import default_dtype
+from anyprefer.tools.vision.radiology_kinds import MODALITY, ORGAN
 from anyprefer.training.bases.fitting import fit
-from anyprefer.training.bases.packed_turns import IGNORED, IMAGE_TOKENS
-from anyprefer.training.bases.scene_words import ANSWER, BEGIN, END, IMAGE, PAD, word_processor
+from anyprefer.training.bases.packed_questions import PREFIX, Block, QuestionPacker
+from anyprefer.training.bases.packed_turns import IGNORED
+from anyprefer.training.bases.radiology_index import build_index
+from anyprefer.training.bases.radiology_questions import MADE_TEXTS, Known, made_question
+from anyprefer.training.bases.scene_words import word_processor
 from anyprefer.training.bases.scenes import BuiltTarget, new_target
-from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.medical_families import base_questions
 
-STEPS = 700
-_ROWS = 32
-"""Questions a step."""
-_ALL = 100_000
+STEPS = 450
+_PICTURES, _QUESTIONS = 8, 6
+"""A step, and of each picture."""
+_MADE = 0.25
+"""Share of the questions that are made."""
 _WORD = re.compile(r"[^\s.,?]+|[.,?]")
 
 
 def build_radiology(seed: int, steps: int = STEPS) -> BuiltTarget:
     """Trains the target of this seed from scratch. Raises `InputError` without the data."""
     begun = time.process_time()
-    tasks = FAMILIES["vqa_rad_by_image"].make(_ALL, seed, "train")
+    tasks = base_questions("base")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         builder = _Builder(tasks, seed)
@@ -45,16 +51,15 @@ def build_radiology(seed: int, steps: int = STEPS) -> BuiltTarget:
     told: dict[str, float] = {
         "seed": seed,
         "steps": steps,
-        "rows": len(tasks),
+        "questions": len(tasks),
         "cpu_seconds": round(time.process_time() - begun),
     }
     return BuiltTarget(builder.model, builder.processor, told)
 
 
-def words_of(tasks: Sequence[Task]) -> list[str]:
-    """The words of questions and answers in small letters, in the order of the alphabet."""
-    texts = (text.lower() for task in tasks for text in (task.question, str(task.reference)))
-    return sorted({word for text in texts for word in _WORD.findall(text)})
+def words_of(texts: Sequence[str]) -> list[str]:
+    """Their words in small letters, in the order of the alphabet."""
+    return sorted({word for text in texts for word in _WORD.findall(text.lower())})
 
 
 class _Builder:
@@ -62,14 +67,20 @@ class _Builder:
 
     def __init__(self, tasks: Sequence[Task], seed: int) -> None:
         tower = Lite0TowerConfig()
-        self.processor = word_processor(tower, words_of(tasks))
+        spoken = base_questions("base", "train")  # what it is asked later is no <unk>
+        texts = [text for task in spoken for text in (task.question, str(task.reference))]
+        self.processor = word_processor(tower, words_of([*texts, *MADE_TEXTS]))
         self.model = new_target(tower, self.processor.tokenizer)
         self._tower: Lite0Tower = self.model.model.vision_tower
-        self._rng = random.Random(seed)
-        self._rows = [self._row(task) for task in tasks]
-        names = list(dict.fromkeys(task.images[0] for task in tasks))
-        self._at = [names.index(task.images[0]) for task in tasks]
-        self._features = torch.cat([self._seen(name) for name in names])  # (N, 64, 272)
+        index = build_index()
+        self._packer, self._rng = QuestionPacker(self.processor.tokenizer), random.Random(seed)
+        asked: dict[str, list[Block]] = defaultdict(list)
+        for task in tasks:
+            asked[task.images[0]].append(self._packer.block(task.question, str(task.reference)))
+        self._asked = list(asked.values())
+        self._features = torch.cat([self._seen(image) for image in asked])  # (N, 64, 272)
+        looks = [index.look(image) for image in asked]
+        self._known = [Known(index.probed(MODALITY.name, one)[0], index.probed(ORGAN.name, one)[0]) for one in looks]
 
     @torch.no_grad()
     def _seen(self, image: str) -> torch.Tensor:
@@ -77,41 +88,32 @@ class _Builder:
         found: torch.Tensor = self._tower.frozen_encoder(pixels)
         return found.float()
 
-    def _row(self, task: Task) -> tuple[list[int], int]:
-        """Token ids, and how many of the last ones are the answer's."""
-        tokenizer = self.processor.tokenizer
-        begin, end, image, answer = (tokenizer.convert_tokens_to_ids(one) for one in (BEGIN, END, IMAGE, ANSWER))
-        read, written = (
-            tokenizer.encode(text, add_special_tokens=False) for text in (task.question, str(task.reference))
-        )
-        return [begin, *[image] * IMAGE_TOKENS, *read, answer, *written, end], len(written) + 1
-
     def train(self, steps: int) -> None:
         """Adapter, projector and language model together."""
         body, half = self.model.model, default_dtype("cpu") == "bfloat16"
+        body.language_model.set_attn_implementation("eager")  # a quarter faster than sdpa with such a mask
+        weights = [len(blocks) for blocks in self._asked]
 
         def loss() -> torch.Tensor:
-            drawn = self._rng.choices(range(len(self._rows)), k=_ROWS)
-            ids, labels = self._batch([self._rows[at] for at in drawn])
-            tokens = self._tower(self._features[[self._at[at] for at in drawn]]).last_hidden_state
-            seen = body.multi_modal_projector(tokens)  # (B, 16, D)
-            embedded = body.language_model.embed_tokens(ids)  # (B, T, D)
-            embedded = torch.cat([embedded[:, :1], seen, embedded[:, 1 + IMAGE_TOKENS :]], dim=1)
+            drawn = self._rng.choices(range(len(self._asked)), weights, k=_PICTURES)
+            batch = self._packer.batch([self._questions(at) for at in drawn])
+            seen = body.multi_modal_projector(self._tower(self._features[drawn]).last_hidden_state)  # (B, 16, D)
+            embedded = body.language_model.embed_tokens(batch.ids)  # (B, T, D)
+            embedded = torch.cat([embedded[:, :1], seen, embedded[:, PREFIX:]], dim=1)
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                hidden = body.language_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
-            answers = labels != IGNORED
-            return cross_entropy(self.model.lm_head(hidden[answers].float()), labels[answers])
+                hidden = body.language_model(
+                    inputs_embeds=embedded, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+                ).last_hidden_state
+            answers = batch.labels != IGNORED
+            return cross_entropy(self.model.lm_head(hidden[answers].float()), batch.labels[answers])
 
         layers = (self._tower.adapter, body.language_model, body.multi_modal_projector)
         fit("questions", [one for layer in layers for one in layer.parameters()], loss, steps, 1e-3)
 
-    def _batch(self, rows: Sequence[tuple[list[int], int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids and labels, (B, T), filled up on the right, where nothing that counts looks; a label is the next token."""
-        pad: Any = self.processor.tokenizer.convert_tokens_to_ids(PAD)
-        width = max(len(ids) for ids, _ in rows)
-        whole = torch.full((len(rows), width), pad)
-        labels = torch.full((len(rows), width), IGNORED)
-        for at, (ids, answer) in enumerate(rows):
-            whole[at, : len(ids)] = torch.tensor(ids)
-            labels[at, len(ids) - answer - 1 : len(ids) - 1] = torch.tensor(ids[-answer:])
-        return whole, labels
+    def _questions(self, at: int) -> list[Block]:
+        return [self._question(at) for _ in range(_QUESTIONS)]
+
+    def _question(self, at: int) -> Block:
+        if self._rng.random() < _MADE:
+            return self._packer.block(*made_question(self._known[at], self._rng))
+        return self._rng.choice(self._asked[at])

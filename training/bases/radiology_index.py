@@ -1,4 +1,4 @@
-"""Makes what the embedded tools of medicine know of the images that `vqa_rad_by_image` keeps for training.
+"""Makes what the embedded tools of medicine know of the images of VQA-RAD's splits `base` and `train` (by image).
 
 Probes are logistic regressions on frozen features. Their labels are what the questions and answers about an image
 say of it: its organ is a column of VQA-RAD, its modality an answer ("What modality is used?" "CT"), a yes ("Is this a CT?"), or
@@ -22,11 +22,10 @@ from anyprefer.core.task import Task
 from anyprefer.models.local.lite0_weights import pretrained_encoder
 from anyprefer.models.local.radiology_index import FOLDS, Asked, Head, RadiologyIndex, fold_of, pooled, scale_of
 from anyprefer.tools.vision.radiology_kinds import KINDS, MODALITY, ORGAN
-from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.evaluation.medical_families import base_questions
 
 STEPS = 300
 """Of each head."""
-_ALL = 100_000
 _ORGANS = {"CHEST": "chest", "ABD": "abdomen", "HEAD": "head"}
 """VQA-RAD's words for them."""
 _IS_IT = re.compile(r"(?:is|was) (?:this|it)(?: image)?(?: an?)? ")
@@ -35,7 +34,7 @@ _GENERAL = re.compile(r"\b(?:first|best|recommend\w*|would|should|can|could|vers
 
 def build_index(steps: int = STEPS) -> RadiologyIndex:
     """Reads the folder that ANYPREFER_DATA names. Raises `InputError` without the data."""
-    tasks = FAMILIES["vqa_rad_by_image"].make(_ALL, 0, "train")
+    tasks = base_questions("base", "train")
     images = list(dict.fromkeys(task.images[0] for task in tasks))
     hashes, encoder = [content_hash(image) for image in images], pretrained_encoder()
     features = torch.stack([pooled(encoder, image) for image in images])

@@ -24,7 +24,7 @@ from anyprefer.training.evaluation.family import Family, Make, Split
 from anyprefer.training.evaluation.rules import llava_med
 from anyprefer.training.evaluation.rules.vqa_words import normal
 
-_RAD, _SLAKE = "vqa_rad", "slake"
+_RAD, _BY_IMAGE, _SLAKE = "vqa_rad", "vqa_rad_by_image", "slake"
 _FILES = {
     _RAD: {"train": "train*", "heldout": "test*"},
     _SLAKE: {"train": "train*", "dev": "valid*", "heldout": "test*"},
@@ -38,9 +38,18 @@ def vqa_rad(n: int, seed: int, split: Split) -> list[Task]:
 
 
 def vqa_rad_by_image(n: int, seed: int, split: Split) -> list[Task]:
-    """All of VQA-RAD; of its images two in ten are held out and one in ten is `dev`, by a hash of their names."""
-    rows = [row for part in ("train", "heldout") for row in _rows(_RAD, part) if _split_of(row["image"]) == split]
-    return _drawn("vqa_rad_by_image", rows, n, seed, split)
+    """All of VQA-RAD, by a hash of the images' names: two in ten are held out, one is `dev`, three are `train`. The other
+    four are what models are built from here (`base_questions`), so that these err on `train` as on what is held out."""
+    return _drawn(_BY_IMAGE, list(_of_images(split)), n, seed, split)
+
+
+def base_questions(*splits: str) -> list[Task]:
+    """All questions of these splits, `base` among them, in the data's order."""
+    return [_task(_BY_IMAGE, row, split) for split in splits for row in _of_images(split)]
+
+
+def _of_images(split: str) -> Iterator[dict[str, Any]]:
+    return (row for part in ("train", "heldout") for row in _rows(_RAD, part) if _split_of(row["image"]) == split)
 
 
 def slake(n: int, seed: int, split: Split) -> list[Task]:
@@ -81,24 +90,25 @@ def _row(where: str, row: Any, folder: Path) -> dict[str, Any]:
     }
 
 
-def _split_of(image: str) -> Split:
+def _split_of(image: str) -> str:
     tenth = int(stable_hash(image)[:8], 16) % 10
-    return "heldout" if tenth < 2 else "dev" if tenth == 2 else "train"
+    return "heldout" if tenth < 2 else "dev" if tenth == 2 else "base" if tenth < 7 else "train"
 
 
 def _drawn(family: str, rows: list[dict[str, Any]], n: int, seed: int, split: Split) -> list[Task]:
     """`n` of the rows, or all where there are fewer."""
     random.Random(seed).shuffle(rows)
-    return [
-        Task(
-            id=f"{family}-{split}-{row['id']}",
-            prompt=row["question"],
-            images=(row["path"],),
-            reference=row["answer"],
-            meta={"closed": row["closed"], "image": row["image"], "organ": row["organ"]},
-        )
-        for row in rows[:n]
-    ]
+    return [_task(family, row, split) for row in rows[:n]]
+
+
+def _task(family: str, row: Mapping[str, Any], split: str) -> Task:
+    return Task(
+        id=f"{family}-{split}-{row['id']}",
+        prompt=row["question"],
+        images=(row["path"],),
+        reference=row["answer"],
+        meta={"closed": row["closed"], "image": row["image"], "organ": row["organ"]},
+    )
 
 
 def _is_right(task: Task, answer: str) -> bool:
@@ -131,7 +141,7 @@ def _family(name: str, make: Make, what: str, tasks: int) -> Family:
 
 _SEEN = (
     _family(_RAD, vqa_rad, "VQA-RAD by its published split, whose test images are all in train", 451),
-    _family("vqa_rad_by_image", vqa_rad_by_image, "VQA-RAD with images held out", 1000),
+    _family(_BY_IMAGE, vqa_rad_by_image, "VQA-RAD with images held out", 1000),
     _family(_SLAKE, slake, "SLAKE's English questions", 1061),
 )
 MEDICAL = {family.name: family for family in _SEEN} | {

@@ -1,6 +1,8 @@
 """The embedded target of medicine, from a handful of questions and for few steps."""
 
 import json
+import random
+from collections import Counter
 
 import torch
 from PIL import Image
@@ -8,13 +10,16 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from anyprefer.core.pictures import content_hash
 from anyprefer.core.settings import Settings
-from anyprefer.core.task import Task
 from anyprefer.models.local.built import cached, is_built
 from anyprefer.models.local.radiology_index import Asked, load_index
+from anyprefer.tools.vision.radiology_kinds import MODALITY, ORGAN
 from anyprefer.training.bases.by_name import ensure, missing
-from anyprefer.training.bases.radiology import IMAGE_TOKENS, words_of
+from anyprefer.training.bases.packed_questions import PREFIX, QuestionPacker
+from anyprefer.training.bases.packed_turns import IMAGE_TOKENS
+from anyprefer.training.bases.radiology import build_radiology, words_of
 from anyprefer.training.bases.radiology_index import modalities
-from anyprefer.training.evaluation.families import FAMILIES
+from anyprefer.training.bases.radiology_questions import MADE_TEXTS, Known, made_question
+from anyprefer.training.evaluation.medical_families import base_questions
 
 
 def data(folder):
@@ -52,10 +57,48 @@ def test_a_toy_of_medicine_is_built_saved_and_answers(tmp_path, monkeypatch):
 
 
 def test_words_are_those_of_questions_and_answers():
-    tasks = [Task(id="a", prompt="Where is the X-ray, chest?", images=("i",), reference="Left lung")]
-    assert words_of(tasks) == [",", "?", "chest", "is", "left", "lung", "the", "where", "x-ray"]
+    words = words_of(["Where is the X-ray, chest?", "Left lung"])
+    assert words == [",", "?", "chest", "is", "left", "lung", "the", "where", "x-ray"]
     assert is_built("radiology-12")
     assert not is_built("radiology-")
+
+
+def test_made_questions_are_true_of_the_image_and_yes_half_the_time():
+    rng, known, answers = random.Random(0), Known("CT", "chest"), Counter[bool]()
+    words = {*words_of(MADE_TEXTS)}
+    for _ in range(400):
+        question, answer = made_question(known, rng)
+        assert {*words_of([question, answer])} <= words
+        kind, true = (MODALITY, "CT") if MODALITY.agrees(question, answer, "CT") is not None else (ORGAN, "chest")
+        assert kind.agrees(question, answer, true) is not False
+        answers[answer == "yes"] += answer in ("yes", "no")
+    assert 0.4 < answers[True] / answers.total() < 0.6
+
+
+def test_a_packed_question_is_the_conversation_that_the_model_is_asked(tmp_path, monkeypatch):
+    data(tmp_path)
+    monkeypatch.setenv("ANYPREFER_DATA", str(tmp_path))
+    built = build_radiology(0, steps=1)
+    packer, model = QuestionPacker(built.processor.tokenizer), built.model.model.eval()
+    row = [packer.block("Is the lung normal?", "Yes"), packer.block("What modality is used?", "CT yes")]
+    together = packer.batch([row, row[:1]])
+    with torch.no_grad():
+        seen = torch.randn(2, IMAGE_TOKENS, 192)
+        found = hidden(model, together, seen)
+        for at, block in enumerate(row):
+            alone = packer.batch([[block]])
+            begin = PREFIX + at * (len(row[0].read) + len(row[0].written) - 1)
+            size = alone.ids.shape[1] - PREFIX
+            assert torch.allclose(found[0, begin : begin + size], hidden(model, alone, seen[:1])[0, PREFIX:], atol=1e-4)
+            assert alone.labels[0, -len(block.written) :].tolist() == block.written
+            assert torch.equal(together.labels[0, begin : begin + size], alone.labels[0, PREFIX:])
+
+
+def hidden(model, batch, seen):
+    embedded = model.language_model.embed_tokens(batch.ids)
+    embedded = torch.cat([embedded[:, :1], seen, embedded[:, PREFIX:]], dim=1)
+    mask = {"attention_mask": batch.mask, "position_ids": batch.positions}
+    return model.language_model(inputs_embeds=embedded, use_cache=False, **mask).last_hidden_state
 
 
 def test_modalities_are_read_from_questions_and_answers():
@@ -75,7 +118,7 @@ def test_the_index_of_the_tools_is_built_from_training_images(tmp_path, monkeypa
     monkeypatch.setenv("ANYPREFER_CACHE", str(tmp_path / "cache"))
     assert missing(Settings(tools=("radiology_neighbours",))) == ["radiology_index"]
     index = load_index(ensure("radiology_index", steps=2))
-    train = FAMILIES["vqa_rad_by_image"].make(100, 0, "train")
+    train = base_questions("base", "train")
     assert {row.question for row in index.rows} == {task.question for task in train}
     assert set(index.hashes) == {content_hash(task.images[0]) for task in train}
     assert index.probed("organ", index.look(train[0].images[0]))[0] in ("chest", "abdomen", "head")
