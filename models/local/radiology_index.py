@@ -33,6 +33,7 @@ FOLDS = 5
 """Heads a probe has, each trained without the images of one fold."""
 _IMAGE_WEIGHT = 0.3
 """Of the images' likeness beside the questions'; chosen among 0, .1, .3, .6 and 1 on training images."""
+_REMEMBERED = 256
 _WORD = re.compile(r"\w+")
 
 
@@ -80,8 +81,19 @@ class RadiologyIndex:
     heads: Mapping[str, Head]
 
     def look(self, image: str) -> Look:
-        """An image as `Task.images` holds it. Raises `InputError` for one that cannot be opened."""
-        return Look(content_hash(image), pooled(self._encoder, image))
+        """An image as `Task.images` holds it, opened only where it is not in the index. Raises `InputError` for one that
+        cannot be read."""
+        found = content_hash(image)
+        known = self._known.get(found)
+        return Look(found, self._others(found, image) if known is None else self.features[known])
+
+    def _others(self, image_hash: str, image: str) -> torch.Tensor:
+        """Features of an image that is not in the index; those of the last ones are remembered, since every candidate asks."""
+        if image_hash not in self._remembered:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[image_hash] = pooled(self._encoder, image)
+        return self._remembered[image_hash]
 
     def probed(self, probe: str, look: Look) -> tuple[str, float]:
         """The label a probe is surest of, with its probability: of the head that did not see the image in training, of
@@ -96,10 +108,11 @@ class RadiologyIndex:
     def neighbours(self, question: str, look: Look, k: int) -> list[Neighbour]:
         """Up to `k` questions about other images, the most alike first; none that shares no word."""
         words = self._words @ self._vector(question)  # (R,)
-        images = normalize(self._scaled(self.features), dim=1) @ normalize(self._scaled(look.features), dim=0)
-        others = torch.tensor([self.hashes[row.image] != look.hash for row in self.rows])
-        alike = words + _IMAGE_WEIGHT * images[[row.image for row in self.rows]]
-        alike = alike.clamp(min=0).where(others & (words > 0), torch.tensor(-1.0))
+        images = self._directions @ normalize(self._scaled(look.features), dim=0)  # (N,)
+        others = self._images != self._known.get(look.hash, -1)
+        alike = (
+            (words + _IMAGE_WEIGHT * images[self._images]).clamp(min=0).where(others & (words > 0), torch.tensor(-1.0))
+        )
         best = alike.topk(min(k, len(self.rows)))
         found = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return [Neighbour(self.rows[at].question, self.rows[at].answer, score) for score, at in found if score >= 0]
@@ -116,12 +129,24 @@ class RadiologyIndex:
         (folder / "config.json").write_text(json.dumps(config) + "\n", encoding="utf-8")
 
     @cached_property
+    def _remembered(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    @cached_property
     def _encoder(self) -> Lite0Encoder:
         return pretrained_encoder()
 
     @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self.hashes)
+    def _known(self) -> dict[str, int]:
+        return {one: at for at, one in enumerate(self.hashes)}
+
+    @cached_property
+    def _images(self) -> torch.Tensor:
+        return torch.tensor([row.image for row in self.rows])  # (R,)
+
+    @cached_property
+    def _directions(self) -> torch.Tensor:
+        return normalize(self._scaled(self.features), dim=1)  # (N, F)
 
     @cached_property
     def _scale(self) -> tuple[torch.Tensor, torch.Tensor]:
