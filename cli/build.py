@@ -14,7 +14,7 @@ from anyprefer.core.errors import SettingsError
 
 def build(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="scenes, scenes-1, …, radiology, … or scene_detector.")
+        list[str], typer.Argument(metavar="NAME...", help="scenes, …, radiology, …, scene_detector or radiology_index.")
     ],
     to: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where one model goes in place of the cache.")
@@ -28,9 +28,9 @@ def build(
     scenes describes and answers questions about rendered scenes (a LLaVA
     of EfficientNet-Lite0 and a small Llama); scenes-1, scenes-2, … are the
     same from other seeds. scene_detector finds their objects. radiology is
-    the same model for VQA-RAD, which ANYPREFER_DATA must hold. One takes
-    about six minutes of one core and 1 GB of memory, the detector one
-    minute; nothing is downloaded. What is there already is kept.
+    the same model for VQA-RAD, which ANYPREFER_DATA must hold, and
+    radiology_index what its tools know. scenes takes about six minutes of
+    one core and 1 GB of memory, the others one; nothing is downloaded. What is there already is kept.
 
     [bold]anyprefer build scenes scene_detector[/]
     """

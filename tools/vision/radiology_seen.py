@@ -29,10 +29,15 @@ def probed(kind: Kind, task: Task, candidate: Candidate, model: str) -> Finding:
     )
 
 
-@loaded_once
 def radiology_index(model: str) -> RadiologyIndex:
     """The index in a folder, or the one that was built here. Raises `ModelSetupError` where there is none."""
     from anyprefer.models.local.built import built_folder
+
+    return _loaded(built_folder(INDEX) if model == INDEX else Path(model))
+
+
+@loaded_once
+def _loaded(folder: Path) -> RadiologyIndex:
     from anyprefer.models.local.radiology_index import load_index
 
-    return load_index(built_folder(INDEX) if model == INDEX else Path(model))
+    return load_index(folder)

@@ -29,7 +29,7 @@ def made(tmp_path_factory):
     folder, images = tmp_path_factory.mktemp("radiology"), []
     for at in range(4):
         images.append(str(folder / f"{at}.png"))
-        Image.effect_noise((40, 30), 20.0 + 30 * at).save(images[-1])
+        Image.linear_gradient("L").rotate(40 * at).resize((40, 30)).save(images[-1])
     encoder = pretrained_encoder()
     features = torch.stack([pooled(encoder, image) for image in images[:3]])
     heads = {}
