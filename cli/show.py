@@ -69,7 +69,7 @@ def _all(console: Console, parts: list[Shown], outcome: str | None, limit: int) 
 
 
 def _line(row: Row) -> tuple[str | Text, ...]:
-    last = next((played for played in reversed(row.rounds) if played.pair), None)
+    last = row.pair_round
     pair = last.pair if last else None
     reward = last.reward.score if last and last.reward else None
     texts = [_short(one) for one in (pair.chosen, pair.rejected)] if pair else [_short(row.reason), ""]

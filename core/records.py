@@ -261,6 +261,11 @@ class Row(Record):
     """Model calls, tokens and cost per role, over all rounds."""
     seed: int = 0
 
+    @property
+    def pair_round(self) -> Round | None:
+        """The last round that formed a pair: of an accepted row its own, else that which came nearest."""
+        return next((played for played in reversed(self.rounds) if played.pair), None)
+
 
 RECORDS = (
     Task, Candidate, Knowledge, JudgmentPair, Judgment, Selection, Reward, PreferencePair, Prompts, Update, Round

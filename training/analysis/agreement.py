@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.records import Row
 from anyprefer.core.results import wilson
 from anyprefer.core.values import stable_hash
 from anyprefer.training.analysis.marks import Mark
@@ -33,6 +34,12 @@ class Reviewed:
     reward: float | None
     """R, 1..10."""
     accepted: bool
+
+    @classmethod
+    def of(cls, row: Row, by: str, mark: Mark) -> Reviewed:
+        """A mark of a row's pair: that of its last round with one."""
+        last = row.pair_round
+        return cls(by, row.id, mark, last.reward.score if last and last.reward else None, row.outcome == "accepted")
 
 
 @dataclass(frozen=True)

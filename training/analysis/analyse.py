@@ -3,7 +3,8 @@
     analyse(["runs/math"], against=["harmless_base_test.jsonl"], out=Path("runs/math/analysis"))
 
 Diversity is measured on the same number of samples of every data set (`diversity.py`). Quality is rated from the
-tasks' references where there are some, and by a judge model when one is given (`quality.py`).
+tasks' references where there are some, by people where they marked pairs (`marks.py`), and by a judge model when one is
+given (`quality.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from anyprefer.models import model_name
 from anyprefer.models.local.embed import Encoder, load_encoder
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.diversity import SAMPLES, TOP, Spread, View, compare
+from anyprefer.training.analysis.marks import ratings
 from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.quality import (
     DIFFICULTIES,
@@ -70,12 +72,15 @@ def analyse(
     """
     loops = [run for run in runs if is_loop(run)]
     played = [home for run in runs for home in ([one / "pairs" for one in iterations(run)] if is_loop(run) else [run])]
-    data = {name: read_samples(source) for name, source in named([*played, *against]).items()}
+    sources = named([*played, *against])
+    data = {name: read_samples(source) for name, source in sources.items()}
     encode = load_encoder(encoder) if isinstance(encoder, str) else encoder
     spreads = compare(data, encode, samples, seed, components, view)
     report = Report(f"Analysis of {', '.join(data)}", f"Samples are drawn with seed {seed}, without replacement.")
     report.add(*_diversity(spreads, encoder if isinstance(encoder, str) else "given", view, seed))
     report.add(*_levels({name: _marked(some, seed) for name, some in data.items()}, "references", "marks", seed))
+    people = {name: found for name, source in sources.items() if (found := ratings(Path(source)))}
+    report.add(*_levels(people, "people", "people", seed))
     if judge is not None:
         rated, scored = run_blocking(_judged(data, judge, settings or RunSettings(), seed, out / RATINGS))
         report.add(*_levels(rated, model_name(judge), "judged", seed), *_scores(scored, model_name(judge), seed))

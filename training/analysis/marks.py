@@ -125,12 +125,19 @@ class Marks:
             os.fsync(file.fileno())
 
 
+def marks_by_row(folder: Path) -> dict[str, list[tuple[str, Mark]]]:
+    """What everybody says of a run folder's rows: (who, mark), by row. Empty where nobody marked any."""
+    found: dict[str, list[tuple[str, Mark]]] = {}
+    if (folder / FILE).is_file():
+        for (by, row), mark in Marks(folder / FILE).current().items():
+            found.setdefault(row, []).append((by, mark))
+    return found
+
+
 def ratings(folder: Path) -> list[Rating]:
     """People's marks of a run folder as ratings, one a person and pair (Figure 7)."""
-    if not (folder / FILE).is_file():
-        return []
-    marks = Marks(folder / FILE).current()
-    return [Rating(row, mark.satisfaction, mark.difficulty) for (_, row), mark in marks.items()]
+    marks = marks_by_row(folder)
+    return [Rating(row, mark.satisfaction, mark.difficulty) for row, some in marks.items() for _, mark in some]
 
 
 def _now() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from anyprefer.core.records import Usage
 from anyprefer.core.results import wilson
+from anyprefer.training.analysis.agreement import Reviewed, measured
 from anyprefer.training.analysis.report import Table
 from anyprefer.training.evaluation.statistics import mean_over_seeds
 from anyprefer.training.viewing import charts
@@ -126,6 +127,14 @@ def prompts(counts: Counts, versions: Sequence[Version]) -> Section:
         )
     tables = [Table("rewrites", "Rewrites by prompt", ("prompt", "rewritten", "left as it was"), rows)] if rows else []
     return Section("prompts", "Prompts", words, tables=tables, details=versions)
+
+
+def people(pairs: Sequence[Reviewed]) -> list[Section]:
+    """What people's marks say of the judge and of R; nothing without marks."""
+    rows = [[one.what, one.words] for one in measured(pairs)]
+    words = ["Marks of `anyprefer review`; shares with their 95% Wilson interval."]
+    table = Table("review", "What people's marks say", ("measure", "value"), rows)
+    return [Section("review", "Review", words, tables=[table])] if rows else []
 
 
 def training(path: Path, homes: Sequence[Path]) -> list[Section]:

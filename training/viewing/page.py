@@ -20,15 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from anyprefer.core.disk import replacing, writing
 from anyprefer.core.errors import SettingsError
+from anyprefer.training.analysis.agreement import Reviewed
+from anyprefer.training.analysis.marks import marks_by_row
 from anyprefer.training.viewing import later_sections, sections
 from anyprefer.training.viewing.counts import Counts
 from anyprefer.training.viewing.entries import Entries, index_of
 from anyprefer.training.viewing.folders import Shown, shown_parts
 from anyprefer.training.viewing.lineage import versions
-from anyprefer.training.viewing.packing import packed, squeezed
+from anyprefer.training.viewing.packing import LEVELS, Level, packed, squeezed
 from anyprefer.training.viewing.pictures import Pictures
 from anyprefer.training.viewing.sections import Section
 
@@ -47,6 +51,8 @@ class Told:
     rows: dict[int, tuple[bytes, list[Any]]] = field(default_factory=dict)
     """By the place of the row in the run: the entry as JSON, and its line of the list."""
     seen: int = 0
+    reviewed: list[Reviewed] = field(default_factory=list)
+    """What people said of pairs."""
 
 
 def report(path: Path, out: Path) -> Path:
@@ -71,9 +77,10 @@ def _read(parts: Sequence[Shown], entries: Entries) -> Told:
     told, chance = Told(), random.Random(0)
     places = list[int]()
     for number, part in enumerate(parts):
-        roots = part.image_roots()
+        roots, marks = part.image_roots(), marks_by_row(part.part.folder)
         for row in part.rows():
             told.counts.add(row, number)
+            told.reviewed += [Reviewed.of(row, by, mark) for by, mark in marks.get(row.id, ())]
             at = told.seen
             told.seen += 1
             if at >= ROWS:
@@ -92,7 +99,7 @@ def _read(parts: Sequence[Shown], entries: Entries) -> Told:
 def _page(path: Path, parts: Sequence[Shown], told: Told, pictures: Pictures) -> str:
     rows = [told.rows[at] for at in sorted(told.rows)]
     found = packed([entry for entry, _ in rows], ROOM)
-    made = list(_sections(path, parts, told.counts))
+    made = list(_sections(path, parts, told))
     scripts = [_plotly(), *map(asset, SCRIPTS)]
     return template("report.html").render(
         title=f"Run {path.resolve().name}",
@@ -101,7 +108,7 @@ def _page(path: Path, parts: Sequence[Shown], told: Told, pictures: Pictures) ->
         tiles=_tiles(told.counts, parts),
         facts=_facts(parts),
         sections=made,
-        rows_told=_rows_told(told, len(rows), found.cut, pictures.left_out),
+        rows_told=_rows_told(told, len(rows), found.level, pictures.left_out),
         figures={one.name: one.figure for section in made for one in section.figures},
         names=[part.name for part in parts],
         pictures=pictures.urls,
@@ -112,7 +119,8 @@ def _page(path: Path, parts: Sequence[Shown], told: Told, pictures: Pictures) ->
     )
 
 
-def _sections(path: Path, parts: Sequence[Shown], counts: Counts) -> Iterator[Section]:
+def _sections(path: Path, parts: Sequence[Shown], told: Told) -> Iterator[Section]:
+    counts = told.counts
     thresholds = sorted({part.threshold for part in parts})
     yield sections.acceptance(counts, [part.name for part in parts])
     yield sections.rounds(counts, " or ".join(f"{one:g}" for one in thresholds))
@@ -121,6 +129,7 @@ def _sections(path: Path, parts: Sequence[Shown], counts: Counts) -> Iterator[Se
     yield later_sections.cost([part.part.note for part in parts], counts)
     yield later_sections.biases(counts.biases)
     yield later_sections.prompts(counts, [one for part in parts for one in versions(part.part.folder)])
+    yield from later_sections.people(told.reviewed)
     yield from later_sections.training(path, [part.part.folder.parent for part in parts])
 
 
@@ -146,25 +155,23 @@ def _facts(parts: Sequence[Shown]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in {**said, **times}.items() if value not in (None, "")]
 
 
-def _rows_told(told: Told, shown: int, cut: int, left_out: int) -> str:
+def _rows_told(told: Told, shown: int, level: Level, left_out: int) -> str:
     words = [
         f"{shown:,} rows."
         if shown == told.seen
         else f"{shown:,} of {told.seen:,} rows, drawn evenly; all are counted above."
     ]
-    if cut < 50_000 and shown:
-        words.append(f"Texts of more than {cut:,} characters are cut, so that the page stays small.")
+    if level.cut < LEVELS[0].cut:
+        words.append(f"Texts of more than {level.cut:,} characters are cut, so that the page stays small.")
+    if not level.whole:
+        words.append("Of each round the pair's two candidates are here; the run folder has the others.")
     if left_out:
         words.append(f"{left_out:,} pictures found no room.")
     return " ".join(words)
 
 
-def template(name: str) -> Any:
-    """A page of this folder: Jinja2 escapes all that is filled in. Raises `SettingsError` where it is not installed."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise SettingsError("the report needs jinja2: pip install 'anyprefer[report]'") from None
+def template(name: str) -> Template:
+    """A page of this folder: Jinja2 escapes all that is filled in."""
     loader = PackageLoader("anyprefer.training", "viewing")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True).get_template(name)
 
@@ -174,10 +181,8 @@ def asset(name: str) -> str:
     return files("anyprefer.training.viewing").joinpath(name).read_text(encoding="utf-8")
 
 
-def markup(ours: str) -> Any:
+def markup(ours: str) -> Markup:
     """A text of ours, which is not escaped."""
-    from markupsafe import Markup
-
     return Markup(ours)
 
 

@@ -32,13 +32,12 @@ function legend(names) {
 function film(one, known) {
   if (!one) return null;
   const frames = one.frames.filter((frame) => frame.key && known[frame.key]);
-  const costs = Object.fromEntries(Object.entries(one.costs).map(([name, values]) => [name, values.map((value, step) => [step, value])]));
   const moved = Object.fromEntries(Object.entries(one.tracks).filter(([, some]) => some.length && some.every((point) => point.length === 2)));
   return el("div", { class: "film" },
     frames.length ? el("div", { class: "strip", tabindex: 0, "aria-label": "frames over time" },
       frames.map((frame, place) => el("img", { src: known[frame.key], alt: `frame ${place + 1} of ${frames.length}` }))) : null,
     Object.keys(moved).length ? [drawnLines(moved, 300, 200, true), legend(Object.keys(moved)), el("p", { class: "faint" }, "Paths from above; a dot where each ends.")] : null,
-    Object.keys(costs).length ? [drawnLines(costs, 300, 120, true), legend(Object.keys(costs)), el("p", { class: "faint" }, "Costs over time.")] : null);
+    Object.keys(one.costs).length ? [drawnLines(one.costs, 300, 120, true), legend(Object.keys(one.costs)), el("p", { class: "faint" }, "Costs over time, by stage; in brackets what the stage came to.")] : null);
 }
 function finding(one, known) {
   const kind = one.error ? "broke" : one.verdict === null ? "" : one.verdict > 0.5 ? "for" : one.verdict < 0.5 ? "against" : "";

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.records import Row
@@ -16,13 +15,11 @@ from anyprefer.training.viewing.folders import Shown
 from anyprefer.training.viewing.pictures import Pictures
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A row with a pair."""
+class Waiting(NamedTuple):
+    """A row with a pair, and the place of its run."""
 
     row: Row
     part: int
-    reward: float | None
 
 
 class Queue:
@@ -32,7 +29,7 @@ class Queue:
         """Raises `InputError` for runs without a pair."""
         self.parts = parts
         self.marks = [Marks(part.part.folder / FILE) for part in parts]
-        found = [one for place, part in enumerate(parts) for row in part.rows() if (one := _waiting(row, place))]
+        found = [Waiting(row, place) for place, part in enumerate(parts) for row in part.rows() if _can_wait(row)]
         if not found:
             raise InputError("no row of the run formed a pair, so there is nothing to review")
         self.pairs = sorted(found, key=lambda one: stable_hash(["review", one.part, one.row.id]))[:most]
@@ -77,18 +74,15 @@ class Queue:
         """Everybody's marks of these pairs."""
         known = {(one.part, one.row.id): one for one in self.pairs}
         return [
-            Reviewed(by, row, mark, one.reward, one.row.outcome == "accepted")
+            Reviewed.of(one.row, by, mark)
             for part, marks in enumerate(self.marks)
             for (by, row), mark in marks.current().items()
             if (one := known.get((part, row)))
         ]
 
 
-def _waiting(row: Row, part: int) -> Waiting | None:
-    last = next((played for played in reversed(row.rounds) if played.pair), None)
-    if row.task is None or last is None or row.outcome == "failed":
-        return None
-    return Waiting(row, part, last.reward.score if last.reward else None)
+def _can_wait(row: Row) -> bool:
+    return row.task is not None and row.pair_round is not None and row.outcome != "failed"
 
 
 def _unnamed(answer: dict[str, Any]) -> dict[str, Any]:

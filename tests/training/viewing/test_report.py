@@ -11,7 +11,7 @@ from plotly.graph_objects import Figure
 
 from anyprefer.core.errors import RunFolderError
 from anyprefer.core.regions import Region, regions_data
-from anyprefer.training.viewing.packing import packed, shortened
+from anyprefer.training.viewing.packing import packed
 from anyprefer.training.viewing.page import report
 from tests.command_line import refused, run
 from tests.made_up_run import UPDATE, finding, played, row, write_run
@@ -170,15 +170,24 @@ def test_a_loop_shows_its_iterations_training_and_held_out_results(tmp_path):
 
 
 def test_long_texts_are_cut_where_the_page_would_be_too_large():
-    texts = ["".join(hashlib.sha256(f"{n} {m}".encode()).hexdigest() for m in range(40)) for n in range(120)]
-    many = [json.dumps({"text": text, "images": ["data:image/webp;base64," + "A" * 200]}).encode() for text in texts]
-    found = packed(many, 40_000)
-    assert sum(map(len, found.pieces)) <= 40_000
+    def text(n):
+        return "".join(hashlib.sha256(f"{n} {m}".encode()).hexdigest() for m in range(40))
+
+    def one(n):
+        found = [{"candidate": None}, {"candidate": 1}, {"candidate": 2}]
+        candidates = [{"index": at, "text": text(n)} for at in range(4)]
+        return {"rounds": [{"chosen": 0, "rejected": 2, "candidates": candidates, "found": found, "context": "c"}]}
+
+    many = [json.dumps(one(n)).encode() for n in range(120)]
+    assert packed(many, 10**8).level.whole
+    found = packed(many, 60_000)
+    assert sum(map(len, found.pieces)) <= 60_000
     assert len(found.pieces) == 3
-    last = json.loads(gzip.decompress(base64.b64decode(found.pieces[2])))[-1]
-    assert last["text"].startswith(texts[-1][: found.cut] + "… (")
-    assert last["images"] == ["data:image/webp;base64," + "A" * 200]
-    assert shortened("abc", 3) == "abc"
+    [last] = json.loads(gzip.decompress(base64.b64decode(found.pieces[2])))[-1]["rounds"]
+    assert [one["index"] for one in last["candidates"]] == [0, 2]
+    assert last["found"] == [{"candidate": None}, {"candidate": 2}]
+    assert last["candidates"][0]["text"].startswith(text(119)[: found.level.cut] + "… (")
+    assert packed([], 10).pieces == []
 
 
 def test_the_command_writes_beside_the_run_and_refuses_what_is_none(tmp_path):

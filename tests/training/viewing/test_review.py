@@ -12,6 +12,8 @@ from anyprefer.core.errors import InputError
 from anyprefer.training.analysis.agreement import Reviewed, left_is_chosen, measured
 from anyprefer.training.analysis.marks import FILE, Mark, Marks, ratings
 from anyprefer.training.viewing.folders import shown_parts
+from anyprefer.training.viewing.later_sections import people
+from anyprefer.training.viewing.page import report
 from anyprefer.training.viewing.queue_of_pairs import Queue
 from anyprefer.training.viewing.review import serve
 from tests.made_up_run import played, row, write_run
@@ -190,3 +192,17 @@ def test_marks_feed_the_analysis_as_ratings(tmp_path):
     Marks(folder / FILE).add("ana", "a-1", "satisfaction", "okay")
     [one] = ratings(folder)
     assert (one.id, one.satisfaction, one.difficulty) == ("a-1", "okay", None)
+
+
+def test_the_report_says_what_the_marks_say(folder, tmp_path):
+    marks = Marks(folder / FILE)
+    for name in NAMES[:4]:
+        marks.add("ana", name, "better", "chosen")
+        marks.add("ana", name, "satisfaction", "okay")
+    said = dict(line for section in people([*_reviewed(folder)]) for table in section.tables for line in table.rows)
+    assert said["judge: people prefer the chosen answer"].startswith("100.0% [51.0%, 100.0%], n = 4")
+    assert '<section id="review">' in report(folder, tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def _reviewed(folder):
+    return Queue(shown_parts(folder), 200).reviewed()
