@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from anyprefer.core.records import PreferencePair, Round
 from anyprefer.core.results import wilson
-from anyprefer.core.values import as_text
 
 MOST_POINTS = 2_000
 """Pairs of the scatter plot: the first ones."""
@@ -18,13 +17,14 @@ class Biases:
     """Of rounds with a pair."""
 
     lengths: list[tuple[int, int]] = field(default_factory=list)
-    """Characters of chosen and rejected; of contents that are no text, of their JSON."""
+    """Characters of chosen and rejected, of pairs of texts."""
     chosen_at: Counter[tuple[int, int]] = field(default_factory=Counter)
     """(how many candidates were judged, the place of the best one from 1), where the judge had a single best."""
 
     def add(self, played: Round, pair: PreferencePair) -> None:
         """Counts a round."""
-        self.lengths.append((len(as_text(pair.chosen)), len(as_text(pair.rejected))))
+        if isinstance(pair.chosen, str) and isinstance(pair.rejected, str):
+            self.lengths.append((len(pair.chosen), len(pair.rejected)))
         scores = {one.candidate: one.score for one in played.judgments}
         best = [place for place, score in scores.items() if score == max(scores.values())]
         if len(scores) > 1 and len(best) == 1:

@@ -79,7 +79,7 @@ def cost(notes: Sequence[Mapping[str, Any]], counts: Counts) -> Section:
 def biases(found: Biases) -> Section:
     """Whether length or place went with being chosen."""
     if not found.lengths:
-        return Section("bias", "Length and position", ["No pair was formed."])
+        return Section("bias", "Length and position", ["No pair of texts was formed."], _places(found))
     longer, differ = found.longer()
     low, high = wilson(longer, differ)
     chosen, rejected = (statistics.median(column) for column in zip(*found.lengths, strict=True))

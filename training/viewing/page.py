@@ -40,7 +40,8 @@ ROWS = 10_000
 """Rows that can be looked at in the page, drawn evenly where there are more; all are counted."""
 ROOM, PICTURES = 8_000_000, 5_000_000
 """Bytes of the page for rows and for pictures: with Plotly's script it stays under 20 MB."""
-SCRIPTS = ("dom.js", "pair.js", "charts.js", "browse.js")
+ROWS_FIRST, CHARTS = ("dom.js", "pair.js", "browse.js"), "charts.js"
+"""Scripts in their order: the rows are there before Plotly is read."""
 
 
 @dataclass
@@ -100,7 +101,7 @@ def _page(path: Path, parts: Sequence[Shown], told: Told, pictures: Pictures) ->
     rows = [told.rows[at] for at in sorted(told.rows)]
     found = packed([entry for entry, _ in rows], ROOM)
     made = list(_sections(path, parts, told))
-    scripts = [_plotly(), *map(asset, SCRIPTS)]
+    scripts = [*map(asset, ROWS_FIRST), _plotly(), asset(CHARTS)]
     return template("report.html").render(
         title=f"Run {path.resolve().name}",
         policy=policy(scripts),

