@@ -19,7 +19,7 @@
   /* One request after the other, so that marks arrive in the order of the keys. */
   function inTurn(work) {
     writing = writing.then(work).then(() => { $("warning").textContent = ""; },
-      (error) => { $("warning").textContent = `Not written: ${error.message}. Is the command still running?`; });
+      (error) => { $("warning").textContent = `Not written: ${error.message}.${error instanceof TypeError ? " Is the command still running?" : ""}`; });
     return writing;
   }
   const complete = (mark) => mark && mark.better && mark.satisfaction && mark.difficulty;
@@ -49,17 +49,14 @@
       found.entry ? el("details", { open: true }, el("summary", {}, "How it was judged"), entryView(found.entry, known, names)) : null].filter(Boolean));
     levels();
   }
-  const say = (field, value) => {
-    const where = at;
-    if (field !== "better" && field !== "note" && !(marks[where] || {}).better) {
-      $("warning").textContent = "Say first which answer is better.";
-      return writing;
-    }
-    return inTurn(async () => take(await ask("mark", { at: where, field, value })));
-  };
-  const go = (to) => inTurn(async () => {
+  /* Which pair is meant is asked when a key's turn comes: keys may be typed faster than answers arrive. */
+  const say = (field, value) => inTurn(async () => {
+    if (field !== "better" && !(marks[at] || {}).better) throw new Error("say first which answer is better");
+    await take(await ask("mark", { at, field, value }));
+  });
+  const go = (where) => inTurn(async () => {
     await noteNow();
-    at = Math.min(marks.length - 1, Math.max(0, to));
+    at = Math.min(marks.length - 1, Math.max(0, where()));
     shown = null;
     history.replaceState(null, "", "#" + (at + 1));
     await load();
@@ -74,11 +71,8 @@
     await take(state);
     if (!shown) await load();
   });
-  const nextOpen = () => {
-    const order = [...marks.keys()].map((place) => (at + 1 + place) % marks.length);
-    return go(order.find((place) => !complete(marks[place])) ?? at);
-  };
-  const keys = { j: () => go(at + 1), k: () => go(at - 1), u: undo, n: () => $("note").focus(), Enter: nextOpen };
+  const nextOpen = () => [...marks.keys()].map((place) => (at + 1 + place) % marks.length).find((place) => !complete(marks[place])) ?? at;
+  const keys = { j: () => go(() => at + 1), k: () => go(() => at - 1), u: undo, n: () => $("note").focus(), Enter: () => go(nextOpen) };
   for (const [field, some] of Object.entries(LEVELS)) for (const [key, value] of some) keys[key] = () => say(field, value);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
