@@ -27,6 +27,7 @@ from anyprefer.cli.iterate import demo, iterate
 from anyprefer.cli.judge_eval import judge_eval
 from anyprefer.cli.listing import list_
 from anyprefer.cli.output_streams import take_over
+from anyprefer.cli.rejudge import rejudge
 from anyprefer.cli.report import report
 from anyprefer.cli.reproduce import ablate, reproduce
 from anyprefer.cli.review import review
@@ -45,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    synth, show, report, review, train, evaluate, judge_eval, iterate, analyse, export, reproduce, ablate, demo, apps, build, list_, graph, config
+    synth, show, report, review, train, evaluate, judge_eval, iterate, analyse, export, rejudge, reproduce, ablate, demo, apps, build, list_, graph, config
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)

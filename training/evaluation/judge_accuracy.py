@@ -81,13 +81,17 @@ class JudgeAccuracy(BaseModel):
 class GivenAnswers:
     """A target that answers what is known already (`task.meta["candidates"]`)."""
 
+    name = "given answers"
+    column = "candidates"
+    """Of the task's `meta`."""
+
     def __init__(self, reverse: bool = False) -> None:
         self.reverse = reverse
-        self.name = f"given answers{', reversed' if reverse else ''}"
+        self.name = f"{self.name}{', reversed' if reverse else ''}"
 
     async def sample(self, task: Task, prompt: str, seeds: Sequence[int]) -> list[Any]:
         """The task's answers; empty ones, which the game leaves out, for further seeds."""
-        given = task.meta["candidates"][:: -1 if self.reverse else 1]
+        given = task.meta[self.column][:: -1 if self.reverse else 1]
         return [*given, *[""] * (len(seeds) - len(given))][: len(seeds)]
 
 

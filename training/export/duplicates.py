@@ -115,9 +115,9 @@ def _same_meaning(parts: Sequence[_Parts], encoder: Callable[[], Encoder]) -> li
     place = {at: n for n, at in enumerate(rows)}
     gone, found = set[int](), list[Removed]()
     for first, later in sorted(close, key=lambda two: (two[1], two[0])):
-        alike = [float(part[place[first]] @ part[place[later]]) for part in answers]
-        if first not in gone and later not in gone and min(alike) >= ANSWER_MEANING:
+        cosines = [float(part[place[first]] @ part[place[later]]) for part in answers]
+        if first not in gone and later not in gone and min(cosines) >= ANSWER_MEANING:
             gone.add(later)
-            score = round(min(float(asked[first] @ asked[later]), *alike), 4)
+            score = round(min(float(asked[first] @ asked[later]), *cosines), 4)
             found.append(Removed(parts[later].pair, "embedding", parts[first].pair.id, score))
     return found

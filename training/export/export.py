@@ -56,12 +56,12 @@ def export(
     options: Options = Options(),  # noqa: B008 - frozen
     *,
     further: Mapping[str, Mapping[str, Any]] | None = None,
-    hidden: Sequence[str] = (),
+    removed: Sequence[Removed] = (),
 ) -> DataSet:
     """Makes the folder, or makes one that `export` made before anew; it is there whole or not at all.
 
-    `runs` are folders of `synth` and `iterate`. `further` are own columns by pair id, `hidden` names own columns to leave
-    out. Raises `RunFolderError` and `InputError` naming what cannot be read, and where no pair is left.
+    `runs` are folders of `synth` and `iterate`. `further` are own columns by pair id, `removed` is told beside what is
+    removed here. Raises `RunFolderError` and `InputError` naming what cannot be read, and where no pair is left.
     """
     to = Path(folder)
     _check_place(to)
@@ -70,7 +70,7 @@ def export(
     fresh = to.with_name(to.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        made = _written(runs, fresh, to, options, asked, further or {}, hidden)
+        made = _written(runs, fresh, to, options, asked, further or {}, removed)
         shutil.rmtree(to, ignore_errors=True)
         fresh.rename(to)
     except BaseException:
@@ -94,12 +94,12 @@ def _written(
     options: Options,
     asked: Sequence[Question],
     further: Mapping[str, Mapping[str, Any]],
-    hidden: Sequence[str],
+    before: Sequence[Removed],
 ) -> DataSet:
-    gathered = Gathered(run_parts(runs), Pictures(folder / "files"), options.image_roots, hidden)
+    gathered = Gathered(run_parts(runs), Pictures(folder / "files"), options.image_roots)
     write_table(folder / "provenance" / "tasks.parquet", COLUMNS, gathered.rows())
     pairs = own_of(gathered.pairs, further)
-    removed = [Removed(pair, "image", flaw) for pair, flaw in gathered.unreadable]
+    removed = [*before, *(Removed(pair, "image", flaw) for pair, flaw in gathered.unreadable)]
     removed += _cleaned(pairs, options, asked)
     gone = {one.pair.id for one in removed}
     left = [one for one in pairs if one.id not in gone]

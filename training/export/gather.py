@@ -14,6 +14,7 @@ from anyprefer.core.pictures import WEB
 from anyprefer.core.records import Row
 from anyprefer.graph.runs.parts import RunPart
 from anyprefer.graph.runs.row_files import read_rows
+from anyprefer.training.evaluation.judge_accuracy import GivenAnswers
 from anyprefer.training.export.exported_pair import ExportedPair, exported_pair
 from anyprefer.training.export.pictures import Pictures
 from anyprefer.training.export.provenance import provenance_row, public, short_paths
@@ -27,8 +28,6 @@ class Gathered:
     parts: Sequence[RunPart]
     pictures: Pictures
     image_roots: Sequence[str] = ()
-    hidden: Sequence[str] = ()
-    """Own columns that are not exported."""
     tally: Tally = field(default_factory=Tally)
     pairs: list[ExportedPair] = field(default_factory=list)
     unreadable: list[tuple[ExportedPair, str]] = field(default_factory=list)
@@ -62,13 +61,21 @@ class Gathered:
         return provenance_row(row, part, name, kept)
 
     def _pair(self, row: Row, part: RunPart, name: str, images: Sequence[str]) -> ExportedPair:
-        own = row.task.meta if row.task else {}
-        own = {column: value for column, value in own.items() if column not in self.hidden}
+        own = dict(row.task.meta) if row.task else {}
+        if row.models.get("target", "").startswith(GivenAnswers.name):
+            del own[GivenAnswers.column]  # what the target answered from
         pair = exported_pair(row, part, name, images, own)
-        texts = public({field: getattr(pair, field) for field in ("chosen", "rejected", "own")})
-        messages = {field: tuple(public(list(getattr(pair, field)))) for field in ("prompt", "marked")}
-        names = {field: short_paths(getattr(pair, field)) for field in ("judge", "chosen_model", "rejected_model")}
-        return dataclasses.replace(pair, **texts, **messages, **names)
+        return dataclasses.replace(
+            pair,
+            prompt=tuple(public(list(pair.prompt))),
+            marked=tuple(public(list(pair.marked))),
+            chosen=public(pair.chosen),
+            rejected=public(pair.rejected),
+            own=public(dict(pair.own)),
+            judge=short_paths(pair.judge),
+            chosen_model=short_paths(pair.chosen_model),
+            rejected_model=short_paths(pair.rejected_model),
+        )
 
     def _name(self, row: Row, part: RunPart) -> str:
         """The row's id; with what it is of where there are several runs or iterations."""

@@ -12,7 +12,7 @@ def check_name(name: str) -> None:
     """Raises `SettingsError` for what is no ORG/NAME, and where there is no token."""
     from huggingface_hub import get_token
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(name)
