@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import random
+import re
 import sys
 import time
 import tomllib
@@ -96,11 +97,11 @@ def clean(part):
 
 def nearly(text, draw):
     """Another case, other marks, and in a text of some length a letter and a word changed."""
-    words = text.replace("?", " ?").replace(".", " .").split()
+    words = re.sub(r"([?.])(?=\s|$)", r" \1", text).split()
     if len(words) > 12:
         at = next(n for n in draw.sample(range(len(words)), len(words)) if words[n].isalpha() and len(words[n]) > 4)
         words[at] = words[at][:2] + words[at][3:]
-        words.insert(draw.randrange(len(words)), "please")
+        words.insert(at, "please")
     return " ".join(words).upper() if draw.random() < 0.3 else " ".join(words)
 
 

@@ -114,7 +114,7 @@ def _by_meaning(pairs: Sequence[ExportedPair], asked: Sequence[Question], encode
         alike = np.asarray(encode([run for _, run in some]), dtype=np.float32) @ known.T
         for row, question in zip(*np.nonzero(alike >= MEANING), strict=True):
             at, score = some[row][0], float(alike[row, question])
-            if needed[question] <= numbers(pairs[at].asked) and score > best.get(at, (0.0, -1))[0]:
+            if needed[question].within(numbers(pairs[at].asked)) and score > best.get(at, (0.0, -1))[0]:
                 best[at] = (score, int(question))
     return [
         Removed(pairs[at], "benchmark embedding", asked[question].where, round(score, 4))

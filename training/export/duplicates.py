@@ -14,7 +14,7 @@ from typing import Any
 from anyprefer.core.values import stable_hash
 from anyprefer.training.export.exported import Dedup, Removed
 from anyprefer.training.export.exported_pair import ExportedPair
-from anyprefer.training.export.similarity import jaccard, numbers, same, shingles
+from anyprefer.training.export.similarity import Numbers, jaccard, numbers, same, shingles
 
 NEAR = 0.6
 """Least Jaccard similarity of each part's shingles."""
@@ -45,9 +45,12 @@ class _Parts:
         return [shingles(text) for text in self.texts]
 
     @cached_property
-    def fixed(self) -> tuple[Any, ...]:
-        """What must be the same."""
-        return (self.pair.images, *map(numbers, self.texts))
+    def numbers(self) -> list[Numbers]:
+        return [numbers(text) for text in self.texts]
+
+    def may_be(self, other: _Parts) -> bool:
+        """Whether images and numbers are the same."""
+        return self.pair.images == other.pair.images and all(map(Numbers.agree, self.numbers, other.numbers))
 
 
 def duplicates(pairs: Sequence[ExportedPair], kind: Dedup, encoder: Callable[[], Encoder]) -> list[Removed]:
@@ -92,7 +95,7 @@ def _near(parts: Sequence[_Parts], encoder: Callable[[], Encoder]) -> list[Remov
 
 def _likeness(one: _Parts, other: _Parts) -> float:
     """The least similarity of a part; 0 where what must be the same is not."""
-    return min(map(jaccard, one.sets, other.sets)) if one.fixed == other.fixed else 0.0
+    return min(map(jaccard, one.sets, other.sets)) if one.may_be(other) else 0.0
 
 
 def _same_meaning(parts: Sequence[_Parts], encoder: Callable[[], Encoder]) -> list[Removed]:
@@ -107,7 +110,7 @@ def _same_meaning(parts: Sequence[_Parts], encoder: Callable[[], Encoder]) -> li
     for start in range(0, len(parts), _BLOCK):
         alike = asked[start : start + _BLOCK] @ asked.T >= MEANING
         close += [(int(b), int(a) + start) for a, b in zip(*np.nonzero(alike), strict=True) if b < a + start]
-    close = [(first, later) for first, later in close if parts[first].fixed == parts[later].fixed]
+    close = [(first, later) for first, later in close if parts[first].may_be(parts[later])]
     rows = sorted({at for two in close for at in two})
     if not rows:
         return []

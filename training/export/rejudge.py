@@ -40,7 +40,7 @@ from anyprefer.training.pair_data.preference_rows import columns_of, preference_
 
 Verdict = Literal["kept", "flipped", "undecided"]
 _OURS = {"prompt", "question", "instruction", "query", "input", "conversations", "conversation", "messages", "history",
-         "chosen", "rejected", "system", "image", "images", "id", GivenAnswers.column}  # fmt: skip
+         "chosen", "rejected", "system", "image", "images", "id", "reference", GivenAnswers.column}  # fmt: skip
 _LONGEST = 2000
 
 
@@ -136,7 +136,14 @@ def _given(where: str, row: Any, number: int, seed: int, beside: Path | None) ->
     Random(derive_seed(seed, name)).shuffle(answers)  # the order tells nothing of which the data prefer
     own = {str(column): value for column, value in row.items() if column not in _OURS}
     images = images_of(row.get("images") or row.get("image") or [], None, beside) or []
-    task = task_of(where, name, pair.prompt, images=tuple(images), meta={**own, GivenAnswers.column: answers})
+    task = task_of(
+        where,
+        name,
+        pair.prompt,
+        images=tuple(images),
+        reference=row.get("reference"),
+        meta={**own, GivenAnswers.column: answers},
+    )
     return Given(task, pair.chosen, pair.rejected)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 SHINGLE = 5
 """Characters of a shingle."""
@@ -63,11 +64,29 @@ def words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text[:_LONGEST]).casefold())
 
 
-def numbers(text: str) -> frozenset[str]:
-    """The numbers in a text, in digits or words: `{"1000", "6"}`."""
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers of a text, such as `{"1000", "6"}`."""
+
+    digits: frozenset[str]
+    """Those written in digits."""
+    every: frozenset[str]
+    """Those in words too."""
+
+    def within(self, other: Numbers) -> bool:
+        """Whether the other text has all that this one writes in digits."""
+        return self.digits <= other.every
+
+    def agree(self, other: Numbers) -> bool:
+        """Whether neither writes a number in digits that the other has not."""
+        return self.within(other) and other.within(self)
+
+
+def numbers(text: str) -> Numbers:
+    """The numbers in a text, in digits or words."""
     plain = unicodedata.normalize("NFKC", text[:_LONGEST]).casefold()
-    written = {_plain(found) for found in _NUMBER.findall(plain)}
-    return frozenset(written | {_WORDS[word] for word in _WORD.findall(plain) if word in _WORDS})
+    digits = frozenset(_plain(found) for found in _NUMBER.findall(plain))
+    return Numbers(digits, digits | {_WORDS[word] for word in _WORD.findall(plain) if word in _WORDS})
 
 
 def _plain(number: str) -> str:
