@@ -44,7 +44,7 @@ from anyprefer.training.export.tables import (
     write_table,
 )
 from anyprefer.training.export.trainer_files import write_lines, write_trainer_files
-from anyprefer.training.export.trajectory_table import TRAJECTORY_COLUMNS, trajectory_row
+from anyprefer.training.export.trajectory_table import write_trajectories
 
 REMOVED, CARD = "removed.jsonl", "README.md"
 Row = Callable[[ExportedPair], dict[str, Any]]
@@ -113,14 +113,13 @@ def _written(
     made = _Tables(folder, gathered.pictures)
     splits = _split(texts, options.test_share)
     left_out = made.texts(splits) if texts else {}
-    if others:
-        made.table("trajectories", {"train": others}, TRAJECTORY_COLUMNS, trajectory_row)
+    notes = [made.trajectories(others)] if others else []
     made.configurations["provenance"] = {"tasks": "provenance/tasks.parquet"}
     made.features["provenance"] = COLUMNS
     write_lines(folder / REMOVED, map(_removed_line, removed))
     data = DataSet(
         folder, to.name, gathered.parts, options, gathered.tally, splits, others, removed, made.configurations, left_out,
-        made.features,
+        made.features, list(filter(None, notes)),
     )  # fmt: skip
     (folder / CARD).write_text(without_secrets(data_card(data)), encoding="utf-8")
     return data
@@ -167,6 +166,13 @@ class _Tables:
             write_table(self.folder / path, columns, map(row, pairs), group)
             self.configurations.setdefault(name, {})[split] = path
         self.features[name] = columns
+
+    def trajectories(self, pairs: Sequence[ExportedPair]) -> str:
+        """What policies did; returns a line for the card, if any."""
+        columns, note = write_trajectories(self.folder / "trajectories", pairs)
+        self.configurations["trajectories"] = {"train": "trajectories/preferences.parquet"}
+        self.features["trajectories"] = columns
+        return note
 
     def texts(self, splits: Mapping[str, list[ExportedPair]]) -> dict[str, int]:
         """All that pairs of texts are written as; returns how many of them a place cannot hold, by its name."""

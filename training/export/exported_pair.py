@@ -9,6 +9,7 @@ from typing import Any
 
 from anyprefer.core.conversation import Message
 from anyprefer.core.records import Row
+from anyprefer.core.task import Task
 from anyprefer.graph.runs.parts import RunPart
 
 REFERENCE = "reference"
@@ -41,6 +42,10 @@ class ExportedPair:
     rejected_model: str = ""
     own: Mapping[str, Any] = field(default_factory=dict)
     """The user's columns."""
+    task: Task | None = None
+    """Where the answers are no texts: what they were played from."""
+    analyses: tuple[str, str] = ("", "")
+    """The judge's, of the chosen and of the rejected answer."""
 
     @property
     def is_text(self) -> bool:
@@ -90,7 +95,14 @@ def exported_pair(row: Row, part: RunPart, name: str, images: Sequence[str], own
         chosen_model=REFERENCE if pair.chosen_index is None else target,
         rejected_model=REFERENCE if pair.rejected_index is None else target,
         own=own,
+        task=None if isinstance(pair.chosen, str) and isinstance(pair.rejected, str) else task,
+        analyses=(_analysis(row, pair.chosen_index), _analysis(row, pair.rejected_index)),
     )
+
+
+def _analysis(row: Row, index: int | None) -> str:
+    judged = row.rounds[-1].judgments if row.rounds else ()
+    return next((one.analysis for one in judged if one.candidate == index), "")
 
 
 def marked(messages: Sequence[Message], images: int) -> list[Message]:
