@@ -5,7 +5,7 @@
 | baselines (Tables 4, 7 and 10, Appendix A) | self-rewarding, self-rewarding-gold, meta-rewarding, ai-feedback, best-of-n |
 | baselines with images (Table 7) | povid-noised, povid-edited, rlhf-v |
 | baselines of policies (Table 13) | filtered-imitation, where a scale says how its trainer forgets the rejected |
-| bounds | random-pairs |
+| bounds and controls | random-pairs, shorter-wins |
 | tools and feedback (Tables 2 and 5) | no-tools, tools, anyprefer; every-task, where a scale's `accept` ends anyprefer early |
 | who is optimised (Tables 9 and 12) | target-only, judge-only, independent, anyprefer |
 | ranks of the pair (Table 9) | ranks-3-5, ranks-1-3, anyprefer (1 and 5) |
@@ -81,6 +81,11 @@ ARMS = _arms(
         "random-pairs",
         "Random pairs: what training on any two of the target's answers is worth, a lower bound",
         {**_ONE_ROUND, "judge": "chance"},
+    ),
+    Arm(
+        "shorter-wins",
+        "Shorter wins: the shortest answer over the longest, unread; what brevity alone is worth, a control",
+        {**_ONE_ROUND, "judge": "shortest"},
     ),
     Arm(
         "povid-noised",

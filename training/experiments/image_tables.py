@@ -7,6 +7,7 @@ Which figures stand in the columns follows from what the application's scale mea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.paper_results import paper
@@ -40,7 +41,7 @@ _COLUMNS = {
 }
 """The columns of benchmarks that are more than an accuracy."""
 BASELINES = {
-    "vision": ("self-rewarding", "meta-rewarding", "ai-feedback", "povid-noised", "povid-edited", "rlhf-v", "random-pairs"),
+    "vision": ("self-rewarding", "meta-rewarding", "ai-feedback", "povid-noised", "povid-edited", "rlhf-v", "random-pairs", "shorter-wins"),
     "medical": ("self-rewarding", "self-rewarding-gold", "meta-rewarding", "ai-feedback", "random-pairs"),
     "control": ("self-rewarding", "filtered-imitation", "ai-feedback", "random-pairs"),
 }  # fmt: skip
@@ -122,13 +123,22 @@ def _baselines(results: Results, number: str, application: str, iteration: int =
 
 def _iterations(results: Results, number: str) -> Parts:
     lines, shown = results.over_iterations("anyprefer"), columns(results)
+    beside = [
+        replace(line, title=f"self-rewarding, {line.title}") for line in results.over_iterations("self-rewarding")[1:]
+    ]
     steps = [line.title for line in lines]
     plotted = [column for column in shown if column.metric != "mentions"][:5]
     series = {column.title: [point for line in lines for point in points(line, [column])] for column in plotted}
     name = f"table{number}"
     return [
-        table(name, f"Table {number}: iterations", lines, shown, _pairs(results)),
-        difference_table(f"{name}-differences", "The last iteration against each", lines[-1], lines[:-1], shown),
+        table(name, f"Table {number}: iterations", [*lines, *beside], shown, _pairs(results)),
+        difference_table(
+            f"{name}-differences",
+            "The last iteration against each",
+            lines[-1],
+            [*lines[:-1], *(line for line in beside if line.iteration == lines[-1].iteration)],
+            shown,
+        ),
         Figure(
             f"{name}-lines",
             f"Table {number}: held-out figures over iterations",

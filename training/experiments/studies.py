@@ -69,7 +69,9 @@ STUDIES = {
     "fluency": Study("Held-out perplexity", perplexities, {"self-rewarding": 1, "anyprefer": ALL}),
     "figure7": Study("Quality (Figure 7)", figure7, {"self-rewarding": 1, "anyprefer": 1}),
     "table7": Study("Vision: baselines (Table 7)", table7, _beside("vision"), application="vision"),
-    "table8": Study("Vision: iterations (Table 8)", table8, {"anyprefer": ALL}, application="vision"),
+    "table8": Study(
+        "Vision: iterations (Table 8)", table8, {"anyprefer": ALL, "self-rewarding": ALL}, application="vision"
+    ),
     "table9": Study("Vision: ablations (Table 9)", table9, _ABLATED, application="vision"),
     "table10": Study("Medicine: baselines (Table 10)", table10, _beside("medical"), application="medical"),
     "table11": Study("Medicine: iterations (Table 11)", table11, {"anyprefer": ALL}, application="medical"),

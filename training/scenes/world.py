@@ -16,8 +16,8 @@ from anyprefer.core.scene_labels import COLOURS, LABELS, SHAPES
 Split = Literal["base", "train", "dev", "heldout"]
 """`base` is what the target and the detector are built from, `train` the pictures that pairs are made of; settings are
 chosen on `dev`, and claims rest on `heldout`."""
-_DRAWING = {"heldout": "heldout-2"}
-"""How the target is built was chosen with a first drawing of `heldout` in sight, so claims rest on a second one."""
+_DRAWING = {"heldout": "heldout-3"}
+"""How the target is built was chosen with two drawings of `heldout` in sight, so claims rest on a third one."""
 SIDE = 128
 """Pixels of a picture's side."""
 THEMES = tuple(
@@ -66,7 +66,7 @@ class Scene:
     """What is in a picture."""
 
     id: str
-    """`train-0-17`: its split, seed and number; `heldout-2-0-17` of the split `heldout`."""
+    """`train-0-17`: its split, seed and number; `heldout-3-0-17` of the split `heldout`."""
     theme: tuple[str, ...]
     objects: tuple[Placed, ...]
     """In reading order: line by line, each from left to right. No two have the same label."""
