@@ -13,6 +13,7 @@ from typing import Any
 from anyprefer.core.conversation import Message, with_images
 from anyprefer.core.errors import InputError, TrainingError
 from anyprefer.core.pictures import content_hash, opened
+from anyprefer.core.values import stable_hash
 from anyprefer.models.local.templates import chat_inputs, chat_text, shared_start
 from anyprefer.training.trainers.tokens import PairIds, ready_rows
 
@@ -30,6 +31,7 @@ class ImageRows:
         self._processor, self._max_length, self._model = processor, max_length, model
         self.sources: dict[str, str] = {}
         """Each image by the hash of its content."""
+        self._prompts: dict[str, tuple[dict[str, list[int]], list[int]]] = {}
 
     def tokenised(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Each row with `prompt_ids`, `chosen_ids`, `rejected_ids`, their tokens as `length`, and `pictures`: the content
@@ -59,8 +61,7 @@ class ImageRows:
     def _read(self, where: str, row: Mapping[str, Any]) -> PairIds:
         pictures = [content_hash(image) for image in row["images"]]
         chat = _shown(row)
-        whole = self._whole(where, chat, [opened(image) for image in row["images"]])
-        prompt = self._ids(chat, add_generation_prompt=True)
+        whole, prompt = self._prompt(where, chat, [opened(image) for image in row["images"]])
         chosen, rejected = (self._ids([*chat, *_shown({"turns": row[name]})]) for name in ("chosen", "rejected"))
         start = min(shared_start(prompt, chosen), shared_start(prompt, rejected))
         kept = len(whole["input_ids"]) - len(prompt[start:])
@@ -70,6 +71,16 @@ class ImageRows:
         return PairIds(
             {"pictures": pictures, **types}, where, length, ids, chosen[start:], rejected[start:], prompt[start:]
         )
+
+    def _prompt(
+        self, where: str, chat: Sequence[Message], pictures: Sequence[Any]
+    ) -> tuple[dict[str, list[int]], list[int]]:
+        """The prompt with every token of its images, and with one an image; read once for the same words about images of
+        the same sizes, which decide how many tokens they take."""
+        key = stable_hash([chat, [picture.size for picture in pictures]])
+        if key not in self._prompts:
+            self._prompts[key] = self._whole(where, chat, pictures), self._ids(chat, add_generation_prompt=True)
+        return self._prompts[key]
 
     def _whole(self, where: str, chat: Sequence[Message], pictures: Sequence[Any]) -> dict[str, list[int]]:
         """The prompt with every token of its images."""
