@@ -2,6 +2,7 @@
 
     python -m benchmarks.cost_judge                     # of an expert that mis-sees the objects by 1.4 to 5 cm
     python -m benchmarks.cost_judge --rows RUN_FOLDER   # of the candidates of a finished run
+    python -m benchmarks.cost_judge --seen              # and by keypoints from masks and depth: 0.2 s a trajectory more
 
 A row of the table is a variant of the judge: what it is given (poses, the same with noise, frozen at the first frame)
 and which specification (the one that ships, without its third stage, the last distance alone). 1 is a judge that costs
@@ -22,8 +23,11 @@ from scipy.stats import rankdata
 from anyprefer.core.cost_spec import HAND, CostSpec
 from anyprefer.core.costs import costs_of, default_spec
 from anyprefer.core.keypoint_tracks import Tracks
+from anyprefer.core.records import Candidate, Row
+from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.values import derive_seed
+from anyprefer.tools.control.keypoints import keypoints
 
 TASKS = ("carrot", "spoon", "stack", "eggplant")
 MISSEEN = (0.014, 0.05)
@@ -36,7 +40,8 @@ class Played:
     """A trajectory and the start state that it shares with others."""
 
     start: str
-    task: str
+    simulator: str
+    seed: int
     trajectory: Trajectory
 
 
@@ -61,7 +66,7 @@ def mis_seen(task: str, starts: int, each: int, first: int) -> Iterator[Played]:
                 states.append(observation["agent_pos"].tolist())
                 actions.append(chosen.tolist())
                 done = success or cut
-            yield Played(f"{task}-{seed}", task, _recorded(states, actions, infos))
+            yield Played(f"{task}-{seed}", f"mujoco:{task}", seed, _recorded(states, actions, infos))
 
 
 def _arrays(info: Mapping[str, dict[str, Sequence[float]]]) -> dict[str, np.ndarray]:
@@ -88,15 +93,13 @@ def _recorded(states: list, actions: list, infos: list) -> Trajectory:
 
 def of_rows(folder: Path) -> Iterator[Played]:
     """Every candidate of a run's rows that tells whether it succeeded."""
-    from anyprefer.core.records import Row
-
     for file in sorted(folder.glob("rows*.jsonl")):
         for line in file.read_text(encoding="utf-8").split("\n"):
             row = Row.model_validate_json(line) if line else None
             for candidate in (one for played in (row.rounds if row else ()) for one in played.candidates):
                 trajectory = Trajectory.of(candidate.content)
                 if trajectory.success is not None and trajectory.poses:
-                    yield Played(row.id, str((row.task.start or {}).get("simulator", "")), trajectory)
+                    yield Played(row.id, row.task.start["simulator"], row.task.start["seed"], trajectory)
 
 
 def tracks_of(played: Played, noise: float = 0.0, hand_too: bool = False, felt: bool = True) -> Tracks:
@@ -107,6 +110,13 @@ def tracks_of(played: Played, noise: float = 0.0, hand_too: bool = False, felt: 
         track = np.array(poses)[:, :3]
         points[name] = track + rng.normal(0, noise, track.shape) * (hand_too or name != HAND)
     return Tracks(points, np.array(played.trajectory.grasped) if felt else None)
+
+
+def seen(played: Played, noise: float = 0.0) -> Tracks:
+    """Keypoints as the tool `keypoints` finds them, by replaying the trajectory; `noise` in m."""
+    task = Task(id=played.start, prompt="-", start={"simulator": played.simulator, "seed": played.seed})
+    candidate = Candidate(index=0, content=played.trajectory.model_dump(mode="json"), seed=0)
+    return Tracks.of(keypoints.function(task, candidate, noise=1000 * noise).data)
 
 
 def frozen(tracks: Tracks) -> Tracks:
@@ -157,6 +167,12 @@ VARIANTS: Mapping[str, Variant] = {
     "frozen and without stage 3 (GRAPE's code)": lambda one, spec: _cost(without_place(spec), frozen(tracks_of(one))),
     "the last distance alone": _last_distance,
     "length alone": lambda one, spec: float(len(one.trajectory.actions)),
+}
+
+
+SEEN: Mapping[str, Variant] = {
+    "keypoints from masks and depth": lambda one, spec: _cost(spec, seen(one)),
+    "the same, and 15 mm noise": lambda one, spec: _cost(spec, seen(one, 0.015)),
 }
 
 
@@ -220,6 +236,7 @@ def shown(played: Sequence[Played], rows: Sequence[Mapping[str, object]]) -> str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, help="a run folder; without it the expert is played")
+    parser.add_argument("--seen", action="store_true", help="by keypoints from masks and depth too")
     parser.add_argument("--tasks", nargs="+", default=TASKS)
     parser.add_argument("--starts", type=int, default=40, help="start states a task")
     parser.add_argument("--each", type=int, default=5, help="trajectories a start state")
@@ -230,7 +247,7 @@ def main() -> None:
         played = list(of_rows(given.rows))
     else:
         played = [one for task in given.tasks for one in mis_seen(task, given.starts, given.each, given.seed)]
-    rows = table(played)
+    rows = table(played, {**VARIANTS, **(SEEN if given.seen else {})})
     print(shown(played, rows))
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
