@@ -61,9 +61,9 @@ def _all(console: Console, parts: list[Shown], outcome: str | None, limit: int) 
             counts.add(row, place)
             if outcome in (None, row.outcome) and listed.row_count < limit:
                 listed.add_row(*_line(row))
-    for part in (_outcomes(counts, parts), _reasons(counts), _tools(counts), listed):
-        if part.row_count:
-            console.print(part)
+    for made in (_outcomes(counts, parts), _reasons(counts), _tools(counts), listed):
+        if made.row_count:
+            console.print(made)
             console.print()
     console.print(Text("one row, whole: anyprefer show RUN ID; all of it in a browser: anyprefer report RUN", "dim"))
 

@@ -130,7 +130,7 @@ def _people(pairs: Sequence[Reviewed]) -> Iterator[Found]:
 def _ranks(
     said: Mapping[str, Mapping[str, str]], first: str, other: str, rows: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    order = {level: str(place) for place, level in enumerate(SATISFACTIONS)}
+    order: dict[str, str] = {level: str(place) for place, level in enumerate(SATISFACTIONS)}
     return [order[said[first][row]] for row in rows], [order[said[other][row]] for row in rows]
 
 

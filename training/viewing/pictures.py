@@ -73,9 +73,10 @@ class Pictures:
         if image.startswith(WEB):
             return None
         try:
-            return (images_of(image, roots) or [None])[0]
+            found = images_of(image, roots)
         except InputError:
             return None
+        return found[0] if found else None
 
 
 def thumbnail(image: str, side: int = SIDE) -> str:

@@ -51,8 +51,11 @@ class Queue:
         return self.marks[one.part].current().get((by, one.row.id), Mark())
 
     def say(self, at: int, by: str, field: str, value: str) -> None:
-        """Marks a pair; `better` may be `left` or `right`. Raises as `Marks.add` does."""
+        """Marks a pair; `better` may be `left` or `right`, and is said once, before the judge's choice is shown.
+        Raises as `Marks.add` does."""
         one = self.pairs[at]
+        if field == "better" and self.mark(at, by).better:
+            raise InputError("the judge's choice was shown already; undo takes a mark back")
         if field == "better" and value in ("left", "right"):
             value = "chosen" if (value == "left") == left_is_chosen(one.row.id) else "rejected"
         self.marks[one.part].add(by, one.row.id, field, value)

@@ -35,7 +35,7 @@
     const mark = marks[at] || {};
     $("levels").replaceChildren(...Object.entries(LEVELS).map(([field, some]) => el("div", { class: "levels", role: "group", "aria-label": ASKED[field] },
       el("span", {}, ASKED[field]), some.map(([, value, words]) => el("button", { type: "button", "data-value": value, "aria-pressed": String(mark[field] === value),
-        disabled: field !== "better" && !mark.better, onclick: () => say(field, value) }, words)))));
+        disabled: (field === "better") === Boolean(mark.better), onclick: () => say(field, value) }, words)))));
     if (document.activeElement !== $("note")) $("note").value = mark.note || "";
   }
   async function load() {

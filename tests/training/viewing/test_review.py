@@ -84,6 +84,7 @@ def test_the_judges_choice_is_told_once_a_side_was_taken(folder):
         said(url + "mark", {"at": 0, "field": "better", "value": "right"})
         told = said(url + "pair/0")["entry"]
         assert told["chosen"]["text"] == "four"
+        assert ask(url + "mark", {"at": 0, "field": "better", "value": "left"})[0] == 400  # having seen it
     [mark] = Marks(folder / FILE).current().values()
     assert mark.better == ("chosen" if blind["right"]["text"] == "four" else "rejected")
 
