@@ -1,4 +1,4 @@
-"""`anyprefer train --estimate`: memory and time of a training run on one GPU, before there is one."""
+"""`--estimate` of train, reproduce and iterate: memory and time on one GPU, before there is one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from anyprefer.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from anyprefer.core.roles import Trainer
+    from anyprefer.core.settings import RunSettings
+    from anyprefer.training.applications.application import Application
     from anyprefer.training.trainers.settings import Gpu, TrainSettings
+    from anyprefer.training.trainers.trajectory import TrajectorySettings
 
 _GIB = 2**30
 
@@ -77,6 +80,58 @@ def show_estimate(
         f"assumed: {REACHED:.0%} of {gpu.tflops:g} TFLOP/s and of {gpu.gbps:g} GB/s are reached, "
         "a margin of 10% and 1 GiB; formulas in training/trainers/estimate.py. Nothing was trained."
     )
+
+
+def show_scale_estimate(
+    console: Console, app: Application, scale: str, settings: RunSettings, trainer: Trainer
+) -> None:
+    """Prints what one iteration of an application's scale takes on one GPU, if every task gives a pair."""
+    from anyprefer.training.trainers.settings import gpu
+    from anyprefer.training.trainers.trajectory import TrajectorySettings
+
+    chosen = app.scale(scale)
+    pairs = sum(source.tasks for source in chosen.sources)
+    console.print(f"each arm, seed and iteration, if every task gives a pair ({pairs:,}):")
+    if isinstance(trainer.settings, TrajectorySettings):
+        _control(console, trainer.settings, settings, pairs, gpu("a100"))
+    else:
+        show_estimate(
+            console, (chosen.base or settings.target).removeprefix("hf:"), of_text(trainer), gpu("a100"), pairs
+        )
+
+
+def _control(console: Console, trained: TrajectorySettings, played: RunSettings, starts: int, device: Gpu) -> None:
+    """Of a policy: of OpenVLA's size, or too small to need an estimate."""
+    from anyprefer.training.trainers import trajectory_estimate as sizes
+
+    if "openvla" not in played.target:
+        raise SettingsError(
+            f"{played.target} needs no GPU and no estimate: an iteration takes minutes here (docs/control.md)"
+        )
+    found = sizes.estimate_control(trained, played, starts, device)
+    console.print(
+        f"estimate for {played.target}: {sizes.PARAMETERS:,} parameters and {sizes.LORA_32 * (trained.lora_r or 32) // 32:,} "
+        f"of LoRA, {starts:,} pairs in {found.windows:,} windows of {trained.window} steps"
+    )
+    title = f"Memory of training, {trained.batch_size} x 2 windows of {trained.window} steps"
+    _memory(console, title, found.training.memory, found.training.fits, device)
+    does = "with" if found.training.checkpointing else "without"
+    console.print(f"activations {does} gradient checkpointing")
+    console.print(f"memory of acting: {found.sampling_memory / _GIB:.1f} GiB")
+    times = table("", "time", "", right=("time",), title="Time of an iteration on one GPU")
+    times.add_row("training", duration(found.training.seconds), f"{trained.epochs:g} epochs")
+    times.add_row(
+        "acting, at most",
+        duration(found.acting),
+        f"{found.rollouts:,} episodes, trials counted, {sizes.STEPS} steps each",
+    )
+    times.add_row(
+        "simulating, at most", duration(found.simulating), f"one process of {sizes.SIMULATED:g} steps a second"
+    )
+    console.print(times)
+    dollars = "not known: its price is in no table" if found.dollars is None else f"{found.dollars:,.2f} US dollars"
+    console.print(f"judge and engine behind servers, at most: {dollars}")
+    console.print("assumptions are named in training/trainers/trajectory_estimate.py. Nothing was played or trained.")
 
 
 def _memory(console: Console, title: str, parts: Mapping[str, float], fits: bool, gpu: Gpu) -> None:

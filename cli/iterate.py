@@ -18,7 +18,7 @@ from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.progress import progress
 from anyprefer.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, source_of
 from anyprefer.cli.train import Preset, TrainerName, TrainerOption, chosen_trainer, trainer_options
-from anyprefer.core.errors import InputError
+from anyprefer.core.errors import InputError, SettingsError
 from anyprefer.core.settings import RunSettings
 from anyprefer.training.loop.settings import IterateSettings, iterate_settings
 from anyprefer.training.trainers.settings import TextSettings
@@ -76,6 +76,9 @@ def iterate(
             metavar="MODEL", help="For a target behind a URL: what is trained here; it is served there as an adapter."
         ),
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Print what an iteration of --app takes on one GPU, and play nothing.")
+    ] = False,
     *,
     values: Values,
     training: Values,
@@ -110,9 +113,19 @@ def iterate(
     base = base if base is not None else chosen.app.scale(chosen.scale).base if chosen.app else ""
     given = {**training, **trainer_options(trainer_option)}
     trained = _trainer(trainer, preset, chosen, base or settings.target, given)
+    if estimate:
+        return _estimate(chosen, settings, trained)
     loop_settings = iterate_settings(**loop)
     plan = Plan(settings, trained, count, lambda n: tasks[(n - 1) % len(tasks)], base, loop_settings, shares)
     _run(plan, folder, evaluation(measured, settings, columns_of(column)))
+
+
+def _estimate(chosen: Chosen, settings: RunSettings, trainer: Trainer) -> None:
+    from anyprefer.cli.estimate import show_scale_estimate
+
+    if chosen.app is None:
+        raise SettingsError("--estimate needs an application with --app; anyprefer train --estimate takes pairs")
+    show_scale_estimate(out(), chosen.app, chosen.scale, settings, trainer)
 
 
 def _trainer(name: str | None, preset: str | None, chosen: Chosen, start: str, changes: Values) -> Trainer:

@@ -165,14 +165,9 @@ def _seeds(given: str) -> tuple[int, ...]:
 
 
 def _estimate(console: Console, lab: Lab) -> None:
-    from anyprefer.cli.estimate import of_text, show_estimate
-    from anyprefer.training.trainers.settings import gpu
+    from anyprefer.cli.estimate import show_scale_estimate
 
-    scale = lab.app.scale(lab.scale)
-    pairs = sum(source.tasks for source in scale.sources)
-    base = (scale.base or scale.target).removeprefix("hf:")
-    console.print(f"each arm, seed and iteration, if every task gives a pair ({pairs:,}):")
-    show_estimate(console, base, of_text(lab.app.trainer(lab.scale)), gpu("a100"), pairs)
+    show_scale_estimate(console, lab.app, lab.scale, lab.app.settings(lab.scale), lab.app.trainer(lab.scale))
 
 
 def _watch(console: Console) -> Watch:

@@ -36,10 +36,11 @@ class Prices:
         if traits.in_process:
             return 0.0, 0.0
         if traits.name not in self._found:
-            self._found[traits.name] = self._named(traits.name)
+            self._found[traits.name] = self.named(traits.name)
         return self._found[traits.name]
 
-    def _named(self, name: str) -> Price | None:
+    def named(self, name: str) -> Price | None:
+        """The price of a model's name; None when it is unknown."""
         bare = name.rpartition("/")[2]
         names = (name, bare, _DATED.sub("", name), _DATED.sub("", bare))
         return next((self._table[known] for known in names if known in self._table), None)

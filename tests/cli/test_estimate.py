@@ -35,3 +35,14 @@ def test_what_is_missing_is_named(tiny):
     assert "--estimate-pairs" in refused(run("train", "--base", f"hf:{tiny}", "--estimate"))
     assert "--out is missing" in refused(run("train", "pairs.jsonl", "--base", "smollm2"))
     assert "unknown GPU 'b100'" in refused(run("train", "--base", f"hf:{tiny}", "--estimate-pairs", 3, "--gpu", "b100"))
+
+
+@pytest.mark.parametrize(
+    "command", [["iterate", "--app", "control:paper"], ["reproduce", "table13", "--scale", "paper"]]
+)
+def test_controls_paper_scale_has_memory_time_and_cost_before_there_is_a_gpu(command):
+    said = run(*command, "--estimate").stdout
+    assert "7,541,237,184 parameters and 110,828,288 of LoRA, 112 pairs in 1,120 windows of 8 steps" in said
+    assert "all, fits in 80 GiB" in said
+    assert "1,880 episodes, trials counted" in said
+    assert "judge and engine behind servers, at most: 16.46 US dollars" in said
