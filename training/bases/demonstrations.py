@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ from anyprefer.models.policies.base import Inputs, Observation
 from anyprefer.models.simulators.by_name import simulator
 from anyprefer.models.simulators.expert import Step, demonstration
 from anyprefer.models.simulators.scene_table import SCENES, Scene
-from anyprefer.training.bases.small_policy import Demonstrations
 
 if TYPE_CHECKING:
     from anyprefer.models.simulators.mujoco_scenes import MujocoSimulator
@@ -22,6 +22,27 @@ FIRST = 100_000
 """The first start's seed; candidates, and what is held out, have others."""
 EPISODES = 500
 """Of each task; those that fail are left out."""
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Steps of the expert, with what the policy sees."""
+
+    scene: NDArray[np.uint8]
+    """(N, 48, 64, 3)."""
+    crop: NDArray[np.uint8]
+    """(N, 48, 48, 3)."""
+    state: NDArray[np.float32]
+    """(N, 8)."""
+    action: NDArray[np.float32]
+    """(N, 7), what the expert would do, whatever was done."""
+    task: NDArray[np.int64]
+    """(N,), the place of the task in `instructions`."""
+    truth: NDArray[np.float32]
+    """(N, 10) for the auxiliary head: where source and target are from the hand (6), source's yaw (2), whether it is
+    held and whether it is over the target."""
+    instructions: Sequence[Sequence[str]]
+    """Wordings of each task."""
 
 
 class Shown(NamedTuple):

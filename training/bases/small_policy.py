@@ -1,6 +1,6 @@
 """Trains the small policy by imitation of the noisy expert (behaviour cloning), from nothing.
 
-    build_policy(Path("models/policies/small_weights.safetensors"))          # anyprefer build policy
+    build_policy().write(SHIPPED)          # anyprefer build policy
 
 The tokens that the network reads while it learns are drawn from the soft target of each dimension, not the expert's
 own: those are exact (roll is always one bin), the later tokens would learn to read that, and the first one that is
@@ -11,8 +11,6 @@ token, and never when it samples at T = 0.3.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +22,7 @@ from anyprefer.models.policies.action_tokens import BINS, MIDDLES
 from anyprefer.models.policies.base import DIMENSIONS
 from anyprefer.models.policies.small import TOKENS, SmallPolicy, read_words
 from anyprefer.models.policies.small_network import WIDTH, Batch
+from anyprefer.training.bases.demonstrations import EPISODES, Demonstrations, demonstrations
 from anyprefer.training.bases.fitting import fit
 
 STEPS = 4000
@@ -39,25 +38,10 @@ PLACES, FLAGS = 8, 2
 """What the auxiliary head regresses, in decimetres and as sine and cosine, and what it classifies."""
 
 
-@dataclass(frozen=True)
-class Demonstrations:
-    """Steps of the expert, with what the policy sees."""
-
-    scene: NDArray[np.uint8]
-    """(N, 48, 64, 3)."""
-    crop: NDArray[np.uint8]
-    """(N, 48, 48, 3)."""
-    state: NDArray[np.float32]
-    """(N, 8)."""
-    action: NDArray[np.float32]
-    """(N, 7), what the expert would do, whatever was done."""
-    task: NDArray[np.int64]
-    """(N,), the place of the task in `instructions`."""
-    truth: NDArray[np.float32]
-    """(N, 10) for the auxiliary head: where source and target are from the hand (6), source's yaw (2), whether it is
-    held and whether it is over the target."""
-    instructions: Sequence[Sequence[str]]
-    """Wordings of each task."""
+def build_policy(steps: int = STEPS, seed: int = 0) -> SmallPolicy:
+    """Demonstrations, then training; a toy of few steps has few of both."""
+    episodes = max(1, min(EPISODES, steps // 8))
+    return train_policy(demonstrations(SmallPolicy.new(()).inputs, episodes), steps, seed)
 
 
 def train_policy(shown: Demonstrations, steps: int = STEPS, seed: int = 0) -> SmallPolicy:
