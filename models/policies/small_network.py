@@ -78,7 +78,7 @@ class Block(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(B, L, 96) to (B, L, 96) and all keys and values; `mask` (B, 1, L, past + L) is true where one attends."""
         parts = self.attended(self.before_attention(hidden)).chunk(3, dim=-1)
-        query, key, value = (one.unflatten(-1, (HEADS, -1)).transpose(1, 2) for one in parts)
+        query, key, value = (one.reshape(*one.shape[:2], HEADS, -1).transpose(1, 2) for one in parts)
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
         seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)

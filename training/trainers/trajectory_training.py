@@ -203,7 +203,7 @@ class _Fitting:
             torch.cat([side.tokens for side in sides]),
         )
         sizes = [len(side.tokens) for side in sides]
-        sums = torch.stack([part.sum() for part in found.split(sizes)])  # (2B,)
+        sums = torch.stack([part.sum() for part in torch.split(found, sizes)])  # (2B,)
         reference = torch.stack([side.reference.sum() for side in sides])
         over = sums - reference.to(sums)
         chosen, rejected = over.chunk(2)
