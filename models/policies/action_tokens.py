@@ -57,7 +57,8 @@ class ActionTokens:
         low, high = np.array(self.low), np.array(self.high)
         given = np.asarray(actions, dtype=float)
         scaled = np.where(self.scaled, 2 * (given - low) / (high - low + 1e-8) - 1, given)
-        return np.digitize(np.clip(scaled, -1, 1), EDGES).astype(np.int64) - 1
+        bins: Tokens = np.digitize(np.clip(scaled, -1, 1), EDGES).astype(np.int64) - 1
+        return bins
 
     def actions(self, tokens: ArrayLike) -> Floats:
         """The middles of bins 0..255."""

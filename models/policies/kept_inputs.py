@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from anyprefer.models.policies.base import Inputs
 def keep(steps: Sequence[Inputs]) -> str:
     """Writes the inputs of an episode's actions, and returns the file's path."""
     packed = io.BytesIO()
-    np.savez_compressed(packed, **{name: np.stack([step[name] for step in steps]) for name in steps[0]})
+    stacked: dict[str, Any] = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+    np.savez_compressed(packed, **stacked)
     content = packed.getvalue()
     file = cache_folder() / "rollouts" / f"{hashlib.sha256(content).hexdigest()[:32]}.npz"
     if not file.exists():

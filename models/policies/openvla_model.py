@@ -30,7 +30,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _PARTS = {"text_config": LlamaConfig, "dino_config": Dinov2WithRegistersConfig, "siglip_config": SiglipVisionConfig}
 
 
-class OpenVLAConfig(PreTrainedConfig):
+class OpenVLAConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """The defaults of each part are transformers' own; `norm_stats` are the statistics of actions, by data set."""
 
     model_type = "anyprefer_openvla"
@@ -47,7 +47,7 @@ class OpenVLAConfig(PreTrainedConfig):
         for name, kind in _PARTS.items():
             given = getattr(self, name) or {}
             setattr(self, name, given if isinstance(given, PreTrainedConfig) else kind(**given))
-        super().__post_init__(**others)
+        super().__post_init__(**others)  # type: ignore[no-untyped-call]
 
 
 class Projector(nn.Module):

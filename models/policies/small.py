@@ -94,7 +94,11 @@ class SmallPolicy:
     def inputs(self, observation: Observation) -> Inputs:
         """Scene, crop and proprioception, 16 kB."""
         pixels, state = observation["pixels"], np.asarray(observation["agent_pos"], dtype=np.float32)
-        return {"scene": scene(pixels), "crop": crop(pixels, observation["calibration"], state[:3]), "state": state}
+        return {
+            "scene": scene(pixels),
+            "crop": crop(pixels, observation["calibration"], state[:3].astype(np.float64)),
+            "state": state,
+        }
 
     def batch(self, inputs: Sequence[Inputs], instructions: Sequence[str]) -> Batch:
         """Kept inputs and their instructions, as the network takes them."""

@@ -59,7 +59,8 @@ def train_policy(shown: Demonstrations, steps: int = STEPS, seed: int = 0) -> Sm
             inputs = torch.multinomial(soft[:, :-1].flatten(0, 1), 1).view(len(soft), -1)
             logits, felt = policy.module(batch, inputs)
             missed = -(soft * logits.log_softmax(-1)).sum(-1)  # (B, 7)
-            return (missed * weights).sum(-1).mean() / weights.sum() + _auxiliary_loss(auxiliary(felt), truth)
+            imitated: Tensor = (missed * weights).sum(-1).mean() / weights.sum()
+            return imitated + _auxiliary_loss(auxiliary(felt), truth)
 
         fit("policy", [*policy.module.parameters(), *auxiliary.parameters()], loss, steps, RATE)
     policy.module.eval()
