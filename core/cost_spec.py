@@ -57,7 +57,8 @@ class Until(_Part):
 
     @model_validator(mode="after")
     def _of_enough(self) -> Self:
-        return _counted(self, self.event, 2 if self.event == "over" else 1, self.of)
+        _count(self.event, 2 if self.event == "over" else 1, self.of)
+        return self
 
 
 class Term(_Part):
@@ -82,7 +83,8 @@ class Term(_Part):
     def _sensible(self) -> Self:
         if self.limit <= self.threshold:
             raise ValueError(f"limit {self.limit:g} must be above threshold {self.threshold:g}")
-        return _counted(self, self.measure, 1 + PAIRS[self.measure], self.of)
+        _count(self.measure, 1 + PAIRS[self.measure], self.of)
+        return self
 
 
 class Stage(_Part):
@@ -135,12 +137,11 @@ def _named(stage: Stage) -> Iterator[tuple[str, ...]]:
         yield stage.until.of
 
 
-def _counted(part: Any, what: str, needed: int, of: tuple[str, ...]) -> Any:
+def _count(what: str, needed: int, of: tuple[str, ...]) -> None:
     if len(of) != needed:
         raise ValueError(f"{what} is of {needed} keypoint{'s' if needed > 1 else ''}, not {len(of)}")
     if len(set(of)) < len(of):
         raise ValueError(f"{what} is of two different keypoints, not twice of {of[0]!r}")
-    return part
 
 
 def read_spec(text: str, known: Collection[str]) -> CostSpec:

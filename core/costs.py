@@ -67,10 +67,10 @@ class Costs:
 
     def over_time(self) -> NDArray[np.float64]:
         """(T + 1,), what the state's stage costs there, the earlier one's where two meet."""
-        stages = [sum(term.over_time for term in stage.terms) for stage in reversed(self.stages)]
-        whole = np.full(len(stages[0]), np.nan)
-        for stage in stages:
-            whole = np.where(np.isnan(stage), whole, stage)
+        whole = np.full_like(self.stages[0].terms[0].over_time, np.nan)
+        for stage in reversed(self.stages):
+            paid = np.sum([term.over_time for term in stage.terms], axis=0)
+            whole = np.where(np.isnan(paid), whole, paid)
         return whole
 
     def told(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _cost(term: Term, values: NDArray[np.float64], begin: int, end: int) -> Term
 
 def _paid(term: Term, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """0 .. weight."""
-    return term.weight * np.clip((values - term.threshold) / (term.limit - term.threshold), 0, 1)  # type: ignore[no-any-return]
+    return term.weight * np.clip((values - term.threshold) / (term.limit - term.threshold), 0, 1)
 
 
 def _label(term: Term) -> str:

@@ -72,7 +72,7 @@ class Tracks:
 
     def near(self, name: str) -> Flags:
         """Where it is within the hand's reach."""
-        return self._apart(name) < REACH  # type: ignore[no-any-return]
+        return self._apart(name) < REACH
 
     def _apart(self, name: str) -> NDArray[np.float64]:
         return np.linalg.norm(self.points[name] - self.points[HAND], axis=1)  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
@@ -48,8 +48,10 @@ class Trajectory(Record):
         steps = len(self.actions)
         if len(self.states) != steps + 1:
             raise ValueError(f"{steps} actions lead through one state more, not {len(self.states)}")
-        tracks = {name: (track, steps + 1) for name, track in (*self.poses.items(), *self.keypoints.items())}
-        beside = {
+        tracks: dict[str, tuple[Sequence[Any], int]] = {
+            name: (track, steps + 1) for name, track in (*self.poses.items(), *self.keypoints.items())
+        }
+        beside: dict[str, tuple[Sequence[Any], int]] = {
             "grasped": (self.grasped, steps + 1),
             "tokens": (self.tokens, steps),
             "logprobs": (self.logprobs, steps),

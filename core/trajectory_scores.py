@@ -34,7 +34,7 @@ class Parts:
     @property
     def score(self) -> float:
         """1..10: 1 + 9 times the weighted mean of the parts that are known. Raises `ValueError` where none is."""
-        known = {name: part for name in WEIGHTS if (part := getattr(self, name)) is not None}
+        known: dict[str, float] = {name: part for name in WEIGHTS if (part := getattr(self, name)) is not None}
         if not known:
             raise ValueError("no part of the score is known")
         return 1 + 9 * sum(WEIGHTS[name] * part for name, part in known.items()) / sum(WEIGHTS[name] for name in known)

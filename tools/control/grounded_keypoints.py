@@ -4,7 +4,7 @@ pictures, SAM 2 (arXiv 2408.00714) marks its pixels, depth and camera make place
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anyprefer.core.records import Candidate
 from anyprefer.core.regions import decoded
@@ -47,7 +47,8 @@ def grounded_keypoints(
     def look(state: int, simulator: Simulator, info: Info) -> Look:
         from PIL import Image
 
-        found = sam.look(Image.fromarray(simulator.render()), *(named or simulator.objects)).regions
+        picture: Any = simulator.render()
+        found = sam.look(Image.fromarray(picture), *(named or simulator.objects)).regions
         surest = {region.label: decoded(region.mask) for region in reversed(found) if region.mask}
         return look_at(state, surest, simulator, info, edges=False)
 

@@ -71,7 +71,9 @@ def _noisy(places: Places, metres: float, seed: int) -> Places:
 
     rng = np.random.default_rng(seed)
     return {
-        name: track if name == HAND else [None if at is None else list(at + rng.normal(0, metres, 3)) for at in track]
+        name: track
+        if name == HAND
+        else [None if at is None else (at + rng.normal(0, metres, 3)).tolist() for at in track]
         for name, track in places.items()
     }
 

@@ -66,7 +66,7 @@ def middle(mask: NDArray[np.bool_], depth: NDArray[np.float32], camera: Camera) 
     of its box 0.5 to 8 mm (a spoon, whose bowl counts: 13).
     """
     rows, columns = np.nonzero(mask)
-    points = camera.points(np.stack([columns, rows], axis=1).astype(float), depth[rows, columns])
+    points = camera.points(np.stack([columns, rows], axis=1).astype(float), depth[rows, columns].astype(float))
     return (points.min(axis=0) + points.max(axis=0)) / 2  # type: ignore[no-any-return]
 
 
