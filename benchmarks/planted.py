@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from anyprefer.core.data_folder import data_file
+from anyprefer.core.errors import InputError
 from anyprefer.core.results import wilson
 from anyprefer.models.local.embed import load_encoder
 from anyprefer.training.export import contamination, duplicates
@@ -81,7 +82,7 @@ def clean(part):
         for at, row in enumerate(rows("hh_rlhf/harmless_base_test.jsonl")):
             try:
                 read = read_preference(str(at), row)
-            except ValueError:
+            except InputError:
                 continue
             talks.append(pair(f"talk-{at}", "", read.chosen, read.rejected, read.prompt))
         best = rows("alpaca_eval/outputs_gpt4_1106_preview.jsonl")
