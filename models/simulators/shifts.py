@@ -19,7 +19,7 @@ from anyprefer.models.simulators.scene_table import Part, Thing, Triple
 FILE = Path(__file__).with_name("shifts.toml")
 OTHER: Triple = (0.2, 0.3, 0.85)
 """The colour that a changed object takes on."""
-GROWN = 0.3
+GROWN = 0.1
 """By how much an object has grown where its colour has changed wholly."""
 
 
@@ -48,11 +48,11 @@ class Kind:
 KINDS = {
     "camera": Kind(0.06, lambda size: Conditions(aside=size)),
     "friction": Kind(0.99, lambda size: Conditions(friction=1.6 * (1 - size))),
-    "object": Kind(1.5, lambda size: Conditions(changed=size)),
+    "object": Kind(1.0, lambda size: Conditions(changed=size)),
     "light": Kind(0.95, lambda size: Conditions(light=1 - size)),
 }
 """camera: metres to the side. friction: share of the grip's friction that is lost. object: how far its colour has gone to
-another, growing by 30% on the way there. light: share that is gone."""
+another, growing by 10% on the way there. light: share that is gone."""
 
 
 def shift(text: str) -> Conditions:
@@ -71,7 +71,10 @@ def shift(text: str) -> Conditions:
 def _size(kind: str, text: str) -> float:
     if not text:
         if kind not in shipped():
-            raise SettingsError(f"shift {kind!r} ships without a size; give it one, as {kind}={KINDS[kind].most / 4}")
+            raise SettingsError(
+                f"shift {kind!r} has no size yet: `python -m benchmarks.shifts {kind} --write` finds it, or give one, as "
+                f"{kind}={KINDS[kind].most / 4:g}"
+            )
         return float(shipped()[kind]["size"])
     try:
         size = float(text)

@@ -3,7 +3,8 @@
 A task's prompt is the instruction, and its `start` says where it is to be followed: `{"simulator": "mujoco:carrot",
 "seed": 20000}`. p_t is what the policy is told, so a rewritten one reaches it. A candidate is a `Trajectory`.
 
-Tasks that are in flight together are played together: what waits when a batch of episodes ends is the next batch.
+Tasks that are in flight together are played together: what waits when a batch of episodes ends is the next batch. More than
+16 are shared out to a process a core.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from anyprefer.core.errors import InputError, SettingsError
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
-from anyprefer.models.policies.by_name import policy
-from anyprefer.models.policies.lock_step import AT_ONCE, Episode, LockStep
+from anyprefer.models.policies.lock_step import AT_ONCE, Episode
+from anyprefer.models.rollouts import Rollouts
 
 TOGETHER = 2 * AT_ONCE
 """Episodes that are played before any of them is kept: two processes' worth."""
@@ -34,10 +35,10 @@ class PolicyTarget:
             raise SettingsError(
                 "target 'policy' needs a policy: policy:small, policy:openvla:ID-or-folder, policy:server:URL"
             )
-        self.policy = policy(argument)
+        self._rollouts = Rollouts(argument)
+        self.policy = self._rollouts.policy
         self.name, self.checkpoint = f"policy:{argument}", f"policy:{argument}"
         self._temperature = settings.temperature
-        self._stage = LockStep()
         self._thread = ThreadPoolExecutor(1)  # what draws belongs to the thread that made it
         self._waiting: list[tuple[list[Episode], asyncio.Future[list[Trajectory]]]] = []
         self._playing: asyncio.Task[None] | None = None
@@ -52,8 +53,8 @@ class PolicyTarget:
         return await found
 
     def close(self) -> None:
-        """Frees the simulators."""
-        self._thread.submit(self._stage.close).result()
+        """Ends the processes and frees the simulators."""
+        self._thread.submit(self._rollouts.close).result()
 
     async def _play(self) -> None:
         while self._waiting:
@@ -74,7 +75,7 @@ class PolicyTarget:
         """The trajectories of each task; where they cannot be played together, each alone, or why not."""
         episodes = [episode for part in wanted for episode in part]
         try:
-            play = partial(self._stage.play, self.policy, episodes, self._temperature)
+            play = partial(self._rollouts.play, episodes, self._temperature)
             played = iter(await asyncio.get_running_loop().run_in_executor(self._thread, play))
         except Exception as error:
             return [error] if len(wanted) == 1 else [(await self._played([part]))[0] for part in wanted]

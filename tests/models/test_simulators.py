@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anyprefer.core.errors import SettingsError
+from anyprefer.core.errors import InputError, SettingsError
 from anyprefer.models.simulators import expert
 from anyprefer.models.simulators.by_name import simulator
 from anyprefer.models.simulators.scene_table import SCENES
@@ -78,9 +78,17 @@ def test_shifts_change_friction_object_and_light():
     pad = plain.geom("left_pad").id
     assert changed[0].geom_friction[pad, 0] == plain.geom_friction[pad, 0] / 2
     carrot = plain.body("source").geomadr[0]
-    assert np.allclose(changed[1].geom_size[carrot], 1.3 * plain.geom_size[carrot])
+    assert np.allclose(changed[1].geom_size[carrot], 1.1 * plain.geom_size[carrot])
     assert changed[1].geom_rgba[carrot, 2] > changed[1].geom_rgba[carrot, 0]
     assert changed[2].light_diffuse[0, 0] == plain.light_diffuse[0, 0] / 2
+
+
+@pytest.mark.parametrize("action", [[0.0] * 6, [float("nan")] * 7, [float("inf")] + [0.0] * 6])
+def test_an_action_that_is_none_is_an_error(action):
+    env = simulator("mujoco:carrot", pixels=False)
+    env.reset(seed=0)
+    with pytest.raises(InputError, match="an action is"):
+        env.step(action)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +97,7 @@ def test_shifts_change_friction_object_and_light():
         ("bullet:carrot", "no simulator is called 'bullet'"),
         ("mujoco:carot", "did you mean 'carrot'"),
         ("mujoco:carrot@camra", "did you mean 'camera'"),
+        ("mujoco:carrot@light", "shift 'light' has no size yet"),
         ("mujoco:carrot@camera=far", "no size between 0 and 0.06"),
         ("mujoco:carrot@camera=nan", "no size between"),
         ("mujoco:carrot@camera=7", "no size between"),
