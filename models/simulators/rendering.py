@@ -7,7 +7,6 @@ import ctypes.util
 import os
 import sys
 import weakref
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ NO_GL = (
 )
 
 
-def load_mujoco() -> ModuleType:
+def load_mujoco() -> Any:
     """MuJoCo, told what to draw with before it is imported: MUJOCO_GL where set, else what is installed.
 
     Raises `ModelSetupError` with the line that installs it where the package is missing.

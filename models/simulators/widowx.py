@@ -146,9 +146,10 @@ class InverseKinematics:
 
 def _rotation_vector(rotation: Array) -> Array:
     """Axis times the sine of the angle, enough for the small steps of the solver."""
-    return 0.5 * np.array([
+    axis: Array = np.array([
         rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1],
-    ])  # fmt: skip
+    ]) / 2  # fmt: skip
+    return axis
 
 
 def turned(vector: Array) -> Array:
