@@ -54,7 +54,7 @@ def read_video(file: Path) -> Iterator[Frame]:
     import av
 
     with av.open(str(file)) as opened:
-        yield from (frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0))
+        yield from (frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False) for frame in opened.decode(video=0))
 
 
 def _mp4(first: Frame, rest: Iterator[Frame], file: Path, rate: int) -> None:

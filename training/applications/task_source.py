@@ -90,9 +90,10 @@ class TaskSource(BaseModel):
         return rows[start : start + self.tasks]
 
     def _make(self) -> Make:
-        families = {**FAMILIES, **CONTROL}
+        families: dict[str, Any] = {**FAMILIES, **CONTROL}
         if self.family in families:
-            return families[self.family].make
+            make: Make = families[self.family].make
+            return make
         if not is_own_code(self.family):
             raise SettingsError(f"unknown family {self.family!r}; {near(self.family, families)}")
         found: Make = own_object(self.family)

@@ -122,7 +122,7 @@ class _Episodes:
 def _frame(walk: Trajectory, at: int, episode: int, task: int, index: int) -> dict[str, Any]:
     last = at + 1 == len(walk.actions)
     return {
-        "observation.state": np.float32(walk.states[at]), "action": np.float32(walk.actions[at]),
+        "observation.state": np.array(walk.states[at], np.float32), "action": np.array(walk.actions[at], np.float32),
         "timestamp": np.float32(at / HERTZ), "frame_index": at, "episode_index": episode, "index": index,
         "task_index": task, "next.done": last, "next.success": bool(last and walk.success),
     }  # fmt: skip

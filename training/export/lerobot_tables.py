@@ -100,8 +100,8 @@ class Statistics:
         told = {name: _of(values) for name, values in columns.items()}
         pixels = _of(np.concatenate(self._pixels) / 255)
         pixels["count"] = [len(self._pixels)]
-        told[PICTURE] = {key: value if key == "count" else [[[one]] for one in value] for key, value in pixels.items()}
-        return told
+        nested = {key: value if key == "count" else [[[one]] for one in value] for key, value in pixels.items()}
+        return {**told, PICTURE: nested}
 
 
 def _of(values: Any) -> dict[str, list[float]]:

@@ -95,7 +95,7 @@ def rejudge(
 def rejudge_settings(config: str | Path | None = None, **values: Any) -> RunSettings:
     """`load_settings` with one round, in which both answers are judged; the target's prompt is never rewritten."""
     origins = load_settings(config, **values)[1]
-    usual = {"max_rounds": 1, "feedback": ("judge", "tools"), "candidates": 2}
+    usual: dict[str, Any] = {"max_rounds": 1, "feedback": ("judge", "tools"), "candidates": 2}
     return load_settings(config, **values, **{name: one for name, one in usual.items() if origins[name] == "default"})[
         0
     ]

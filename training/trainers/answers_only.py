@@ -25,7 +25,8 @@ class AnswersTrainer(DPOTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        lora_in_base_format(self.model)
+        model: Any = self.model
+        lora_in_base_format(model)
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """As TRL's."""

@@ -33,7 +33,8 @@ class _InBaseFormat(Linear):  # type: ignore[misc, unused-ignore]
         if name not in self.lora_A or not self._is_plain(name):
             known: torch.Tensor = super().forward(x, *args, **kwargs)
             return known
-        down, up = (layer[name].weight.to(x.dtype) for layer in (self.lora_A, self.lora_B))
+        matrices: Any = (self.lora_A[name], self.lora_B[name])
+        down, up = (one.weight.to(x.dtype) for one in matrices)
         answered: torch.Tensor = self.base_layer(x)
         return answered + linear(linear(x, down), up * self.scaling[name])
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.prices import Prices
-from anyprefer.training.evaluation.control_families import SCENES, TRIALS
+from anyprefer.models.simulators.scene_table import SCENES
+from anyprefer.training.evaluation.control_families import TRIALS
 from anyprefer.training.trainers.estimate import CONTEXT, GIB, MARGIN, Training, estimate_training
 from anyprefer.training.trainers.settings import GPUS, Gpu, train_settings
 from anyprefer.training.trainers.shape import Shape, Sight

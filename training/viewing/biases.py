@@ -42,6 +42,6 @@ class Biases:
         sizes: Counter[int] = Counter()
         for (size, _), times in self.chosen_at.items():
             sizes[size] += times
-        [(size, n)] = sizes.most_common(1)
-        times = [self.chosen_at[size, place] for place in range(1, size + 1)]
-        return [(place, k, k / n, *wilson(k, n)) for place, k in enumerate(times, 1)]
+        [(most, n)] = sizes.most_common(1)
+        chosen = [self.chosen_at[most, place] for place in range(1, most + 1)]
+        return [(place, k, k / n, *wilson(k, n)) for place, k in enumerate(chosen, 1)]

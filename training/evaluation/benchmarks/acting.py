@@ -16,10 +16,11 @@ from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.values import derive_seed
 from anyprefer.core.versions import versions
 from anyprefer.graph.players import load_target
+from anyprefer.models.simulators.scene_table import SCENES
 from anyprefer.nodes.sample import sampled
 from anyprefer.training.evaluation.asking import Asking
 from anyprefer.training.evaluation.benchmarks.base import Asked, Benchmark, BenchmarkResult
-from anyprefer.training.evaluation.control_families import METRICS, SCENES, TRIALS, ActedFamily, counted
+from anyprefer.training.evaluation.control_families import METRICS, TRIALS, ActedFamily, counted
 from anyprefer.training.evaluation.films import film
 
 FILMED = 3
