@@ -38,7 +38,7 @@ def shouting(monkeypatch):
 def test_every_kind_is_listed_with_its_origin():
     rows = json.loads(run("list", "--json").stdout)
     assert set(HOW) == set(registries())
-    assert {row["kind"] for row in rows} == set(HOW) - {"targets"}  # a model string is played without a name
+    assert {row["kind"] for row in rows} == set(HOW)
     of = {(row["kind"], row["name"]): row["from"] for row in rows}
     assert of["tools", "knowledge_search"] == "tools/knowledge_search.py"
     assert of["judges", "listwise"] == "nodes/judges/listwise.py"
