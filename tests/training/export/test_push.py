@@ -35,7 +35,9 @@ def test_the_folder_is_pushed_and_nothing_tells_the_token(hub, tmp_path, caplog)
     there = {file.relative_to(tmp_path / "out").as_posix(): file.read_bytes() for file in files}
     assert hub.files == there
     created = [json.loads(body) for _, path, body in hub.asked if path.endswith("/repos/create")]
-    assert [one.get("private") for one in created] == [True]
+    assert [one.get("visibility") or one["private"] for one in created] in (["private"], [True]), (
+        "as the client words it"
+    )
     assert f"pushed: {hub.url}/datasets/me/set" in result.stdout
     assert 'load_dataset("me/set", split="train")' in hub.files["README.md"].decode()
     assert TOKEN not in result.output + caplog.text
