@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.game_state import GameState
-from anyprefer.core.records import Candidate, PreferencePair
+from anyprefer.core.records import Candidate, Judgment, PreferencePair
 
 
 def ranks(better: int, worse: int, candidates: int = 64) -> Callable[[GameState], PreferencePair | str]:
@@ -32,6 +32,11 @@ def of_ranks(state: GameState, better: int, worse: int) -> PreferencePair | str:
     if top is None:
         return _all_flawed(candidates)
     low = ranked[worse - 1]
+    return pair_of(candidates, top, low)
+
+
+def pair_of(candidates: Sequence[Candidate], top: Judgment, low: Judgment) -> PreferencePair:
+    """The pair of two judged candidates, the better one first."""
     return PreferencePair(
         chosen=candidates[top.candidate].content,
         rejected=candidates[low.candidate].content,

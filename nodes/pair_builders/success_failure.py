@@ -5,6 +5,7 @@ from __future__ import annotations
 from anyprefer.core.game_state import GameState
 from anyprefer.core.records import PreferencePair
 from anyprefer.core.trajectories import Trajectory
+from anyprefer.nodes.pair_builders.ranks import pair_of
 
 
 def success_failure(state: GameState) -> PreferencePair | str:
@@ -18,14 +19,7 @@ def success_failure(state: GameState) -> PreferencePair | str:
         return f"{found}; a pair needs one of each from the same start."
     top = max(good, key=lambda one: (one.score, -one.candidate))
     low = min(bad, key=lambda one: (one.score, one.candidate))
-    return PreferencePair(
-        chosen=candidates[top.candidate].content,
-        rejected=candidates[low.candidate].content,
-        chosen_index=top.candidate,
-        rejected_index=low.candidate,
-        chosen_score=top.score,
-        rejected_score=low.score,
-    )
+    return pair_of(candidates, top, low)
 
 
 offers = success_failure

@@ -3,6 +3,7 @@ answers' tokens alone on a CPU too.
 
 TRL 1.16 leaves out prompts and padding on GPUs; elsewhere it scores every position and drops what it does not
 need, which is half of a small model's step. The numbers are the same.
+LoRA computes in the number format of its base (`lora_format.py`).
 """
 
 from __future__ import annotations
