@@ -2,7 +2,7 @@
 # make test   all tests, the slow ones with a real model too
 # make check  style (ruff), and rules (mypy, and the floors' import rules, on an installed copy)
 # make bench  measures the engine, beside its peers too, and writes docs/benchmarks.md; takes hours
-# make results  plays everything that docs/results.md reports, into runs/results; takes hours, goes on where it was
+# make results  plays everything that docs/results.md reports, into runs/results; takes hours, resumes where it was
 #
 # Each sets everything up from nothing in .venv. Another Python or torch build:
 #   make demo PYTHON=python3.12 TORCH="torch==2.13.0 --index-url URL-OF-YOUR-TORCH-BUILD"

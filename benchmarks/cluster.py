@@ -128,7 +128,7 @@ def main() -> None:
         found = measure(chosen, Path(place))
     notes = (
         f"{chosen.tasks} tasks of {CALLS} calls, {chosen.concurrency} in flight a worker, answers after "
-        f"{chosen.latency:g} s; two nodes on one machine. The killed worker's tasks go on in a new one."
+        f"{chosen.latency:g} s; two nodes on one machine. The killed worker's tasks are resumed in a new one."
     )
     command = f"python -m benchmarks.cluster --tasks {chosen.tasks} --latency {chosen.latency:g} --concurrency {chosen.concurrency}"
     save(chosen.json, "Workers on a Ray cluster", command, [shown(found)], notes, found)

@@ -36,7 +36,7 @@ class ServerProcess:
         self.process.wait()
 
     def stats(self, patience: float = 60) -> dict[str, Any]:
-        """The counts; a server that is away is waited for."""
+        """The counts; a server's outage is waited for."""
         until = time.monotonic() + patience
         while True:
             try:

@@ -75,7 +75,7 @@ def peers_64() -> list[Engine]:
 def faults() -> list[Engine]:
     patient = ("--settings", '{"timeout": 10}')
     faulty = [game(transport, 500, *patient, server=("--faults",)) for transport in ("ours", "chatopenai-aiohttp")]
-    away = game("ours", 500, name="ours, server away for 20 s", server=("--die-at", "1", "--dead-for", "20"))
+    away = game("ours", 500, name="ours, outage of 20 s", server=("--die-at", "1", "--dead-for", "20"))
     refused = game("ours", 500, name="ours, key refused", server=("--unauthorized",))
     return [*faulty, away, refused]
 
@@ -194,7 +194,7 @@ SUITES: dict[str, tuple[str, Callable[[], list[Engine]], Maker, str]] = {
         faults,
         survivals,
         "20% 429 with Retry-After: 1, 5% 500, 2% half an answer, 0.5% hangs of 60 s; 10 s timeout, "
-        "64 tasks in flight. Away: the server closes its socket and all connections 1 s after the first call.",
+        "64 tasks in flight. Outage: the server closes its socket and all connections 1 s after the first call.",
     ),
     "limits": (
         "Limits a minute",

@@ -39,7 +39,7 @@ def build(
     [bold]anyprefer build scenes scene_detector[/]
     """
     if to is not None and len(names) > 1:
-        raise SettingsError("--out takes one model; name one, or leave --out away")
+        raise SettingsError("--out takes one model; name one, or leave out --out")
     if steps is not None and to is None:
         raise SettingsError("--steps makes a toy, which the cache must not hold; add --out FOLDER")
     from anyprefer.training.bases.by_name import check, ensure

@@ -61,7 +61,7 @@ def at_work(safe: str) -> Iterator[None]:
 
 @contextmanager
 def said_warnings() -> Iterator[None]:
-    """What the engine has to say while it works (a server that is away, and back) goes to standard error."""
+    """What the engine has to say while it works (a server's outage, and its end) goes to standard error."""
     handler = _ToStderr(logging.WARNING)
     logger = logging.getLogger("anyprefer")
     logger.addHandler(handler)

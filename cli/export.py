@@ -20,7 +20,7 @@ Kind = Literal["none", "exact", "minhash", "embedding"]
 
 def export(
     runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Folders of synth or iterate, in order.")],
-    to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The data set's folder, new or to be made anew.")],
+    to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The data set's folder, new or to be replaced.")],
     push: Annotated[
         str, typer.Option(metavar="ORG/NAME", help="Upload it to the Hugging Face hub, privately; needs HF_TOKEN.")
     ] = "",

@@ -27,7 +27,7 @@ def review(
     Which answer is better, before the judge's choice is shown; then
     Satisfied, Okay or Dissatisfied, and how difficult (Appendix D.3).
     Marks go into RUN/reviews.jsonl, and say how far the judge and R agree
-    with people. Ctrl-C ends it; the same command goes on.
+    with people. Ctrl-C ends it; the same command continues.
 
     [bold]anyprefer review runs/questions --by ana[/]
     """

@@ -1,4 +1,4 @@
-"""Whether anybody hears of what is run: where nobody does, LangChain's machinery around it is left out."""
+"""Whether anybody listens to what is run: where nobody does, LangChain's machinery around it is left out."""
 
 from __future__ import annotations
 

@@ -188,4 +188,4 @@ def _of_data_url(image: str) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError(f"image {shown(image)} is no base64: {error}; encode the file's bytes anew") from error
+        raise InputError(f"image {shown(image)} is no base64: {error}; encode the file's bytes again") from error

@@ -106,7 +106,7 @@ class Engine(Protocol):
     name: str
 
     async def rewrite(self, name: str, prompts: Prompts, played: Played) -> tuple[str, str]:
-        """(the prompt to go on with, why it is the old one or "") for `target`, `judge` or `tools.NAME`.
+        """(the next prompt, why it is the old one or "") for `target`, `judge` or `tools.NAME`.
 
         `prompts` are all players' as they are now. An engine that fails keeps the old prompt and says
         so; only `RunStopped` leaves it.
@@ -167,7 +167,7 @@ class Trainer:
         raise NotImplementedError(f"{type(self).__name__} must define train()")
 
     def target(self, checkpoint: str, played: RunSettings) -> str:
-        """The string of the target that plays a checkpoint; asked for again by every command that goes on."""
+        """The string of the target that plays a checkpoint; asked for again by every command that resumes."""
         return checkpoint
 
     def told(self, output: Path) -> dict[str, str]:

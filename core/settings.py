@@ -25,7 +25,7 @@ Player = Literal["target", "judge", "tools"]
 
 
 class Settings(BaseModel):
-    """What decides a row: players, prompts, sampling, rounds. A run that is gone on with has the same."""
+    """What decides a row: players, prompts, sampling, rounds. A resumed run has the same."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -128,7 +128,7 @@ class Settings(BaseModel):
 
 class RunSettings(Settings, ServerSettings):
     """All of a run: what decides its rows, how it is carried out, and what holds for every server but for those in
-    `servers`. All but the first may change when it is gone on with."""
+    `servers`. All but the first may change when it is resumed."""
 
     concurrency: int = Field(16, ge=1, description="Tasks in flight at once.")
     accept: int = Field(0, ge=0, description="Stop at exactly so many pairs; 0: play all tasks.")

@@ -106,7 +106,7 @@ def wire(
     players: Players, settings: RunSettings, policy: PromptPolicy | None = None, graph: GameGraph | None = None
 ) -> GameGraph:
     """One node a step, one conditional edge: the loop until R ≥ τ. `policy` hands out the prompts, by default
-    those of each task alone. The same for a `graph` that was changed: its steps are made anew, the rest stays."""
+    those of each task alone. The same for a `graph` that was changed: its steps are made again, the rest stays."""
     policy = policy or TaskPrompts(players.judge, players.engine, players.tools, settings)
     game = GameGraph(players, settings)
 

@@ -6,13 +6,13 @@ second reading. p_t is then an instruction put before x, at first empty; x itsel
 - The first HOLDOUT tasks of a run are held out: they are played as any other, but no rewrite
   learns from them.
 - BATCH rejected rounds that were played with the version in force make one rewrite of it, from
-  their joined feedback. Tasks in flight go on meanwhile; every next round has the version then in force.
+  their joined feedback. Tasks in flight continue meanwhile; every next round has the version then in force.
 - A new version is kept only if the mean R of one round on each held-out task is higher than with the old
   one, with the same seeds; else it is rolled back. A round without a pair counts as R = 1, the lowest; a
   task that fails with either version is left out of both means.
 
-`prompts.jsonl` in the run folder holds every decision; a run that is gone on with starts from the version
-last kept, and collects its batch anew. Rounds and pairs name their version (`Prompts.version`). A run may start from
+`prompts.jsonl` in the run folder holds every decision; a resumed run starts from the version
+last kept, and collects its batch again. Rounds and pairs name their version (`Prompts.version`). A run may start from
 the version another one ended with (`last_kept`), as the iterations of `iterate` do.
 """
 

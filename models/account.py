@@ -140,7 +140,7 @@ class Account:
         return f"{key}-{self._asked[key] + 1}"
 
     async def _sheltered(self, act: Coroutine[Any, Any, T]) -> T:
-        """An act that goes on when the step it is made for is cancelled by an error beside it: it is paid for."""
+        """An act that continues when the step it is made for is cancelled by an error beside it: it is paid for."""
         made = asyncio.ensure_future(act)
         self._acts.add(made)
         made.add_done_callback(self._back)
@@ -197,7 +197,7 @@ class Account:
             act.cancel()
 
     async def forget(self, unreadable: bool) -> None:
-        """Played again, the task asks anew for what was cut off, empty or, by `ask` or in general, `unreadable`."""
+        """Played again, the task asks again for what was cut off, empty or, by `ask` or in general, `unreadable`."""
         unread = self.unread or set(self._answers) if unreadable else set()
         for key, (spent, choices) in self._answers.items():
             if key in unread or not all(map(whole, choices)):

@@ -100,7 +100,7 @@ class Calls:
         ):
             if limit and spent >= limit:
                 shown = f"${limit:g}" if name == "cost" else f"{limit:,} {name}"
-                self.stop(BudgetSpent(f"the budget of {shown} is spent; go on with a higher max_{name}"))
+                self.stop(BudgetSpent(f"the budget of {shown} is spent; resume with a higher max_{name}"))
                 raise BudgetSpent(str(self.stopped))
         self.requests += 1
 
@@ -127,7 +127,7 @@ class Calls:
             return usage
         if traits.name not in self._quiet:
             self._quiet.add(traits.name)
-            log.warning("%s tells no tokens: max_tokens counts an estimate, 4 characters a token", traits.name)
+            log.warning("%s reports no token counts: max_tokens counts an estimate, 4 characters a token", traits.name)
         read = estimated(text_size([message.content for message in messages]))
         written = estimated(sum(len(choice.text) for choice in choices))
         return usage.model_copy(update={"input_tokens": read, "output_tokens": written})
@@ -143,4 +143,4 @@ class Calls:
         self.tokens += usage.input_tokens + usage.output_tokens
         self.cost += usage.cost or 0.0
         if self.budget.cost and usage.cost is None:
-            self.stop(BudgetSpent(f"max_cost cannot be kept: the {role} model told no tokens, so no cost"))
+            self.stop(BudgetSpent(f"max_cost cannot be kept: the {role} model reported no token counts, so no cost"))

@@ -24,9 +24,9 @@ from anyprefer.models.ask import call
 
 DIGITS = tuple("123456789")
 TOP = 20
-"""Likeliest tokens a server is asked for; OpenAI tells no more."""
+"""Likeliest tokens a server is asked for; OpenAI returns no more."""
 WORD = 8
-"""Tokens a model that tells no probabilities may take to name an option."""
+"""Tokens a model that returns no probabilities may take to name an option."""
 
 
 async def option_probabilities(

@@ -177,7 +177,7 @@ class RecordingChat(BaseChatModel):
 
     @contextmanager
     def _noted(self, question: dict[str, Any]) -> Iterator[Callable[[ChatResult], ChatResult]]:
-        """Puts the answer, or the error, on the tape: a refused call decides how the game goes on too."""
+        """Puts the answer, or the error, on the tape: a refused call decides how the game continues too."""
 
         def note(result: ChatResult) -> ChatResult:
             self.tape.record(question, message_to_dict(result.generations[0].message))

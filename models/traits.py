@@ -33,7 +33,7 @@ class Traits:
     in_process: bool = False
     """Whether it runs in this process, so that its calls cost nothing."""
     weighs: bool = False
-    """Whether it weighs `options` given in a call; a server tells the probabilities of its likeliest tokens instead."""
+    """Whether it weighs `options` given in a call; a server returns the probabilities of its likeliest tokens instead."""
     choices: bool = False
     """Whether one call may ask it for several answers (`achoices`)."""
     releases: bool = False

@@ -15,7 +15,7 @@ from anyprefer.nodes.pair import pair
 
 
 def reward(build: Builder, model: RewardModel, settings: Settings) -> Callable[[GameState], Awaitable[GameState]]:
-    """The node. Forms and rates the pair, closes the round and says how the game goes on. Refuses a score outside of
+    """The node. Forms and rates the pair, closes the round and says how the game continues. Refuses a score outside of
     1..10."""
     form = pair(build, settings.min_margin)
 
@@ -58,7 +58,7 @@ def close_round(state: GameState, formed: PreferencePair | None, rated: Reward |
 def decide(
     rated: Reward | None, round_number: int, threshold: float, max_rounds: int
 ) -> Literal["accepted", "rejected", "again"]:
-    """R ≥ τ accepts; otherwise the game goes on until the rounds are spent. Pure."""
+    """R ≥ τ accepts; otherwise the game continues until the rounds are spent. Pure."""
     if rated is not None and rated.score >= threshold:
         return "accepted"
     return "again" if round_number < max_rounds else "rejected"

@@ -113,7 +113,7 @@ class _Draw:
 
     def candidates(self) -> list[Candidate]:
         """The kept answers. Raises `ModelError` where flaws are why there are too few. Different answers that are all
-        cut off go on: the game says so, and a rewritten prompt can ask for shorter ones."""
+        cut off continue: the game says so, and a rewritten prompt can ask for shorter ones."""
         whole = sum(not one["flawed"] for one in self.kept.values())
         enough = len(self.kept) > (0 if self.settings.pair in OF_ONE else 1)
         if not enough and 2 * sum(self.flaws.values()) >= self.drawn and self.flaws:

@@ -63,7 +63,7 @@ def opening(judge: Judge, tools: Sequence[BaseTool], settings: Settings) -> Prom
 async def rewritten(
     engine: Engine, prompts: Prompts, played: Played, settings: Settings
 ) -> tuple[Prompts, list[Update]]:
-    """The prompts to go on with, and what became of each that was to be rewritten."""
+    """The next round's prompts, and what became of each that was to be rewritten."""
     players = _variables(played, settings)
     steps = players if settings.feedback_mode == "joint" else [[name for names in players for name in names]]
     updates = []

@@ -1,6 +1,6 @@
 """Runs the chosen tools: q_i = M_i(x), and for tools that look at a candidate q_i = M_i(x, y_c).
 
-A tool that raises or hangs becomes `Knowledge.error`; the round goes on without it. In a run folder a finding is kept as
+A tool that raises or hangs becomes `Knowledge.error`; the round continues without it. In a run folder a finding is kept as
 a model's answer is, so a resumed run does not use the tool for it again; a failure is not kept, nor what a quick tool
 found, which computes it in less time than keeping takes.
 """

@@ -75,7 +75,7 @@ def stated_number(text: str, bare: bool = True) -> str | None:
 
 def stated_text(text: str, question: str = "") -> str | None:
     """The one short answer a text states, without what introduces it ("The answer is", "B)"); None where it denies,
-    asks, lists several or goes on. What only repeats the question before "is" introduces it too."""
+    asks, lists several or continues. What only repeats the question before "is" introduces it too."""
     if len(text) > LONGEST:
         return None
     text = cleaned(text).strip()

@@ -31,7 +31,7 @@ class Acted(NamedTuple):
     tokens: Tokens
     """(n, 7), the bins 0..255 that they come from."""
     log_probabilities: Floats
-    """(n, 7), ln of each token's probability at T = 1 whatever it was sampled at; NaN where a policy tells none."""
+    """(n, 7), ln of each token's probability at T = 1 whatever it was sampled at; NaN where a policy returns none."""
 
 
 class Policy(Protocol):
@@ -67,7 +67,7 @@ class TrainablePolicy(Policy, Protocol):
         ...
 
     def with_lora(self, rank: int, alpha: int) -> None:
-        """Freezes the weights and puts LoRA beside all linear layers; one that has it goes on with its own."""
+        """Freezes the weights and puts LoRA beside all linear layers; one that has it continues with its own."""
         ...
 
     def save(self, folder: Path) -> str:

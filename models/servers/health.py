@@ -106,15 +106,15 @@ class Standing:
         return self.failing_since is not None and now - self.failing_since >= self.patience
 
     def give_up(self, reason: str, now: float) -> str:
-        """The reason to raise in all calls that wait. The next call starts anew."""
+        """The reason to raise in all calls that wait. The next call starts again."""
         self.reason, self.given_up = reason, now
         self._begin()
         return reason
 
     def silence(self, error: Failure, now: float) -> str:
-        """The words for a server that nobody hears any more."""
+        """The words for a server that does not answer any more."""
         since = now - (now if self.failing_since is None else self.failing_since)
-        return f"{self.where} has not answered any call for {since:.0f} s: {error}; go on when it does"
+        return f"{self.where} has not answered any call for {since:.0f} s: {error}; resume when it does"
 
     async def pause(self) -> None:
         """Waits until the next probe is due, or somebody was answered."""

@@ -6,7 +6,7 @@ back one by one, each with a call that is made anyway. So a refused part costs a
 learnt from a refusal that stays: that was the call's own fault, and its first error counts.
 
 While a call tries parts that are not known yet, others that want them wait for what it finds out. When it finds out
-nothing, since the server is away, they go on without waiting.
+nothing, since the server has an outage, they continue without waiting.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NEVER = (401, 402, 408, 429)
 """Statuses that speak of no part, whatever their words."""
 UNNAMED = (400, 404, 405, 415, 422, 500, 501)
 """Statuses that may mean a part they do not name."""
-AWAY = (408, 502, 503, 504, 520, 521, 522, 523, 524, 529)
+OUTAGE = (408, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 """Statuses after which nothing is known."""
 AGAIN = 2
 """How often a part that was taken before is left out of a refused call, to see whether it is taken no more."""
@@ -118,7 +118,7 @@ class Terms:
             try:
                 answer = await post(encoded(shaped))
             except HTTPStatusError as further:
-                if further.status in NEVER or further.status in AWAY:
+                if further.status in NEVER or further.status in OUTAGE:
                     raise
                 error = further
                 continue
@@ -264,7 +264,7 @@ class Deal:
             self.tries = await self.terms.turn(self.payload, self.form)
 
     def sent(self, body: bytes, post: Post) -> Coroutine[Any, Any, dict[str, Any]]:
-        """`Terms.sent`; those who wait go on after it."""
+        """`Terms.sent`; those who wait continue after it."""
         return self._tried(body, post) if self.tries else self.terms.sent(self.payload, self.form, body, post)
 
     async def _tried(self, body: bytes, post: Post) -> dict[str, Any]:
@@ -273,7 +273,7 @@ class Deal:
             answer = await self.terms.sent(self.payload, self.form, body, post)
             found_out = True
         except (HTTPStatusError, TransportError) as error:
-            found_out = isinstance(error, HTTPStatusError) and error.status not in AWAY
+            found_out = isinstance(error, HTTPStatusError) and error.status not in OUTAGE
             raise
         except PartRefused:
             found_out = True
@@ -288,7 +288,7 @@ class Deal:
         return encoded(self.terms.shaped(plain))
 
     def leave(self, found_out: bool = False) -> None:
-        """Lets the others go on."""
+        """Lets the others continue."""
         if self.tries:
             self.tries = False
             self.terms.leave(found_out)

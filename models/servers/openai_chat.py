@@ -46,7 +46,7 @@ OFF = {"top_p": 1.0, "n": 1, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 
 
 class _Static:
-    """What one model object's requests have in common, built once; built anew when the model is changed."""
+    """What one model object's requests have in common, built once; built again when the model is changed."""
 
     def __init__(self, model: PostedChat) -> None:
         self.fields = _snapshot(model)

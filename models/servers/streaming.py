@@ -1,4 +1,4 @@
-"""What a listener to tokens hears: LangGraph's `stream_mode="messages"`, `astream_events`, `model.astream`.
+"""What a listener to tokens receives: LangGraph's `stream_mode="messages"`, `astream_events`, `model.astream`.
 
 Tokens are streamed by ChatOpenAI itself. A request for several choices never is, since their tokens come mixed: each
 choice is then told whole, under its own id. So is an answer from a model that refused a part of a request, and one

@@ -7,7 +7,7 @@ round below τ the target is asked x again, with a hint of at most `MOST_WORDS` 
    where those have none, the first of each that looked at the task.
 2. The form asked for, once more, when an answer broke it (`form` with a verdict below 1).
 
-The hint is made anew from x each time and never from `Task.reference`. Pairs are written with x itself, so
+The hint is made from x each time and never from `Task.reference`. Pairs are written with x itself, so
 what the hinted target answered trains the one without hints.
 """
 

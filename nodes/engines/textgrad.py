@@ -94,7 +94,7 @@ def _shown(played: Round) -> list[str]:
 
 
 def usable(answer: str, old: str, shown: Sequence[str] = ()) -> tuple[str, str]:
-    """(the prompt to go on with, why it is the old one or "").
+    """(the next prompt, why it is the old one or "").
 
     Models mention the tags before they use them, so the last tagged text at the end of a line counts. Tagged text
     that stands in what was `shown` is a quotation, and several different texts, none at a line's end, are no answer.

@@ -1,6 +1,6 @@
 """Other wordings of a task in place of a model that rewrites p_t: feedback without words of its own.
 
-A task names them in `meta["wordings"]`; each round without an accepted pair goes on with the next one.
+A task names them in `meta["wordings"]`; each round without an accepted pair continues with the next one.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class LikelihoodJudge(Judge):
     rated_by = "accept"
 
     def __init__(self, model: BaseChatModel) -> None:
-        """Raises `SettingsError` for a model behind a URL, which tells no probability of a given answer."""
+        """Raises `SettingsError` for a model behind a URL, which returns no probability of a given answer."""
         if not traits_of(model).weighs:
             raise SettingsError(
                 f"judge_form likelihood needs a model that runs in this process, and {model_name(model)} does not; "

@@ -232,4 +232,4 @@ async def test_max_cost_stops_where_a_model_tells_no_tokens(tmp_path):
     silent = Priced(sample=lambda call: AIMessage(f"answer {call.seed}"))
     run, rows = await play(tmp_path, silent, max_cost=1.0, concurrency=1)
     assert rows == []
-    assert run.stopped == "max_cost cannot be kept: the sample model told no tokens, so no cost"
+    assert run.stopped == "max_cost cannot be kept: the sample model reported no token counts, so no cost"

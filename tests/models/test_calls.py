@@ -208,7 +208,7 @@ async def test_a_limit_on_tokens_counts_an_estimate_where_a_model_tells_none(cap
     with pytest.raises(BudgetSpent, match="max_tokens"):
         await ask(account, Quiet(sample="a"), "q", seed=9)
     [said] = [record.getMessage() for record in caplog.records]
-    assert said == "Quiet tells no tokens: max_tokens counts an estimate, 4 characters a token"
+    assert said == "Quiet reports no token counts: max_tokens counts an estimate, 4 characters a token"
     assert account.usage()["sample"] == Usage(calls=3, input_tokens=75, output_tokens=39, cost=None)
     known.update(calls.store.answers)
     again = Account(Calls(Budget(tokens=1000)), "t", known)

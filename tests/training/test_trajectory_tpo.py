@@ -153,7 +153,7 @@ def test_what_cannot_be_trained_on_is_said(tmp_path, start):
     with pytest.raises(TrainingError, match=r"cannot be read from .*play these tasks again"):
         trained(start, written(tmp_path, [(gone, gone)]), tmp_path / "made")
     untold = played(policy, CARROT, 2, 0).model_copy(update={"logprobs": ((float("nan"),) * 7,) * 2})
-    with pytest.raises(TrainingError, match="told no log probabilities"):
+    with pytest.raises(TrainingError, match="returned no log probabilities"):
         windows(untold, untold, 8)
     for name in ("smollm2", "policy:server:http://localhost:1"):
         with pytest.raises(SettingsError, match="cannot be trained on trajectories here"):

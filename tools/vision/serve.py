@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: ToolServer
 
     def do_POST(self) -> None:
-        """One use; what goes wrong in it is told with status 400, the server goes on."""
+        """One use; what goes wrong in it is told with status 400, the server continues."""
         try:
             size = int(self.headers.get("content-length") or 0)
             if not 0 < size <= LARGEST:

@@ -1,6 +1,6 @@
 """Several questions about one picture as one sequence, as in `packed_turns.py`, of questions of any length.
 
-A block, a question with its answer, sees the picture and itself, and its positions go on from the picture's.
+A block, a question with its answer, sees the picture and itself, and its positions continue the picture's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Many conversations about one picture as one sequence: the picture's tokens once, behind them a block a conversation.
 
-A block sees the picture and itself, and its positions go on from the picture's, so each is exactly the conversation a
+A block sees the picture and itself, and its positions continue the picture's, so each is exactly the conversation a
 LLaVA model is asked later. Packed so, a step teaches eight questions and a description for little more than the price
 of one; without packing, or without retrieval questions, yes/no stays at chance for as long as was tried.
 """

@@ -7,7 +7,7 @@ The game itself is played, with a target that gives the known answers and a rewa
 for one round: the judge picks tools, weighs their findings and scores as it does in a synthesis. With a
 reward model and more rounds (feedback on) its prompts are rewritten in between, and the last round counts.
 
-The folder holds the run (`rows/`, gone on with by the same call), the same with the answers reversed
+The folder holds the run (`rows/`, resumed by the same call), the same with the answers reversed
 (`reversed/`, listwise judges), and `verdicts.jsonl`: what led to every score.
 """
 

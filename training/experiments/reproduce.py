@@ -27,7 +27,7 @@ class Watch(Steps):
         """An arm begins."""
 
     def failed(self, name: str, seed: int, reason: str) -> None:
-        """An arm came to nothing; the others go on."""
+        """An arm came to nothing; the others continue."""
 
 
 def reproduce(

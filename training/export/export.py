@@ -58,7 +58,7 @@ def export(
     further: Mapping[str, Mapping[str, Any]] | None = None,
     removed: Sequence[Removed] = (),
 ) -> DataSet:
-    """Makes the folder, or makes one that `export` made before anew; it is there whole or not at all.
+    """Makes the folder, or replaces one that `export` made before; it is there whole or not at all.
 
     `runs` are folders of `synth` and `iterate`. `further` are own columns by pair id, `removed` is told beside what is
     removed here. Raises `RunFolderError` and `InputError` naming what cannot be read, and where no pair is left.

@@ -170,7 +170,7 @@ def _said(plan: Plan) -> dict[str, Any]:
         "training": plan.trainer.settings.model_dump(mode="json"),
         "loop": plan.loop.model_dump(mode="json"),
     }
-    # how many pairs are trained on: to `synth` it is a budget, which may change when a run is gone on with
+    # how many pairs are trained on: to `synth` it is a budget, which may change when a run is resumed
     if plan.settings.accept:
         said["accept"] = plan.settings.accept
     if plan.start:

@@ -1,7 +1,7 @@
 """DPO on pairs with images: TRL's DPOTrainer over rows that are token ids, with images beside them.
 
 The vision tower is frozen, and what it makes of each image computed once where the architecture lets it
-(`image_features.py`). LoRA goes on the linear layers of the language model alone; the projector is trained whole
+(`image_features.py`). LoRA is put on the linear layers of the language model alone; the projector is trained whole
 (`modules_to_save`), in float32 and at a rate of its own. The reference is computed once, before the first step, as for
 texts: TRL refuses that for rows it would have to read images for at every step, which ours are not.
 """

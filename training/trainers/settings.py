@@ -77,7 +77,7 @@ class TrainSettings(BaseModel):
 
 
 class TextSettings(TrainSettings):
-    """What the trainer `text_dpo` takes: how one adapter is trained, and what the next iteration goes on from."""
+    """What the trainer `text_dpo` takes: how one adapter is trained, and what the next iteration continues from."""
 
     adapter: Literal["chain", "merge"] = Field(
         "chain",

@@ -59,7 +59,7 @@ class Shape:
     """Parameters of an input embedding of its own: looked up, never multiplied with."""
     lora: int
     adapter: bool
-    """Whether the base is an adapter's folder, whose training goes on."""
+    """Whether the base is an adapter's folder, whose training continues."""
     sight: Sight | None = None
     """None of a text model."""
     projector: int = 0

@@ -1,6 +1,6 @@
 """The trainer `text_dpo`: a language model gets better at what it was sampled on, by DPO with LoRA (§2.5).
 
-A checkpoint is a model string: `hf:FOLDER` of the adapter, which the next training goes on with, or with `merge` of
+A checkpoint is a model string: `hf:FOLDER` of the adapter, which the next training continues, or with `merge` of
 the model it was merged into. A target behind a URL (`openai:NAME@URL`, a vLLM or SGLang server of the model that is
 trained) plays each adapter under a name of its own.
 

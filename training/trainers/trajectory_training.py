@@ -93,7 +93,7 @@ def _sides(one: Trajectory, steps: int, length: int) -> list[Side]:
         raise TrainingError(str(error)) from None
     tokens, reference = torch.tensor(one.tokens), torch.tensor(one.logprobs)
     if not reference.isfinite().all():
-        raise TrainingError("the policy that acted told no log probabilities, and TPO needs them as its reference")
+        raise TrainingError("the policy that acted returned no log probabilities, and TPO needs them as its reference")
     cuts = [slice(first, min(first + length, steps)) for first in range(0, steps, length)]
     return [Side(one.instruction, inputs[cut], tokens[cut], reference[cut]) for cut in cuts]
 

@@ -218,7 +218,7 @@ def _rows_of(difficulties: Path, numbers: Sequence[int] | None, verdicts: int) -
         raise InputError(f"{verdicts} verdicts for the {len(first)} instructions of {difficulties}: which is missing?")
     numbers = sorted(first) if numbers is None else numbers
     if missing := [number for number in numbers if number not in first]:
-        raise InputError(f"{difficulties} tells no difficulty of instruction {missing[0]}; get the whole file")
+        raise InputError(f"{difficulties} has no difficulty of instruction {missing[0]}; get the whole file")
     return [first[number] for number in numbers]
 
 

@@ -64,7 +64,7 @@ def verdicts(ours: Rows, theirs: Rows, folder: Path, asked: Asked) -> Rows:
         asking.close()
     if not any(map(is_read, found)):
         raise ModelError(
-            f"no verdict of the judge {asked.judge} could be read; does its server tell log-probabilities?"
+            f"no verdict of the judge {asked.judge} could be read; does its server return log-probabilities?"
         )
     return found
 

@@ -157,7 +157,7 @@ class Harness(Benchmark):
             }
         if not url:
             raise ModelSetupError(
-                f"{self.name} compares the likelihoods of given texts, which OpenAI's models do not tell; "
+                f"{self.name} compares the likelihoods of given texts, which OpenAI's models do not return; "
                 "use hf:ID-or-folder, or openai:NAME@URL of a server with a completions endpoint, such as vLLM"
             )
         return "local-completions", {"model": name, "base_url": f"{url}/completions", "num_concurrent": batch_size}

@@ -57,7 +57,7 @@ class ServedChat(LM):  # type: ignore[misc]  # lm-eval has no types
         return model_name(self._model)
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-        """A chat tells no likelihoods."""
-        raise NotImplementedError("a chat tells no likelihoods of given texts")
+        """A chat server returns no likelihoods."""
+        raise NotImplementedError("a chat server returns no likelihoods of given texts")
 
     loglikelihood_rolling = loglikelihood

@@ -27,9 +27,9 @@ _MARKS = re.compile(r"[.,?;*!%^&_+():<=>@\[\]{}\"/\\']")
 def cleaned(report: str) -> str:
     """Sentences without numbering, marks and capitals, each followed by a full stop, as R2Gen's tokenizer has them."""
     text = report.replace("..", ".").replace("..", ".").replace("..", ".").replace("1. ", "")
-    for begin, mended in ((". ", ". "), (" ", ". ")):
+    for begin, repaired in ((". ", ". "), (" ", ". ")):
         for number in range(2, 6):
-            text = text.replace(f"{begin}{number}. ", mended)
+            text = text.replace(f"{begin}{number}. ", repaired)
     return " . ".join(_MARKS.sub("", sentence).strip() for sentence in text.strip().lower().split(". ")) + " ."
 
 
