@@ -7,7 +7,13 @@ from typing import Literal
 from typing_extensions import TypedDict  # pydantic needs this one for a schema on Python 3.11
 
 from anyprefer.core.records import Candidate, Judgment, Knowledge, PreferencePair, Prompts, Round, Selection
-from anyprefer.core.task import Task
+from anyprefer.core.task import NewTask, Task
+
+
+class GameInput(TypedDict):
+    """What a graph is invoked with."""
+
+    task: NewTask
 
 
 class GameState(TypedDict, total=False):

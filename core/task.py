@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anyprefer.core import conversation
 from anyprefer.core.conversation import Message, Prompt
+from anyprefer.core.errors import InputError
 
 
 class Record(BaseModel):
@@ -60,3 +62,28 @@ class Task(Record):
         """
         head: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         return [*head, *conversation.asked(self.prompt, self.question if asked is None else asked)]
+
+
+class NewTask(Task):
+    """A task as somebody types it: without an id it gets one that is new each time, and with it samples of its own."""
+
+    id: str = Field(
+        default_factory=lambda: uuid4().hex[:12],
+        description="Names the task, and seeds its candidates. Left out: a new one each time.",
+    )
+    prompt: Prompt = Field(description="What the target is asked: a text, or the messages of a conversation.")
+    system: str | None = Field(None, description="System message of the target.")
+    images: tuple[str, ...] = Field((), description="Paths, http(s) URLs or data: URLs.")
+    reference: Any = Field(None, description="Gold answer where there is one.")
+
+    @classmethod
+    def taken(cls, given: Any) -> Task:
+        """The task that was given, or typed. Raises `InputError` naming the field that is wrong."""
+        if isinstance(given, Task):
+            return given
+        try:
+            return Task(**dict(cls.model_validate(given)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, ("task", *first["loc"])))
+            raise InputError(f'{place}: {first["msg"]}; a task is {{"prompt": "…"}}') from None

@@ -26,7 +26,7 @@ from anyprefer.core.errors import SettingsError
 from anyprefer.core.game_state import FRESH, GameState
 from anyprefer.core.roles import Builder, Engine, Judge, PromptPolicy, RewardModel, Target
 from anyprefer.core.settings import RunSettings, Settings, shows_settings
-from anyprefer.core.task import Task
+from anyprefer.core.task import NewTask
 from anyprefer.graph.game_graph import GameGraph, Graph
 from anyprefer.graph.players import Players, settle
 from anyprefer.graph.steps import Part, Router, Step
@@ -136,7 +136,7 @@ def start(policy: PromptPolicy, settings: Settings) -> Callable[[GameState], Awa
     """The node that begins a task with the prompts of its first round."""
 
     async def run(state: GameState) -> GameState:
-        task = Task.model_validate(state["task"])
+        task = NewTask.taken(state["task"])
         if task.system is None and settings.system:
             task = task.model_copy(update={"system": settings.system})
         return {**FRESH, "task": task, "prompts": policy.first(task), "rounds": []}

@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from operator import add
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -20,7 +20,7 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
-from anyprefer.core.game_state import GameState
+from anyprefer.core.game_state import GameInput, GameState
 from anyprefer.core.naming import stable_name
 from anyprefer.core.records import RECORDS
 from anyprefer.core.settings import RunSettings
@@ -35,7 +35,7 @@ class GameGraph(StateGraph[GameState, None, GameState, GameState]):
     """What `state_graph` returns: a `StateGraph` that knows who plays it."""
 
     def __init__(self, players: Players, settings: RunSettings) -> None:
-        super().__init__(GameState)
+        super().__init__(GameState, input_schema=cast("type[GameState]", GameInput))
         self.players = players
         self.settings = settings
         self.node_defaults: dict[str, Any] = {}

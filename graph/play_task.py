@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from anyprefer.core.errors import (
     SettingsError,
     ToolError,
 )
+from anyprefer.core.game_state import GameState
 from anyprefer.core.images import load, loaded
 from anyprefer.core.input_rows import BadRow, printable
 from anyprefer.core.records import Round, Row
@@ -89,31 +90,44 @@ class Game:
         return Row(**texts, outcome="failed", task=said, models=self.models, seed=self.settings.seed)
 
     def _row(self, task: Task, state: PlayedState, failure: str, account: Account) -> Row:
-        played = tuple(state.get("rounds", ())) + (_cut_short(state, failure) if failure else ())
-        rounds = tuple(_with_usage(one, account) for one in played)
-        accepted = not failure and state.get("outcome") == "accepted"
-        last = rounds[-1] if rounds else None
-        return Row(
-            id=task.id,
-            outcome="failed" if failure else "accepted" if accepted else "rejected",
-            reason=failure or ("" if accepted else self._why_rejected(rounds)),
-            task=state.get("task", task),
-            pair=last.pair if accepted and last else None,
-            reward=last.reward.score if accepted and last and last.reward else None,
-            rounds=rounds,
-            models=self.models,
-            usage=account.usage(),
-            seed=self.settings.seed,
-        )
+        played = {**state, "rounds": [*state.get("rounds", ()), *(_cut_short(state, failure) if failure else ())]}
+        return row_of(task, cast("GameState", played), self.models, self.settings, failure, account)
 
-    def _why_rejected(self, rounds: tuple[Round, ...]) -> str:
-        last = rounds[-1]
-        spent = f"after {len(rounds)} round{'s' * (len(rounds) > 1)}"
-        each = "; ".join(f"round {one.number}: {_came_to(one)}" for one in rounds)
-        told = f" ({each})" if len(rounds) > 1 else ""
-        if last.reward is None:
-            return f"no pair {spent}: {last.feedback}{told}"
-        return f"reward {last.reward.score:g} below {self.settings.threshold:g} {spent}{told}"
+
+def row_of(
+    task: Task,
+    state: GameState,
+    models: Mapping[str, str],
+    settings: Settings,
+    failure: str = "",
+    account: Account | None = None,
+) -> Row:
+    """The row of a game that has ended, with the usage that its account counted."""
+    rounds = tuple(_with_usage(one, account) for one in state["rounds"])
+    accepted = not failure and state.get("outcome") == "accepted"
+    last = rounds[-1] if rounds else None
+    return Row(
+        id=task.id,
+        outcome="failed" if failure else "accepted" if accepted else "rejected",
+        reason=failure or ("" if accepted else _why_rejected(rounds, settings.threshold)),
+        task=state.get("task", task),
+        pair=last.pair if accepted and last else None,
+        reward=last.reward.score if accepted and last and last.reward else None,
+        rounds=rounds,
+        models=dict(models),
+        usage=account.usage() if account else {},
+        seed=settings.seed,
+    )
+
+
+def _why_rejected(rounds: Sequence[Round], threshold: float) -> str:
+    last = rounds[-1]
+    spent = f"after {len(rounds)} round{'s' * (len(rounds) > 1)}"
+    each = "; ".join(f"round {one.number}: {_came_to(one)}" for one in rounds)
+    told = f" ({each})" if len(rounds) > 1 else ""
+    if last.reward is None:
+        return f"no pair {spent}: {last.feedback}{told}"
+    return f"reward {last.reward.score:g} below {threshold:g} {spent}{told}"
 
 
 def _came_to(played: Round) -> str:
@@ -129,8 +143,8 @@ def mostly_failed(counts: Mapping[str, int]) -> bool:
     return 2 * counts["failed"] > sum(counts.values()) or not sum(counts.values())
 
 
-def _with_usage(played: Round, account: Account) -> Round:
-    used = account.usage(played.number)
+def _with_usage(played: Round, account: Account | None) -> Round:
+    used = account.usage(played.number) if account else {}
     return played.model_copy(update={"usage": used}) if used else played
 
 

@@ -226,8 +226,10 @@ def test_an_unknown_role_names_the_near_one(role, given, words):
 
 def test_the_graph_tells_its_schema_and_becomes_a_tool():
     graph = a_graph()
-    assert {"task", "prompts", "rounds"} <= graph.get_input_jsonschema()["properties"].keys()
-    assert "rounds" in str(graph.input_schema.model_json_schema())
+    assert graph.get_input_jsonschema()["properties"].keys() == {"task"}
+    assert graph.get_input_jsonschema()["$defs"]["NewTask"]["required"] == ["prompt"]
+    assert {"task", "prompts", "rounds"} <= graph.get_output_jsonschema()["properties"].keys()
+    assert "prompt" in str(graph.input_schema.model_json_schema())
     assert graph.as_tool(name="play", description="Plays a task.").name == "play"
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.marks import Mark
 from anyprefer.core.records import Row
 from anyprefer.core.results import wilson
 from anyprefer.core.values import stable_hash
-from anyprefer.training.analysis.marks import Mark
 from anyprefer.training.analysis.quality import SATISFACTIONS
 from anyprefer.training.evaluation.statistics import correlate
 

@@ -23,13 +23,13 @@ from anyprefer.models import model_name
 from anyprefer.models.local.embed import Encoder, load_encoder
 from anyprefer.training.analysis import plots
 from anyprefer.training.analysis.diversity import SAMPLES, TOP, Spread, View, compare
-from anyprefer.training.analysis.marks import ratings
 from anyprefer.training.analysis.paper_results import paper
 from anyprefer.training.analysis.quality import (
     DIFFICULTIES,
     SATISFACTIONS,
     Rating,
     by_model,
+    by_people,
     by_reference,
     by_reward,
     rate_all,
@@ -79,7 +79,7 @@ def analyse(
     report = Report(f"Analysis of {', '.join(data)}", f"Samples are drawn with seed {seed}, without replacement.")
     report.add(*_diversity(spreads, encoder if isinstance(encoder, str) else "given", view, seed))
     report.add(*_levels({name: _marked(some, seed) for name, some in data.items()}, "references", "marks", seed))
-    people = {name: found for name, source in sources.items() if (found := ratings(Path(source)))}
+    people = {name: found for name, source in sources.items() if (found := by_people(Path(source)))}
     report.add(*_levels(people, "people", "people", seed))
     if judge is not None:
         rated, scored = run_blocking(_judged(data, judge, settings or RunSettings(), seed, out / RATINGS))

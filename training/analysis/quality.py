@@ -17,16 +17,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from pathlib import Path
+from typing import get_args
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from anyprefer.core.errors import AnswerError, InputError, ModelError, ModelSetupError
 from anyprefer.core.game_state import FRESH, GameState
+from anyprefer.core.marks import Difficulty, Satisfaction
 from anyprefer.core.records import PreferencePair
 from anyprefer.core.settings import Settings
 from anyprefer.core.values import as_text, derive_seed
+from anyprefer.graph.runs.marks import marks_by_row
 from anyprefer.models.answer import read_answer
 from anyprefer.models.ask import all_done, ask
 from anyprefer.models.messages import user
@@ -38,8 +41,6 @@ from anyprefer.training.evaluation.asking import Asking
 from anyprefer.training.evaluation.evaluate import IsCorrect
 from anyprefer.training.pair_data.any_data_set import Sample
 
-Difficulty = Literal["very easy", "easy", "medium", "hard"]
-Satisfaction = Literal["satisfied", "okay", "dissatisfied"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
 SATISFACTIONS: tuple[Satisfaction, ...] = get_args(Satisfaction)
 
@@ -102,6 +103,12 @@ def by_reference(sample: Sample) -> Rating:
         return Rating(sample.task.id, error="the task has no reference")
     gold = as_text(sample.task.reference)
     return by_marks(sample, lambda task, text: agrees(text, gold))
+
+
+def by_people(folder: Path) -> list[Rating]:
+    """People's marks of a run folder (`anyprefer review`, or in a graph run), one a person and pair."""
+    marks = marks_by_row(folder)
+    return [Rating(row, mark.satisfaction, mark.difficulty) for row, some in marks.items() for _, mark in some]
 
 
 def by_model(model: BaseChatModel, settings: Settings | None = None) -> Rate:

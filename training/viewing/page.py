@@ -25,8 +25,8 @@ from markupsafe import Markup
 
 from anyprefer.core.disk import replacing, writing
 from anyprefer.core.errors import SettingsError
+from anyprefer.graph.runs.marks import marks_by_row
 from anyprefer.training.analysis.agreement import Reviewed
-from anyprefer.training.analysis.marks import marks_by_row
 from anyprefer.training.viewing import later_sections, sections
 from anyprefer.training.viewing.counts import Counts
 from anyprefer.training.viewing.entries import Entries, index_of

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.marks import Mark
 from anyprefer.core.records import Row
 from anyprefer.core.values import stable_hash
+from anyprefer.graph.runs.marks import FILE, Marks
 from anyprefer.training.analysis.agreement import Reviewed, left_is_chosen
-from anyprefer.training.analysis.marks import FILE, Mark, Marks
 from anyprefer.training.viewing.entries import Entries
 from anyprefer.training.viewing.folders import Shown
 from anyprefer.training.viewing.pictures import Pictures

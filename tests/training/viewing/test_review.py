@@ -9,9 +9,11 @@ import aiohttp
 import pytest
 
 from anyprefer.core.errors import InputError
+from anyprefer.core.marks import Mark
 from anyprefer.core.secrets import redact
+from anyprefer.graph.runs.marks import FILE, Marks
 from anyprefer.training.analysis.agreement import Reviewed, left_is_chosen, measured
-from anyprefer.training.analysis.marks import FILE, Mark, Marks, ratings
+from anyprefer.training.analysis.quality import by_people
 from anyprefer.training.viewing.folders import shown_parts
 from anyprefer.training.viewing.later_sections import people
 from anyprefer.training.viewing.page import report
@@ -191,9 +193,9 @@ def test_kappa_of_people_who_always_say_left_is_near_zero():
 
 def test_marks_feed_the_analysis_as_ratings(tmp_path):
     folder = write_run(tmp_path / "run", [row("a-1", played())])
-    assert ratings(folder) == []
+    assert by_people(folder) == []
     Marks(folder / FILE).add("ana", "a-1", "satisfaction", "okay")
-    [one] = ratings(folder)
+    [one] = by_people(folder)
     assert (one.id, one.satisfaction, one.difficulty) == ("a-1", "okay", None)
 
 

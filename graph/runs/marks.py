@@ -22,31 +22,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anyprefer.core.disk import check_no_link, open_file, writing
 from anyprefer.core.errors import InputError
+from anyprefer.core.marks import LEVELS, LONGEST_NOTE, Mark
 from anyprefer.core.secrets import scrubber
-from anyprefer.training.analysis.quality import Difficulty, Rating, Satisfaction
 
 FILE = "reviews.jsonl"
-Better = Literal["chosen", "rejected", "neither"]
 Field = Literal["better", "satisfaction", "difficulty", "note"]
-LONGEST_NOTE = 5_000
-LEVELS: dict[str, tuple[str, ...]] = {
-    "better": get_args(Better),
-    "satisfaction": get_args(Satisfaction),
-    "difficulty": get_args(Difficulty),
-}
-"""What may be said; a note is any text."""
-
-
-class Mark(BaseModel):
-    """What one person says of one pair, as it stands now; None where nothing was said."""
-
-    model_config = ConfigDict(frozen=True)
-
-    better: Better | None = None
-    """Which answer is the better one, said before the judge's order was shown."""
-    satisfaction: Satisfaction | None = None
-    difficulty: Difficulty | None = None
-    note: str = ""
 
 
 class Act(BaseModel):
@@ -132,12 +112,6 @@ def marks_by_row(folder: Path) -> dict[str, list[tuple[str, Mark]]]:
         for (by, row), mark in Marks(folder / FILE).current().items():
             found.setdefault(row, []).append((by, mark))
     return found
-
-
-def ratings(folder: Path) -> list[Rating]:
-    """People's marks of a run folder as ratings, one a person and pair (Figure 7)."""
-    marks = marks_by_row(folder)
-    return [Rating(row, mark.satisfaction, mark.difficulty) for row, some in marks.items() for _, mark in some]
 
 
 def _now() -> str:
