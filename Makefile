@@ -1,6 +1,8 @@
 # make demo   the whole loop on this machine: synthesise, train, evaluate; no key, no GPU
 # make test   all tests, the slow ones with a real model too
 # make check  style (ruff), and rules (mypy, and the floors' import rules, on an installed copy)
+# make install  everything into .venv, which the others do by themselves
+# make docs   builds the pages of docs/, with the API reference, into site/
 # make bench  measures the engine, beside its peers too, and writes docs/benchmarks.md; takes hours
 # make results  plays everything that docs/results.md reports, into runs/results; takes hours, resumes where it was
 #
@@ -12,7 +14,9 @@ TORCH ?= torch
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check style rules bench results clean
+.PHONY: install demo test check style rules docs bench results clean
+
+install: $(VENV)/.ready
 
 demo: $(VENV)/.ready
 	$(BIN)/anyprefer demo
@@ -33,6 +37,9 @@ rules:
 	rm -rf build
 	cd $(VENV)/check && PYTHONPATH=. ../bin/lint-imports --no-cache ../../pyproject.toml
 	cd $(VENV)/check && ../bin/mypy --cache-dir ../mypy --config-file ../../pyproject.toml --explicit-package-bases -p anyprefer
+
+docs: $(VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.ready
 	eval "$$(PYTHON=$(PYTHON) benchmarks/peers.sh)" && \
@@ -78,4 +85,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build site *.egg-info

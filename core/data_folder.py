@@ -27,7 +27,7 @@ def data_file(name: str) -> Path:
     if not folder:
         raise InputError(
             f"{PREFIX}{name} is a file in your data folder, and {VARIABLE} names none: set it to that folder "
-            "(README, Applications: which files, and where they are from)"
+            "(docs/guides/reproduce.md, Data: which files, and where they are from)"
         )
     file = Path(folder) / name
     if not file.is_file():

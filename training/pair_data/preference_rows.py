@@ -1,4 +1,4 @@
-"""Rows of preference data of any data set in one shape; `read.py` reads files of them.
+"""Preference data of any data set in one shape: the one reader of `train`, `judge-eval` and `analyse`.
 
 | a row has | known as |
 |---|---|
