@@ -14,17 +14,20 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from anyprefer.core.errors import InputError
 from anyprefer.models.simulators.camera import Camera
+from anyprefer.models.simulators.scene_table import Scene
 
 WIDTH, HEIGHT, HERTZ = 224, 168, 5
 LIMITS = np.array([0.0459] * 3 + [0.204] * 3 + [1.0])
 """Largest action either way: the 1st and 99th percentiles of demonstrations lie at them."""
 
+Array = NDArray[np.float64]
 Observation = dict[str, NDArray[Any]]
 Info = dict[str, Any]
 
 
-class Simulator(gymnasium.Env[Observation, NDArray[np.float64]]):
+class Simulator(gymnasium.Env[Observation, Array]):
     """One task in a simulator.
 
     Observations: `pixels` uint8 (168, 224, 3), where rendered, and `agent_pos` float (8,): the commanded position of
@@ -38,6 +41,7 @@ class Simulator(gymnasium.Env[Observation, NDArray[np.float64]]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": HERTZ}  # noqa: RUF012 (gymnasium's own declaration)
     render_mode = "rgb_array"
+    scene: Scene
     task_description: str
     objects: tuple[str, str]
     """The names of the object to be moved and of the one where it belongs."""
@@ -58,3 +62,11 @@ class Simulator(gymnasium.Env[Observation, NDArray[np.float64]]):
     @abstractmethod
     def calibration(self) -> Camera:
         """The camera as a policy is told that it is; it does not know of a bump."""
+
+
+def checked(action: Array) -> Array:
+    """(7,) what is played of an action: cut to `LIMITS`. Raises `InputError` for one that is not of seven finite numbers."""
+    action = np.asarray(action, dtype=float)
+    if action.shape != LIMITS.shape or not np.isfinite(action).all():
+        raise InputError(f"an action is (7,) finite numbers, not {action.tolist()!r:.200}")
+    return np.minimum(np.maximum(action, -LIMITS), LIMITS)

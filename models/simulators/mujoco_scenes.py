@@ -8,16 +8,13 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from anyprefer.core.errors import InputError
-from anyprefer.models.simulators.base import HEIGHT, LIMITS, WIDTH, Info, Observation, Simulator
+from anyprefer.models.simulators.base import HEIGHT, LIMITS, WIDTH, Array, Info, Observation, Simulator, checked
 from anyprefer.models.simulators.camera import Camera
 from anyprefer.models.simulators.rendering import Pictures, load_mujoco
 from anyprefer.models.simulators.scene_mjcf import scene_mjcf, told_camera, true_camera
 from anyprefer.models.simulators.scene_table import Scene
 from anyprefer.models.simulators.shifts import Conditions, changed
 from anyprefer.models.simulators.widowx import CLOSED, OPEN, TOUCHING, InverseKinematics, turned
-
-Array = NDArray[np.float64]
 
 STEPS = 40
 """Control steps of an episode; the expert needs 18."""
@@ -74,10 +71,7 @@ class MujocoSimulator(Simulator):
     def step(self, action: Array) -> tuple[Observation, float, bool, bool, Info]:
         """0.2 s. The reward is 1 in the step that succeeds. Actions beyond `LIMITS` are cut to them.
         Raises `InputError` for one that is not of seven finite numbers."""
-        action = np.asarray(action, dtype=float)
-        if action.shape != LIMITS.shape or not np.isfinite(action).all():
-            raise InputError(f"an action is (7,) finite numbers, not {action.tolist()!r:.200}")
-        action = np.minimum(np.maximum(action, -LIMITS), LIMITS)
+        action = checked(action)
         self._position = np.clip(self._position + action[:3], *WORKSPACE)
         self._rotation = turned(action[3:6]) @ self._rotation
         self._gripper = 1.0 if action[6] > 0 else -1.0

@@ -57,6 +57,8 @@ class Scene:
     level: float
     """How far its height may be off."""
     instructions: tuple[str, str, str]
+    floor: float = 0.0
+    """Height of what both stand on at the start, in the base frame."""
 
     @property
     def goal_height(self) -> float:

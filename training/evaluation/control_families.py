@@ -21,6 +21,7 @@ from anyprefer.core.errors import InputError, near
 from anyprefer.core.results import Metric, ratio
 from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
+from anyprefer.models.simulators.by_name import scene_named
 from anyprefer.models.simulators.scene_table import SCENES
 from anyprefer.training.evaluation.family import Make, Split
 
@@ -56,8 +57,7 @@ def starts(simulator: str, shift: str, n: int, seed: int, split: Split) -> list[
 
 def _task(simulator: str, seed: int) -> Task:
     """The wordings take turns too: the instruction is where p_t begins, the others are what it may become."""
-    scene = scene_of(simulator)
-    wordings = SCENES[scene].instructions
+    wordings = scene_named(simulator).instructions
     return Task(
         id=f"{simulator.partition(':')[2]}-{seed}",
         prompt=wordings[seed % len(wordings)],
