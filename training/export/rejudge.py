@@ -21,7 +21,6 @@ from random import Random
 from typing import Any, Literal
 
 from anyprefer.core.errors import InputError
-from anyprefer.core.images import images_of
 from anyprefer.core.input_files import Source
 from anyprefer.core.records import Round, Row
 from anyprefer.core.settings import RunSettings, load_settings
@@ -36,7 +35,8 @@ from anyprefer.training.export.export import export
 from anyprefer.training.export.exported import DataSet, Options, Removed
 from anyprefer.training.export.exported_pair import ExportedPair, marked
 from anyprefer.training.export.trainer_files import write_lines
-from anyprefer.training.pair_data.preference_rows import columns_of, preference_file, read_preference, readable, task_of
+from anyprefer.training.pair_data.preference_rows import task_of
+from anyprefer.training.pair_data.read import Pair, pairs_in
 
 Verdict = Literal["kept", "flipped", "undecided"]
 _OURS = {"prompt", "question", "instruction", "query", "input", "conversations", "conversation", "messages", "history",
@@ -109,14 +109,9 @@ def counts(judged: Sequence[Judged]) -> Counter[str]:
 def given_pairs(source: Source, limit: int | None = None, seed: int = 0) -> list[Given]:
     """The first `limit` pairs, all by default, with their images and own columns; equal answers are left out, as others
     that no reader could use. Raises `InputError` where none is left."""
-    beside = Path(source).parent if isinstance(source, str | Path) else None
     found: dict[str, Given] = {}
-    numbers = iter(range(1, 10**9))
-
-    def read(where: str, row: Any) -> Given:
-        return _given(where, row, next(numbers), seed, beside)
-
-    for one in readable(preference_file(source), read):
+    for pair in pairs_in(source):
+        one = _given(pair, seed)
         if one.chosen.strip() != one.rejected.strip():
             if one.task.id in found:
                 raise InputError(f"id {one.task.id!r} occurs twice in {source}; give every row an id of its own")
@@ -128,23 +123,21 @@ def given_pairs(source: Source, limit: int | None = None, seed: int = 0) -> list
     return list(found.values())
 
 
-def _given(where: str, row: Any, number: int, seed: int, beside: Path | None) -> Given:
-    pair = read_preference(where, row)
-    row = columns_of(where, row)
-    name = str(row.get("id") or f"row-{number:06d}")
-    answers = [pair.chosen, pair.rejected]
+def _given(pair: Pair, seed: int) -> Given:
+    row, told = pair.row, pair.told
+    name = pair.id or f"row-{pair.number:06d}"
+    answers = [told.chosen, told.rejected]
     Random(derive_seed(seed, name)).shuffle(answers)  # the order tells nothing of which the data prefer
     own = {str(column): value for column, value in row.items() if column not in _OURS}
-    images = images_of(row.get("images") or row.get("image") or [], None, beside) or []
     task = task_of(
-        where,
+        pair.where,
         name,
-        pair.prompt,
-        images=tuple(images),
+        told.prompt,
+        images=tuple(pair.images),
         reference=row.get("reference"),
         meta={**own, GivenAnswers.column: answers},
     )
-    return Given(task, pair.chosen, pair.rejected)
+    return Given(task, told.chosen, told.rejected)
 
 
 def _judged(given: Given, row: Row | None) -> Judged:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from anyprefer.core.records import Row
 from anyprefer.core.task import Task
 from anyprefer.core.values import as_text
 from anyprefer.graph.runs.row_files import read_rows, row_files
-from anyprefer.training.pair_data.preference_rows import preference_file, read_preference, readable, task_of
-from anyprefer.training.pair_data.read import pair_files
+from anyprefer.training.pair_data.preference_rows import task_of
+from anyprefer.training.pair_data.read import Pair, pair_files, pairs_in
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read_samples(source: str | Path) -> list[Sample]:
         samples = [_of_row(row) for row in read_rows(path) if row.outcome == "accepted"]
     else:
         files: Sequence[str | Path] = pair_files(path) if path.is_dir() else [source]
-        samples = [sample for file in files for sample in readable(preference_file(file), _of_file)]
+        samples = [_of_file(pair) for file in files for pair in pairs_in(file)]
     if not samples:
         raise InputError(f"{source} holds no pairs, so there is nothing to analyse")
     return samples
@@ -74,18 +74,24 @@ def _of_row(row: Row) -> Sample:
     )
 
 
-def _of_file(where: str, row: Any) -> Sample:
-    pair = read_preference(where, row)
-    best, worst, reward = (_number(row.get(name)) for name in ("chosen_score", "rejected_score", "reward"))
+def _of_file(pair: Pair) -> Sample:
+    row, told = pair.row, pair.told
+    best, worst = (_score(row, name) for name in ("chosen", "rejected"))
     return Sample(
-        task=task_of(where, str(row.get("id") or where), pair.prompt, reference=row.get("reference")),
-        chosen=pair.chosen.strip(),
-        rejected=pair.rejected.strip(),
+        task=task_of(pair.where, pair.id or pair.where, told.prompt, reference=row.get("reference")),
+        chosen=told.chosen.strip(),
+        rejected=told.rejected.strip(),
         margin=None if best is None or worst is None else best - worst,
-        reward=reward,
+        reward=_number(row.get("reward")),
     )
 
 
+def _score(row: Mapping[str, Any], name: str) -> float | None:
+    """The score of `chosen` or `rejected`: a run's own column, or that of exported and UltraFeedback's sets."""
+    run = _number(row.get(f"{name}_score"))
+    return _number(row.get(f"score_{name}")) if run is None else run
+
+
 def _number(value: Any) -> float | None:
-    """A number of our own files; others' columns of these names may hold anything."""
+    """A number; other people's columns of these names may hold anything."""
     return value if type(value) in (int, float) and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Preference data of any data set in one shape: the one reader of `train`, `judge-eval` and `analyse`.
+"""Rows of preference data of any data set in one shape; `read.py` reads files of them.
 
 | a row has | known as |
 |---|---|

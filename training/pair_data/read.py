@@ -1,4 +1,4 @@
-"""Accepted rows → the rows TRL trains on.
+"""Pairs of files in any form (`pairs_in`, the one way to read them), and as the rows TRL trains on.
 
 A run folder holds `pairs.jsonl`, or shards of it, or Parquet files: one row per accepted pair, in TRL's
 conversational preference format: `prompt` (messages), `chosen` and `rejected` (one assistant message each),
@@ -9,8 +9,9 @@ origin may be in any form of `preference_rows.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,45 @@ from datasets import Dataset
 from anyprefer.core.conversation import Message
 from anyprefer.core.errors import InputError, TrainingError
 from anyprefer.core.images import images_of
+from anyprefer.core.input_files import Source
 from anyprefer.graph.runs.row_files import row_files
-from anyprefer.training.pair_data.preference_rows import preference_file, read_preference, readable
+from anyprefer.training.pair_data.preference_rows import Preference, preference_file, read_preference, readable
 
 _ANSWERS = ("chosen", "rejected")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair of a file."""
+
+    where: str
+    number: int
+    """Of its row, from 1; unusable rows are counted too."""
+    told: Preference
+    images: list[str]
+    """As tasks hold them; a path that is not found from here is looked for beside the file."""
+    row: Mapping[str, Any]
+    """Its columns as they are."""
+
+    @property
+    def id(self) -> str:
+        """The row's own; empty where it has none."""
+        return str(self.row.get("id") or "")
+
+
+def pairs_in(source: Source) -> Iterator[Pair]:
+    """The pairs of a file, `hub:ID` or rows, in order; unusable rows are left out and counted in the log.
+
+    Raises `InputError` naming file and line for a row that is no pair.
+    """
+    beside = Path(source).parent if isinstance(source, str | Path) else None
+    numbers = count(1)
+
+    def read(where: str, row: Any) -> Pair:
+        number, told = next(numbers), read_preference(where, row)
+        return Pair(where, number, told, _images(where, row, beside), row)
+
+    yield from readable(preference_file(source), read)
 
 
 def pair_files(*paths: str | Path) -> list[Path]:
@@ -75,27 +111,26 @@ def characters(messages: Sequence[Mapping[str, Any]]) -> int:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     try:
-        return list(readable(preference_file(file), partial(_pair, beside=file.parent)))
+        return [_trained_on(pair) for pair in pairs_in(file)]
     except InputError as error:
         raise TrainingError(str(error)) from error
 
 
-def _pair(where: str, row: Any, beside: Path) -> dict[str, Any]:
-    pair = read_preference(where, row)
-    if pair.chosen == pair.rejected:
-        raise InputError(f"{where}: chosen and rejected are equal, so there is nothing to prefer; remove the row")
+def _trained_on(pair: Pair) -> dict[str, Any]:
+    told = pair.told
+    if told.chosen == told.rejected:
+        raise InputError(f"{pair.where}: chosen and rejected are equal, so there is nothing to prefer; remove the row")
     return {
-        "where": where,
-        "prompt": list(pair.prompt),
-        "chosen": [{"role": "assistant", "content": pair.chosen}],
-        "rejected": [{"role": "assistant", "content": pair.rejected}],
-        "images": _images(where, row, beside),
-        "turns": _turns(pair.prompt, row.get("prompt")),
+        "where": pair.where,
+        "prompt": list(told.prompt),
+        "chosen": [{"role": "assistant", "content": told.chosen}],
+        "rejected": [{"role": "assistant", "content": told.rejected}],
+        "images": pair.images,
+        "turns": _turns(told.prompt, pair.row.get("prompt")),
     }
 
 
-def _images(where: str, row: Mapping[str, Any], beside: Path) -> list[str]:
-    """As tasks hold them; a path that is not found from here is looked for beside the file."""
+def _images(where: str, row: Mapping[str, Any], beside: Path | None) -> list[str]:
     value = row.get("images") or row.get("image") or []
     try:
         found = images_of(value, None, beside)

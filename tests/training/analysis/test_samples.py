@@ -24,6 +24,12 @@ def test_scores_and_references_of_a_file_are_kept(tmp_path):
     assert (sample.task.id, sample.task.reference, sample.margin, sample.reward) == ("a", "4", 5.5, 9)
 
 
+def test_scores_of_an_exported_set_are_scores_too(tmp_path):
+    row = {"prompt": "q", "chosen": "4", "rejected": "5", "score_chosen": 8.0, "score_rejected": 3.0}
+    [sample] = read_samples(write(tmp_path / "p.jsonl", row))
+    assert (sample.margin, sample.reward) == (5.0, None)
+
+
 @pytest.mark.parametrize("odd", ["high", True, float("nan"), [1]])
 def test_what_is_no_number_is_no_score_of_a_file(tmp_path, odd):
     row = {"prompt": "q", "chosen": "4", "rejected": "5", "reward": odd, "chosen_score": odd, "rejected_score": 2}
