@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from anyprefer.core.conversation import Message
+from anyprefer.core.marks import Mark
 from anyprefer.core.task import Record, Task
 from anyprefer.core.trajectories import readable
 from anyprefer.core.values import stable_hash
@@ -268,6 +269,7 @@ class Row(Record):
 
 
 RECORDS = (
-    Task, Candidate, Knowledge, JudgmentPair, Judgment, Selection, Reward, PreferencePair, Prompts, Update, Round
+    Task, Candidate, Knowledge, JudgmentPair, Judgment, Selection, Reward, PreferencePair, Prompts, Update, Round,
+    Mark,
 )  # fmt: skip
-"""The types a `GameState` holds."""
+"""The types a graph's state holds."""

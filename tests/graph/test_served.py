@@ -10,6 +10,7 @@ from langgraph.types import Command
 from langgraph_sdk.runtime import _ExecutionRuntime, _ReadRuntime
 
 from anyprefer.core.errors import AnypreferError, SettingsError
+from anyprefer.core.records import RECORDS
 from anyprefer.graph import served
 from anyprefer.graph.runs.marks import marks_by_row
 from tests.scripted import Scripted
@@ -104,3 +105,9 @@ def test_langgraph_json_asks_nobody_outside():
     given = json.loads((ROOT / "langgraph.json").read_text())
     assert given["env"] == {"LANGGRAPH_NO_VERSION_CHECK": "true"}
     assert given["http"]["cors"]["allow_origins"] == ["https://smith.langchain.com"]
+
+
+def test_langgraph_json_lets_the_server_read_the_game_s_records_back():
+    given = json.loads((ROOT / "langgraph.json").read_text())
+    allowed = given["checkpointer"]["serde"]["allowed_msgpack_modules"]
+    assert allowed == [[one.__module__, one.__name__] for one in RECORDS]
