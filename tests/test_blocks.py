@@ -8,7 +8,9 @@ import json
 import re
 import shlex
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -17,11 +19,20 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from anyprefer.cli import app
 from anyprefer.models.local.chat import LocalChat
+from anyprefer.nodes.judges import JUDGES
+from anyprefer.tools import TOOLS
+from anyprefer.training.applications.arms import ARMS
+from anyprefer.training.evaluation.benchmarks import BENCHMARKS
+from anyprefer.training.experiments.studies import STUDIES
+from anyprefer.training.trainers.by_name import TRAINERS
 from tests.command_line import run
 from tests.page_blocks import PAGES, ROOT, Block, anyprefers, blocks, commands
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+PACKAGED = [path.stem for path in (ROOT / "training" / "applications").glob("*.toml")]
+OWN = re.compile(r"\.\w+$|^(openai|hf|smollm2|scenes|policy)\b|[A-Z…/]")
+"""Files, models and what a reader fills in."""
 OTHERS = {"curl", "git", "langgraph", "source", "export", "cd", "apt-get", "pre-commit", "hf"}
 """Programs that are not ours and whose arguments are not looked at."""
 RUN = [page for page in PAGES if any(block.is_run for block in blocks(page, "sh", "python"))]
@@ -145,14 +156,32 @@ def look_at_python(words: list[str]) -> None:
 
 
 def look_at_anyprefer(arguments: list[str]) -> None:
-    """The command takes these options; the names among them that the registries know are there."""
-    from anyprefer.training.applications.application import load_application
-
+    """The command takes these options; what they name is there."""
     group = typer.main.get_command(app)
     if arguments[0].startswith("-"):
         return
     command = group.commands[arguments[0]]
     given = command.make_context(arguments[0], list(arguments[1:])).params
-    named = str(given.get("app") or "").partition(":")[0]
-    if named and not named.endswith(".toml"):
-        load_application(named)
+    assert unknown_names(command.name, given) == []
+
+
+def unknown_names(command: str, given: dict[str, Any]) -> list[str]:
+    """Those of applications, tools, judges, trainers, benchmarks, tables and arms that are not there; own files are not
+    looked for."""
+    names = {
+        "app": (given.get("app") or "", PACKAGED),
+        "tools": (given.get("tools") or (), TOOLS),
+        "judge": (given.get("judge") or (), [*JUDGES, "target"]),
+        "trainer": (given.get("trainer") or "", TRAINERS),
+        "source": ((given.get("source") or ()) if command == "evaluate" else (), BENCHMARKS),
+        "names": ((given.get("names") or ()) if command == "reproduce" else (), [*STUDIES, "all"]),
+        "arms": (given.get("arms") or (), ARMS),
+    }
+    found = ((name, known) for named, known in names.values() for name in listed(named))
+    return [name for name, known in found if name.partition(":")[0] not in known and not OWN.search(name)]
+
+
+def listed(named: str | Sequence[str]) -> list[str]:
+    """The names that an option holds, parted by commas or given several times."""
+    texts = [named] if isinstance(named, str) else [str(one) for one in named]
+    return [name for text in texts for name in text.split(",") if name]

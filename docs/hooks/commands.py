@@ -29,7 +29,7 @@ def section(name: str, command: Any) -> str:
         ["anyprefer", name, *(f"[{(one.metavar or one.name).strip('[]').upper()}]" for one in arguments), "[OPTIONS]"]
     )
     rows = [row(one) for one in options]
-    table = "\n".join(["| option | default | meaning |", "|---|---|---|", *rows]) if rows else ""
+    table = "\n".join(["| option | meaning |", "|---|---|", *rows]) if rows else ""
     return f"## {name}\n\n```text\n{usage}\n```\n\n{paragraphs(said)}\n\n{table}"
 
 
@@ -51,6 +51,6 @@ def paragraphs(said: str) -> str:
 
 def row(option: Any) -> str:
     """One line of the table."""
-    default = "" if option.default in (None, (), [], "", False) or callable(option.default) else f"`{option.default}`"
     said = " ".join(plain(option.help).split()).replace("|", "\\|").replace("<", "&lt;")
-    return f"| {', '.join(f'`{name}`' for name in option.opts)} | {default} | {said} |"
+    names = ", ".join(f'<code class="name">{name}</code>' for name in [*option.opts, *option.secondary_opts])
+    return f"| {names} | {said} |"
