@@ -26,6 +26,7 @@ from anyprefer.models.local.weights import default_device, default_dtype
 from anyprefer.models.policies.action_tokens import BINS, ActionTokens
 from anyprefer.models.policies.base import DIMENSIONS, Acted, Floats, Inputs, Observation, uniforms
 from anyprefer.models.policies.openvla_model import OpenVLA, OpenVLAConfig
+from anyprefer.models.policies.openvla_published import is_published, load_published
 from anyprefer.models.policies.small import sampled
 
 PROMPT = "In: What action should the robot take to {}?\nOut:"
@@ -47,22 +48,16 @@ class OpenVLAPolicy:
 
     @classmethod
     def load(cls, folder: str) -> Self:
-        """Raises `ModelSetupError` for what is no OpenVLA in transformers' classes."""
-        from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+        """Raises `ModelSetupError` for what is no OpenVLA, neither in transformers' classes nor as published."""
+        from transformers import AutoTokenizer
 
         base = adapter_base(folder)
         source = str(model_source(base or folder))
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        if not isinstance(config, OpenVLAConfig):
-            raise ModelSetupError(
-                f"{source} is a {config.model_type}, not an OpenVLA in transformers' classes ({OpenVLAConfig.model_type}); "
-                "see docs/control.md, OpenVLA"
-            )
         device = default_device()
-        dtype = getattr(torch, default_dtype(device))
-        model: Any = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, trust_remote_code=False)
+        model = _model(source, getattr(torch, default_dtype(device)))
         model = with_adapter(model, folder, merge=False) if base else model
-        return cls(model.to(device).eval(), AutoTokenizer.from_pretrained(source), folder)
+        tokenizer = AutoTokenizer.from_pretrained(source, config=model.config.text_config, trust_remote_code=False)
+        return cls(model.to(device).eval(), tokenizer, folder)
 
     def save(self, folder: Path) -> str:
         """The adapter where there is one, else the whole model."""
@@ -172,3 +167,18 @@ class OpenVLAPolicy:
         actions = self._scale.actions(bins)
         actions[:, -1] = np.where(actions[:, -1] > 0.5, 1.0, -1.0)
         return actions
+
+
+def _model(source: str, dtype: torch.dtype) -> Any:
+    """The whole model of a folder or hub id, in either layout."""
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    if is_published(source):
+        return load_published(source, dtype)
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    if not isinstance(config, OpenVLAConfig):
+        raise ModelSetupError(
+            f"{source} is a {config.model_type}, not an OpenVLA as published or in transformers' classes "
+            f"({OpenVLAConfig.model_type}); see docs/control.md, OpenVLA"
+        )
+    return AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, trust_remote_code=False)

@@ -8,6 +8,7 @@ environment.look({})["rgb"]                    # (1, 168, 224, 3), drawn when as
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,11 @@ def _tasks() -> Any:
         missing = [name for name in _NEEDED if not (folder / name).exists()]
         if missing:
             raise ModelSetupError(f"SIMPLER's scenes need {' and '.join(missing)} in {folder}: {ASSETS}")
-        return importlib.import_module(_TASKS)
+        tasks = importlib.import_module(_TASKS)
     except ImportError as error:
         raise ModelSetupError(f"SIMPLER's scenes need ManiSkill 3 ({error}): {INSTALL}") from error
+    logging.getLogger("mani_skill").setLevel(logging.ERROR)  # it warns of its own scenes, twice an object
+    return tasks
 
 
 def _own(base: Any) -> Any:
