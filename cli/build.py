@@ -33,7 +33,7 @@ def build(
     radiology_index what its tools know. scenes takes about six minutes of
     one core and 1 GB of memory, the others one; nothing is downloaded.
     policy is the target of visuo-motor control, which also comes with the
-    package: 12 minutes, then policy:small:FOLDER plays it. What is there
+    package: 26 minutes, then policy:small:FOLDER plays it. What is there
     already is kept.
 
     [bold]anyprefer build scenes scene_detector[/]

@@ -25,8 +25,8 @@ LONGEST, TURN = 0.045, 0.2
 """Of a step (m), and of its turn (rad)."""
 HOVER, CARRY = 0.075, 0.12
 """Height of the pinch point above the object when reaching, and of a held object above the table (m)."""
-ALIGNED, TURNED = 0.006, 0.08
-"""In place to go down: m in the plane, and rad."""
+ALIGNED, TURNED = 0.006, 0.1
+"""In place to go all the way down: m in the plane, and rad; from three times as much on it stays at `HOVER`."""
 OVER = 0.012
 """In place to lower what is held (m)."""
 LOW = 0.016
@@ -99,14 +99,12 @@ def _fetch(scene: Scene, view: View) -> Array:
     grasp = view.source + ahead
     grasp[2] = max(LOW, grasp[2])
     offset, turn = grasp - view.commanded, _turn(view.source_yaw - view.yaw, scene.source.period)
-    aligned = np.hypot(*offset[:2]) < ALIGNED and abs(turn) < TURNED
-    near = np.hypot(*offset[:2]) < 2 * ALIGNED and abs(turn) < 2 * TURNED
-    down = abs(offset[2]) < ALIGNED
-    if near and down and (view.gap > SHUT or not view.closing):
+    off = max(float(np.hypot(*offset[:2])) / ALIGNED, abs(turn) / TURNED)
+    if off < 2 and abs(offset[2]) < ALIGNED and (view.gap > SHUT or not view.closing):
         return _go(np.zeros(3), 0.0, -1.0)
-    if aligned and not view.closing:
-        return _go(offset, turn, 1.0)
-    return _go(offset + np.array([0, 0, HOVER]), turn, 1.0)
+    # the better it is in place the lower it goes: who misjudges that by some millimetres still comes down
+    height = HOVER if view.closing else HOVER * np.clip((off - 1) / 2, 0, 1)
+    return _go(offset + np.array([0, 0, height]), turn, 1.0)
 
 
 def _go(offset: Array, turn: float, gripper: float) -> Array:
@@ -160,10 +158,10 @@ def demonstration(simulator: MujocoSimulator, seed: int, noise: bool = True) -> 
 
 
 def noised(wanted: Array, spread: float, rng: np.random.Generator) -> Array:
-    """The action with noise of that standard deviation (m; turns get ten times as many rad), kicks and flips."""
+    """The action with noise of that standard deviation (m; turns get five times as many rad), kicks and flips."""
     played = wanted.copy()
     played[:3] += rng.normal(0, spread, 3)
-    played[5] += rng.normal(0, 10 * spread)
+    played[5] += rng.normal(0, 5 * spread)
     if rng.random() < KICKED:
         played[:3] += rng.uniform(-KICK, KICK, 3)
     if rng.random() < FLIPPED:

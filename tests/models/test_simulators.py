@@ -97,7 +97,7 @@ def test_an_action_that_is_none_is_an_error(action):
         ("bullet:carrot", "no simulator is called 'bullet'"),
         ("mujoco:carot", "did you mean 'carrot'"),
         ("mujoco:carrot@camra", "did you mean 'camera'"),
-        ("mujoco:carrot@light", "shift 'light' has no size yet"),
+        ("mujoco:carrot@friction", "shift 'friction' has no size yet"),
         ("mujoco:carrot@camera=far", "no size between 0 and 0.06"),
         ("mujoco:carrot@camera=nan", "no size between"),
         ("mujoco:carrot@camera=7", "no size between"),

@@ -25,8 +25,8 @@ from anyprefer.models.policies.small_network import WIDTH, Batch
 from anyprefer.training.bases.demonstrations import EPISODES, Demonstrations, demonstrations
 from anyprefer.training.bases.fitting import fit
 
-STEPS = 6000
-"""About 720 s of one core, after 330 s of demonstrations."""
+STEPS = 12_000
+"""1,280 s of one core, after 260 s of demonstrations."""
 BATCH = 64
 RATE = 1.2e-3
 SPREAD = (3.0, 3.0, 3.0, 3.0, 3.0, 10.0, 0.0)

@@ -66,7 +66,16 @@ class TrajectoryTPO(Trainer):
 
     name = "trajectory"
     settings_type = TrajectorySettings
-    presets = {"embedded": {}, "paper": {"lora_r": 32, "lora_alpha": 32, "batch_size": 1, "epochs": 1}}  # noqa: RUF012
+    presets = {  # noqa: RUF012
+        "embedded": {
+            "learning_rate": 1e-4,
+            "epochs": 4,
+            "batch_size": 16,
+            "loss_type": ("sigmoid", "sft"),
+            "loss_weights": (1.0, 3.0),
+        },
+        "paper": {"lora_r": 32, "lora_alpha": 32, "batch_size": 1, "epochs": 1},
+    }
     folder = "policy"
     settings: TrajectorySettings
 
