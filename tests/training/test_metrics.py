@@ -116,6 +116,13 @@ def test_what_cannot_vary_has_wilsons_room_and_no_mention_is_undefined():
     assert (silent.low, silent.high) == (0, 1)
 
 
+def test_tasks_that_have_no_part_in_a_figure_make_it_no_more_certain():
+    kinds = ("carrot", "spoon", "stack", "eggplant")
+    told = {f"{kind}-{at}": {f"success {kind}": 1, f"trials {kind}": 1} for kind in kinds for at in range(50)}
+    found = metric_over_tasks([told], ratio("success carrot", "trials carrot"))
+    assert (found.mean, found.low, found.high) == pytest.approx((1, wilson(50, 50)[0], 1))
+
+
 def test_a_sum_over_sets_that_share_no_task():
     """Each task is of one of two sets, as in POPE and MME: all right is 1, with Wilson's room below."""
     mean = Metric(parts=tuple(Ratio(above={f"{s} right": 0.5}, below={f"{s} of": 1}) for s in "ab"))

@@ -25,7 +25,8 @@ NONE: Limits = (-math.inf, math.inf)
 
 def interval(columns: Any, figure: Figure, seed: int, limits: Limits = NONE) -> tuple[float, float, float]:
     """95% interval of the figure, and the two-sided p that it is 0."""
-    mean, tasks = float(figure(columns.sum(axis=(0, 1)))), columns.shape[1]
+    mean = float(figure(columns.sum(axis=(0, 1))))
+    tasks = int(columns.any(axis=(0, 2)).sum())  # those that have a part in the figure
     each = figure(columns)
     each = each[np.isfinite(each)]
     if math.isnan(mean):
