@@ -160,7 +160,7 @@ def _seeds(given: str) -> tuple[int, ...]:
     except ValueError:
         seeds = ()
     if not seeds or min(seeds) < 0:
-        raise SettingsError(f"--seeds {given!r} must be whole numbers from 0 on, parted by commas, such as 0,1,2")
+        raise SettingsError(f"--seeds {given!r} must be whole numbers from 0 on, separated by commas, such as 0,1,2")
     return seeds
 
 

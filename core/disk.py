@@ -109,7 +109,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def check_locks(folder: Path) -> None:
-    """Raises `RunFolderError` where a lock can be had twice, or not at all: two runs could write the folder at once.
+    """Raises `RunFolderError` where a lock can be taken twice, or not at all: two runs could write the folder at once.
 
     Locks of open files, which conflict even within one process; elsewhere than on Linux nothing is checked.
     """

@@ -81,7 +81,7 @@ class ToolFailure(Exception):
 
 
 class RunStopped(AnypreferError):
-    """A run that ends early, on purpose or because calls are of no use any more; nothing is lost."""
+    """A run that ends early, on purpose or because further calls are useless; nothing is lost."""
 
 
 class BudgetSpent(RunStopped):

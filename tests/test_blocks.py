@@ -182,6 +182,6 @@ def unknown_names(command: str, given: dict[str, Any]) -> list[str]:
 
 
 def listed(named: str | Sequence[str]) -> list[str]:
-    """The names that an option holds, parted by commas or given several times."""
+    """The names that an option holds, separated by commas or given several times."""
     texts = [named] if isinstance(named, str) else [str(one) for one in named]
     return [name for text in texts for name in text.split(",") if name]

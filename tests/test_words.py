@@ -15,6 +15,8 @@ INSTEAD = {
     r"hears?|heard": "receives, listens",
     r"anew|afresh": "again",
     r"servers? (that )?(is|are|was|were|being|goes|went)? ?away|(is|are|was|were) away": "outage",
+    r"(can|cannot|to) be had": "loaded, found, available",
+    r"parted by": "separated by",
     r"tells? no|told no": "returns no, reports no",
     r"bec(o|a)mes? silent|fall(s|en)? silent": "timeout",
 }

@@ -26,7 +26,7 @@ def smollm2_folder() -> Path:
     """A folder with the embedded model's weights (safetensors) and tokenizer; made on the first call.
 
     From the package when it is installed, else from the Hugging Face hub. Raises `ModelSetupError`
-    when neither can be had or the cache folder cannot be written.
+    when neither can be loaded or the cache folder cannot be written.
     """
     folder = cache_folder() / "smollm2-135m-instruct"
     if (folder / "config.json").is_file():

@@ -99,7 +99,7 @@ def _arc_rows(split: Split) -> list[dict[str, Any]]:
         rows = load_dataset("allenai/ai2_arc", "ARC-Easy", split=hub_split)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"ARC-easy cannot be had from the hub ({type(error).__name__}); "
+            f"ARC-easy cannot be loaded from the hub ({type(error).__name__}); "
             f"set ANYPREFER_DATA to a folder with {name}, or connect to the network"
         ) from error
     return list(rows)[:500] if split == "heldout" else list(rows)

@@ -52,7 +52,7 @@ def lerobot_export(pairs: Sequence[TrajectoryPair], folder: Path, robot: str = "
     """Writes the data set into an empty folder and returns how many episodes it has.
 
     Raises `InputError` where there are no pairs or no encoder, for trajectories whose states or actions are not all of one
-    length, and `ToolFailure` for one whose frames cannot be had.
+    length, and `ToolFailure` for one whose frames cannot be drawn.
     """
     if not pairs:
         raise InputError("there are no pairs of trajectories to export")

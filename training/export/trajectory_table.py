@@ -1,4 +1,4 @@
-"""`trajectories/`: pairs of what a policy did, as a LeRobotDataset where frames can be had (`lerobot.py`), else one a row
+"""`trajectories/`: pairs of what a policy did, as a LeRobotDataset where there are frames (`lerobot.py`), else one a row
 with states and actions as JSON."""
 
 from __future__ import annotations

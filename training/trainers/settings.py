@@ -44,7 +44,9 @@ class TrainSettings(BaseModel):
     lora_r: int = Field(128, ge=1, description="LoRA rank (Table 3: 128). A continued adapter keeps its own.")
     lora_alpha: int = Field(256, ge=1, description="LoRA scale (Table 3: 256). A continued adapter keeps its own.")
     lora_targets: str = Field(
-        "all-linear", min_length=1, description="Modules LoRA adapts: all-linear (Table 3), or names parted by commas."
+        "all-linear",
+        min_length=1,
+        description="Modules LoRA adapts: all-linear (Table 3), or names separated by commas.",
     )
     batch_size: int = Field(1, ge=1, description="Pairs in one step and device (Table 3: 1).")
     gradient_accumulation: int = Field(1, ge=1, description="Steps whose gradients are added before an update.")

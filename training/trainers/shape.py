@@ -72,7 +72,7 @@ class Shape:
 
 
 def read_shape(base: str, settings: TrainSettings) -> Shape:
-    """Counts `base`, a model as `train` takes it. Raises `ModelSetupError` for one whose configuration cannot be had."""
+    """Counts `base`, a model as `train` takes it. Raises `ModelSetupError` for one whose configuration cannot be loaded."""
     from peft import PeftConfig, get_peft_model
 
     under = adapter_base(base)
@@ -111,7 +111,7 @@ def _config(base: str) -> Any:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (ModelSetupError, OSError, ValueError) as error:
         raise ModelSetupError(
-            f"the configuration of {base!r} cannot be had; name a folder with a config.json, or one of "
+            f"the configuration of {base!r} cannot be loaded; name a folder with a config.json, or one of "
             f"{', '.join(KNOWN)} ({str(error).strip().splitlines()[0][:200]})"
         ) from error
 

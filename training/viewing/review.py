@@ -83,7 +83,7 @@ async def serve(queue: Queue, by: str, port: int, ready: Callable[[str], None]) 
         ready(f"http://{HOST}:{runner.addresses[0][1]}/{token}/")
         await asyncio.Event().wait()
     except OSError as error:
-        raise RunFolderError(f"port {port} cannot be listened at: {error.strerror}; leave --port out") from error
+        raise RunFolderError(f"port {port} cannot be opened: {error.strerror}; leave --port out") from error
     finally:
         await runner.cleanup()
 

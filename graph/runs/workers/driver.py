@@ -138,7 +138,7 @@ class Cluster:
         self._changed = asyncio.Event()
 
     def fail(self, reason: Exception) -> None:
-        """No worker can be had: all tasks that wait end with the reason."""
+        """No worker can be started: all tasks that wait end with the reason."""
         self._broken = self._broken or reason
         self.changed()
 

@@ -43,7 +43,7 @@ class ActingBenchmark(Benchmark):
         self.family, self.name, self.description = family, family.name, family.description
 
     def measure(self, asked: Asked) -> BenchmarkResult:
-        """Raises `ModelSetupError` where the simulator or the policy cannot be had."""
+        """Raises `ModelSetupError` where the simulator or the policy cannot be loaded."""
         tasks = self.family.make(asked.limit or TRIALS * len(SCENES), asked.seed, "heldout")
         trials = run_blocking(self._trials(asked, tasks))
         if asked.folder:
