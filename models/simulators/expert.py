@@ -13,18 +13,15 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anyprefer.models.simulators.base import LIMITS, Info, Observation
-from anyprefer.models.simulators.mujoco_scenes import MujocoSimulator
+from anyprefer.models.simulators.base import LIMITS, Array, Info, Observation, Simulator
 from anyprefer.models.simulators.scene_table import Scene
-
-Array = NDArray[np.float64]
 
 LONGEST, TURN = 0.045, 0.2
 """Of a step (m), and of its turn (rad)."""
-HOVER, CARRY = 0.075, 0.12
-"""Height of the pinch point above the object when reaching, and of a held object above the table (m)."""
+HOVER, CARRY, AWAY = 0.075, 0.12, 0.3
+"""Height of the pinch point above the object when reaching, of a held object above the table, and of the pinch point when
+all is done (m)."""
 ALIGNED, TURNED = 0.006, 0.1
 """In place to go all the way down: m in the plane, and rad; from three times as much on it stays at `HOVER`."""
 OVER = 0.012
@@ -64,7 +61,7 @@ def action(scene: Scene, observation: Observation, info: Info) -> Array:
     """(7,) what the expert does now."""
     view = View.of(scene, observation, info)
     if _placed(scene, view):
-        return _let_go(view)
+        return _let_go(scene, view)
     if view.closing and view.touches == 2:
         return _bring(scene, view)
     return _fetch(scene, view)
@@ -75,9 +72,9 @@ def _placed(scene: Scene, view: View) -> bool:
     return bool(np.hypot(*offset[:2]) < 0.8 * scene.near and offset[2] < scene.goal_height + 0.5 * scene.level)
 
 
-def _let_go(view: View) -> Array:
+def _let_go(scene: Scene, view: View) -> Array:
     """Opens, and once open goes up and away."""
-    up = 0.0 if view.closing or view.touches else LONGEST
+    up = 0.0 if view.closing or view.touches else AWAY + scene.floor - view.commanded[2]
     return _go(np.array([0.0, 0, up]), 0.0, 1.0)
 
 
@@ -88,7 +85,7 @@ def _bring(scene: Scene, view: View) -> Array:
     offset += view.hand - view.commanded
     if np.hypot(*offset[:2]) < OVER:
         return _go(offset - np.array([0, 0, 0.004]), 0.0, -1.0)
-    up = CARRY - view.source[2] + (view.hand - view.commanded)[2]
+    up = CARRY + scene.floor - view.source[2] + (view.hand - view.commanded)[2]
     across = offset[:2] if up < 0.5 * LONGEST else np.zeros(2)
     return _go(np.array([*across, up]), 0.0, -1.0)
 
@@ -97,7 +94,7 @@ def _fetch(scene: Scene, view: View) -> Array:
     """Over the object, down to it, and closes."""
     ahead = np.array([np.cos(view.source_yaw), np.sin(view.source_yaw), 0]) * scene.source.grasp
     grasp = view.source + ahead
-    grasp[2] = max(LOW, grasp[2])
+    grasp[2] = max(LOW + scene.floor, grasp[2])
     offset, turn = grasp - view.commanded, _turn(view.source_yaw - view.yaw, scene.source.period)
     off = max(float(np.hypot(*offset[:2])) / ALIGNED, abs(turn) / TURNED)
     if off < 2 and abs(offset[2]) < ALIGNED and (view.gap > SHUT or not view.closing):
@@ -139,7 +136,7 @@ NOISE, KICK = (0.004, 0.012), 0.06
 """Standard deviation of an episode's noise, drawn between these, and the longest kick (m)."""
 
 
-def demonstration(simulator: MujocoSimulator, seed: int, noise: bool = True) -> Generator[Step, None, bool]:
+def demonstration(simulator: Simulator, seed: int, noise: bool = True) -> Generator[Step, None, bool]:
     """The steps of one episode from a seeded start, in one of the three wordings.
 
     Noise is added to what is played, so that the expert shows how to recover (DART, arXiv 1703.09327); the generator
