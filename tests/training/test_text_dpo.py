@@ -1,14 +1,19 @@
 import hashlib
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
+from trl import DPOConfig
 
 from anyprefer.core.errors import ModelSetupError, TrainingError
+from anyprefer.core.settings import RunSettings
 from anyprefer.models.local.adapters import adapter_base, public_name
 from anyprefer.models.local.chat import LocalChat
+from anyprefer.training.trainers.by_name import trainer
+from anyprefer.training.trainers.curves import arguments
 from anyprefer.training.trainers.dpo import REPORT, TrainReport, train
 from anyprefer.training.trainers.settings import PRESETS, train_settings
 
@@ -131,6 +136,45 @@ def test_the_card_is_valid_and_says_what_was_trained_on(tiny, pairs, first):
     assert f"{pairs.name}/pairs.jsonl --base hf:{tiny}" in command
     assert "--epochs=6" in command
     assert "--learning-rate=0.005" in command
+    assert "(licence: not known)" in text
+    assert "8 pairs were trained on." in text
+    assert "| rewards/accuracies | 1 |" in text
+    assert "| learning_rate | 0.005 |" in text
+    assert "report_to" not in json.loads((Path(first.adapter) / REPORT).read_text())["settings"]
+
+
+def test_the_adapter_loads_by_peft_s_own_class_as_its_card_says(first):
+    from peft import AutoPeftModelForCausalLM
+
+    model = AutoPeftModelForCausalLM.from_pretrained(first.adapter)
+    assert model.active_adapters == ["default"]
+    assert "AutoPeftModelForCausalLM.from_pretrained" in (Path(first.adapter) / "README.md").read_text()
+
+
+def test_curves_go_to_tensorboard_in_the_output(tiny, pairs, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    settings = train_settings(**{**FAST, "epochs": 2, "report_to": "tensorboard"})
+    report = train([pairs], str(tiny), tmp_path / "out", settings)
+    events = EventAccumulator(str(tmp_path / "out" / "curves")).Reload()
+    assert {"train/loss", "train/rewards/margins", "train/rewards/accuracies"} <= set(events.Tags()["scalars"])
+    assert [one.value for one in events.Scalars("train/loss")] == pytest.approx(report.losses)
+    assert "--report-to" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_viewer_that_is_not_installed_is_named_before_anything_is_loaded(pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr("anyprefer.training.trainers.curves.find_spec", lambda name: None)
+    settings = train_settings(**{**FAST, "report_to": "wandb"})
+    with pytest.raises(TrainingError, match="needs a package that is not installed: pip install wandb"):
+        train([pairs], str(tmp_path / "no-model"), tmp_path / "out", settings)
+    trained = trainer("text_dpo", {"report_to": "trackio"})
+    with pytest.raises(TrainingError, match="pip install trackio"):
+        trained.check("smollm2", RunSettings())
+
+
+def test_trackio_and_wandb_are_transformers_own(tmp_path):
+    assert arguments("wandb", tmp_path) == {"report_to": "wandb", "project": "anyprefer", "run_name": str(tmp_path)}
+    assert set(arguments("trackio", tmp_path)) <= {field.name for field in fields(DPOConfig)}
 
 
 def test_an_adapter_on_the_embedded_model_names_what_others_can_load(tmp_path):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from anyprefer.core.licences import licence_of
 from anyprefer.training.export.card_header import header
 from anyprefer.training.export.commands import command_of
 from anyprefer.training.export.distributions import distribution, longer
@@ -79,27 +79,6 @@ def table1(data: DataSet) -> dict[str, str]:
         "Data type": "; ".join(name for name, there in types.items() if there),
         "Multi-iter.": f"Yes ({len(iterations)})" if len(iterations) > 1 else "No",
     }
-
-
-def licence_of(name: str) -> str:
-    """A model's licence, by the table or by the card in its folder; "not known" for all others."""
-    bare = without_prefix(name)
-    known = tomllib.loads((_HERE / "licences.toml").read_text(encoding="utf-8"))
-    found = next((known[begin] for begin in sorted(known, key=len, reverse=True) if bare.startswith(begin)), "")
-    return found or _of_card(Path(bare).expanduser() / "README.md") or "not known"
-
-
-def without_prefix(name: str) -> str:
-    """The model's own name: `openai:gpt-4o@https://…` is `gpt-4o`."""
-    return re.sub(r"^(?:hf|openai|gguf):", "", name.partition("@http")[0])
-
-
-def _of_card(card: Path) -> str:
-    try:
-        found = re.search(r"^license: *(\S+)", card.read_text(encoding="utf-8", errors="replace")[:4000], re.MULTILINE)
-    except (OSError, ValueError):
-        return ""
-    return found[1] if found else ""
 
 
 def fenced(text: str, kind: str = "") -> str:

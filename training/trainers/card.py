@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anyprefer.core.licences import licence_of
 from anyprefer.models.local.adapters import adapter_base, public_name
 from anyprefer.training.trainers.settings import IMAGE_PRESETS, PRESETS, ImageTrainSettings, TrainSettings
 
@@ -25,13 +26,15 @@ tags:
 ---
 # {name}
 
-A LoRA adapter for {base}, trained on {trained} preference pairs by direct preference optimisation (DPO).
+A LoRA adapter for {base} (licence: {licence}), trained on {trained} preference pairs by direct preference optimisation (DPO).
 
 ## Training data
 
 | file | pairs | SHA-256 |
 |---|---|---|
 {files}
+
+{counts}
 
 ## Training
 
@@ -41,7 +44,15 @@ A LoRA adapter for {base}, trained on {trained} preference pairs by direct prefe
 
 {steps}
 
-Made with {versions}; every setting is in `anyprefer.json`.
+| measured at the last update | value |
+|---|---|
+{metrics}
+
+| setting | value |
+|---|---|
+{settings}
+
+Made with {versions}. All losses are in `anyprefer.json`.
 
 ## Use
 
@@ -76,12 +87,30 @@ def model_card(report: TrainReport) -> str:
             "name": Path(report.adapter).name,
             "base": base,
             "trained": report.trained,
+            "licence": licence_of(base),
             "files": "\n".join(files),
+            "counts": _counts(report),
+            "metrics": _rows({name: f"{value:.4g}" for name, value in report.metrics.items()}),
+            "settings": _rows({name: _value(value) for name, value in report.settings.model_dump().items()}),
             "command": _command(report),
             "steps": f"{loss} in {len(report.losses)} updates and {report.seconds:g} seconds.",
             "versions": ", ".join(f"{name} {number}" for name, number in report.versions.items()),
         }
     )
+
+
+def _counts(report: TrainReport) -> str:
+    """What became of the pairs of the files, and which update was kept."""
+    said = [f"{report.trained} pairs were trained on"]
+    said += [f"{report.left_out} left out (the same tokens, too long, or without their image)"] * bool(report.left_out)
+    said += [f"{report.kept_out} kept out, and the adapter of update {report.step} did best on them"] * bool(
+        report.kept_out
+    )
+    return "; ".join(said) + "."
+
+
+def _rows(values: Mapping[str, str]) -> str:
+    return "\n".join(f"| {name} | {value} |" for name, value in values.items())
 
 
 def _sees(report: TrainReport) -> bool:
@@ -92,7 +121,7 @@ def _command(report: TrainReport) -> str:
     """What trains the same."""
     presets = IMAGE_PRESETS if _sees(report) else PRESETS
     preset = min(presets, key=lambda name: len(_changed(report.settings, presets[name])))
-    changed = _changed(report.settings, presets[preset])
+    changed = {name: value for name, value in _changed(report.settings, presets[preset]).items() if name != "report_to"}
     flags = [_flag(name, _value(value)) for name, value in changed.items()]
     trainer = ["--trainer", "image_dpo"] if _sees(report) else []
     base = f"hf:{report.base}" if "/" in report.base else report.base

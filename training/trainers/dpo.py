@@ -44,11 +44,12 @@ from anyprefer.models.local.weights import (
     use_threads,
 )
 from anyprefer.training.pair_data.read import read_pairs
+from anyprefer.training.trainers import curves
 from anyprefer.training.trainers.answers_only import AnswersTrainer
 from anyprefer.training.trainers.card import model_card
 from anyprefer.training.trainers.choice import BestStep, kept_out
 from anyprefer.training.trainers.memory import needs_checkpointing
-from anyprefer.training.trainers.processes import is_sharded, on_cpu, one_machine, shared_rows, train_device
+from anyprefer.training.trainers.processes import is_first, is_sharded, on_cpu, one_machine, shared_rows, train_device
 from anyprefer.training.trainers.settings import TrainSettings
 from anyprefer.training.trainers.text_dpo import REPORT
 from anyprefer.training.trainers.tokens import tokenised
@@ -102,14 +103,14 @@ def train(
     rows = [row for _, found in files for row in found]
     work = form(base, settings)
     work.check(rows)
-    _check(output)
+    _check(output, settings)
     origin = tuple(pair_file(file, len(found)) for file, found in files)
     # the rows' order within a batch matters little: the sampler shuffles batches of like length
     tokens, dev = kept_out(work.tokenised(rows), settings)
     parts = [Dataset.from_list(part) for part in (tokens, dev) if part]
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(*parts) as ready:
         warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
-        trainer = _trainer(work, Path(scratch), *ready)
+        trainer = _trainer(work, output, Path(scratch), *ready)
         best = _run(trainer)
     history = trainer.state.log_history
     report = TrainReport(
@@ -147,8 +148,9 @@ def _run(trainer: DPOTrainer) -> BestStep | None:
     return best
 
 
-def _check(output: Path) -> None:
-    """What would be found out only after the training."""
+def _check(output: Path, settings: TrainSettings) -> None:
+    """What would be found out only after the training, or its first step."""
+    curves.check(settings.report_to)
     if (output / "adapter_config.json").exists():
         raise TrainingError(f"{output} already holds an adapter; name another folder or remove it")
     try:
@@ -158,10 +160,12 @@ def _check(output: Path) -> None:
         raise TrainingError(f"the adapter cannot be written to {output}: {error}; name another folder") from error
 
 
-def _trainer(work: Texts, scratch: Path, rows: Any, dev: Any = None) -> DPOTrainer:
+def _trainer(work: Texts, output: Path, scratch: Path, rows: Any, dev: Any = None) -> DPOTrainer:
     settings, base = work.settings, work.base
     use_threads(settings.threads)
-    arguments = _arguments(work, scratch, checks=dev is not None)  # before the weights: DeepSpeed shards as they load
+    arguments = _arguments(
+        work, output, scratch, checks=dev is not None
+    )  # before the weights: DeepSpeed shards as they load
     dtype = settings.dtype or default_dtype("cpu" if on_cpu() else default_device())
     device = train_device()
     weights = load_weights(base, dtype=dtype, device=device, merge=False)
@@ -180,7 +184,8 @@ def _trainer(work: Texts, scratch: Path, rows: Any, dev: Any = None) -> DPOTrain
     )
     for shown in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(shown)
-    trainer.add_callback(_Bar)
+    for shown in (_Bar, *(curves.callbacks(settings.report_to, output) if is_first() else ())):
+        trainer.add_callback(shown)
     return trainer
 
 
@@ -202,7 +207,7 @@ def lora_config(settings: TrainSettings) -> LoraConfig:
     )
 
 
-def _arguments(work: Texts, scratch: Path, checks: bool) -> DPOConfig:
+def _arguments(work: Texts, output: Path, scratch: Path, checks: bool) -> DPOConfig:
     settings = work.settings
     return DPOConfig(
         **work.arguments(),
@@ -231,7 +236,7 @@ def _arguments(work: Texts, scratch: Path, checks: bool) -> DPOConfig:
         dataloader_pin_memory=not on_cpu() and default_device() == "cuda",
         logging_steps=1,
         save_strategy="no",
-        report_to="none",
+        **curves.arguments(settings.report_to, output),
     )
 
 

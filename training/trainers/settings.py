@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from anyprefer.core.errors import TrainingError, near
 from anyprefer.training.trainers.checked import checked
+from anyprefer.training.trainers.curves import REPORT_TO, ReportTo
 
 LossName = Literal[
     "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
@@ -69,6 +70,7 @@ class TrainSettings(BaseModel):
         description="Share of the prompts (or images) whose pairs are kept out of training; kept is the adapter with the "
         "lowest loss on them of those that make their chosen answers no less likely. 0: the last step's.",
     )
+    report_to: ReportTo = REPORT_TO
     check_every: int = Field(10, ge=1, description="Updates between two checks of the pairs that `dev` keeps out.")
 
     @model_validator(mode="after")

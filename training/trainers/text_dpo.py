@@ -23,6 +23,7 @@ from anyprefer.core.values import stable_hash
 from anyprefer.models.load import split_server
 from anyprefer.models.local.built import is_built
 from anyprefer.training.evaluation.asking import keys_of
+from anyprefer.training.trainers import curves
 from anyprefer.training.trainers.serving import serve_adapter
 from anyprefer.training.trainers.settings import PRESETS, TextSettings, TrainSettings
 
@@ -49,6 +50,7 @@ class TextDPO(Trainer):
 
     def check(self, start: str, played: RunSettings) -> None:
         """A local model trains; one behind a URL is trained as the local model that it serves."""
+        curves.check(self.settings.report_to)
         served = start != played.target
         if start != self.embedded and not (start.startswith("hf:") or is_built(start)):
             raise SettingsError(
@@ -68,6 +70,7 @@ class TextDPO(Trainer):
         """The number of pairs; all of them are read."""
         from anyprefer.models.local.adapters import model_or_base_source
 
+        curves.check(self.settings.report_to)
         model_or_base_source(start.removeprefix("hf:"))
         from anyprefer.training.pair_data.read import load_pairs
 
@@ -115,7 +118,7 @@ class TextDPO(Trainer):
         return {"pairs": str(report["trained"]), "loss": loss, **rewards, **kept, "seconds": f"{report['seconds']:g}"}
 
     def _round(self, seed: int) -> TrainSettings:
-        values = self.settings.model_dump(include=set(self.round_type.model_fields))
+        values = {name: value for name, value in self.settings if name in self.round_type.model_fields}
         return self.round_type(**{**values, "seed": seed})
 
 

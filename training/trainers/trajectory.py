@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.roles import Trainer
 from anyprefer.core.settings import RunSettings
+from anyprefer.training.trainers import curves
 from anyprefer.training.trainers.text_dpo import REPORT
 
 TARGET = "policy:"
@@ -53,6 +54,7 @@ class TrajectorySettings(BaseModel):
         description="Training stops where windows that were chosen have become less likely than they were by more nats than this, on the mean of the last 10 updates: with them falls success.",
     )
     threads: int = Field(1, ge=1, description="CPU threads.")
+    report_to: Literal["none", "tensorboard"] = curves.REPORT_TO
 
     @model_validator(mode="after")
     def _one_weight_a_loss(self) -> Self:
@@ -81,6 +83,7 @@ class TrajectoryTPO(Trainer):
 
     def check(self, start: str, played: RunSettings) -> None:
         """A policy whose weights are here trains."""
+        curves.check(self.settings.report_to)
         if not start.startswith(TARGET) or start.startswith(f"{TARGET}server:"):
             raise SettingsError(
                 f"target {start!r} cannot be trained on trajectories here; name policy:small, policy:small:FOLDER or "
@@ -91,6 +94,7 @@ class TrajectoryTPO(Trainer):
         """The number of pairs; all of them are read."""
         from anyprefer.training.pair_data.trajectories import trajectory_pairs
 
+        curves.check(self.settings.report_to)
         return f"{len(trajectory_pairs(*pairs))} pairs of trajectories"
 
     def train(self, pairs: Sequence[Path], start: str, output: Path, seed: int) -> str:

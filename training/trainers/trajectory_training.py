@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -21,10 +22,12 @@ from anyprefer.models.policies.base import Inputs, TrainablePolicy
 from anyprefer.models.policies.by_name import trainable
 from anyprefer.models.policies.kept_inputs import kept
 from anyprefer.training.pair_data.trajectories import trajectory_files
+from anyprefer.training.trainers import curves
 from anyprefer.training.trainers.text_dpo import REPORT
 from anyprefer.training.trainers.train_report import PairFile, pair_file
 from anyprefer.training.trainers.trajectory import TrajectorySettings
 
+_CURVES = ("loss", "rewards/chosen", "rewards/rejected", "rewards/accuracies")
 _CHECKED = 10
 """Updates over which the chosen's likelihood is looked at."""
 
@@ -111,7 +114,7 @@ def train(pairs: Sequence[Path], base: str, output: Path, settings: TrajectorySe
             torch.manual_seed(seed)
             policy.with_lora(settings.lora_r, settings.lora_alpha)
     fitting = _Fitting(policy, settings, seed)
-    fitting.run(data)
+    fitting.run(data, curves.writer(settings.report_to, output))
     spec = policy.save(output)
     report = TrajectoryReport(
         policy=spec,
@@ -142,8 +145,8 @@ class _Fitting:
         self.right = list[float]()
         self.stopped: int | None = None
 
-    def run(self, data: Sequence[Window]) -> None:
-        """All updates, or those until the chosen become too unlikely."""
+    def run(self, data: Sequence[Window], watched: Any = None) -> None:
+        """All updates, or those until the chosen become too unlikely; `watched` is TensorBoard's writer."""
         settings = self.settings
         trained = [weight for weight in self.policy.module.parameters() if weight.requires_grad]
         optimiser = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=0.0)
@@ -158,10 +161,19 @@ class _Fitting:
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimiser.step()
             schedule.step()
+            self._show(watched, update + 1)
             recent.append(self.chosen[-1])
             if len(recent) == _CHECKED and sum(recent) / _CHECKED < -settings.stop_below:
                 self.stopped = update + 1
                 return
+
+    def _show(self, watched: Any, update: int) -> None:
+        """The newest values, under the names that TRL gives them."""
+        if watched:
+            values = (self.losses, self.chosen, self.rejected, self.right)
+            for name, found in zip(_CURVES, values, strict=True):
+                watched.add_scalar(f"train/{name}", found[-1], update)
+            watched.flush()
 
     def metrics(self) -> dict[str, float]:
         """Of the last updates."""
