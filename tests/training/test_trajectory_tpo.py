@@ -97,6 +97,15 @@ def test_the_same_seed_gives_the_same_policy_and_a_finished_training_stays(tmp_p
     assert (tmp_path / "a" / "anyprefer.json").stat().st_mtime_ns == before
 
 
+def test_curves_go_to_tensorboard_in_the_output(tmp_path, start, pairs):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, report = trained(start, pairs, tmp_path / "made", report_to="tensorboard")
+    events = EventAccumulator(str(tmp_path / "made" / "curves")).Reload()
+    assert [one.value for one in events.Scalars("train/loss")] == pytest.approx(report["losses"])
+    assert [one.value for one in events.Scalars("train/rewards/chosen")] == pytest.approx(report["chosen"])
+
+
 def test_lora_trains_few_weights_and_is_merged(tmp_path, start, pairs):
     _, report = trained(start, pairs, tmp_path / "made", lora_r=4, epochs=5, learning_rate=1e-2)
     assert report["losses"][0] == pytest.approx(math.log(2), abs=1e-5)
