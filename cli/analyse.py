@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
+from anyprefer.cli import completion
 from anyprefer.cli.console import at_work, out
 from anyprefer.cli.flags import ASKING, Values, flags
 from anyprefer.core.errors import SettingsError
@@ -20,7 +21,11 @@ View = Literal["pair", "prompt", "chosen"]
 def analyse(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, folders of iterate, files of pairs, or hub:ID."),
+        typer.Argument(
+            metavar="RUN_OR_PAIRS...",
+            help="Run folders, folders of iterate, files of pairs, or hub:ID.",
+            autocompletion=completion.runs,
+        ),
     ],
     to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where REPORT.md, CSV and PNG files go.")],
     against: Annotated[

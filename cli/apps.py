@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from anyprefer.cli import completion
 from anyprefer.cli.console import out, table
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ App = Annotated[
     typer.Option(
         "--app",
         metavar="NAME[:SCALE]",
+        autocompletion=completion.apps,
         help="An application or its .toml file; players, tools, tasks: see `anyprefer apps`. --config and flags win over it.",
     ),
 ]
@@ -50,7 +52,9 @@ def chosen_app(given: str | None) -> Chosen:
 
 
 def apps(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this one's TOML.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Print this one's TOML.", autocompletion=completion.apps)
+    ] = None,
 ) -> None:
     """List the applications, or print one as the TOML file it is.
 

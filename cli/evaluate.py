@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from anyprefer.cli import completion
 from anyprefer.cli.console import DONE, STOPPED, at_work, out, table
 from anyprefer.cli.flags import ASKING, Values, flags
 from anyprefer.cli.synth import Column, columns_of
@@ -33,6 +34,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="TASKS...",
+            autocompletion=completion.names("benchmarks"),
             help="Benchmarks (see `anyprefer list benchmarks`), or files with a reference column.",
         ),
     ],

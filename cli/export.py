@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
+from anyprefer.cli import completion
 from anyprefer.cli.console import at_work, out, said_warnings, table
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ Kind = Literal["none", "exact", "minhash", "embedding"]
 
 
 def export(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Folders of synth or iterate, in order.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN…", help="Folders of synth or iterate, in order.", autocompletion=completion.runs),
+    ],
     to: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The data set's folder, new or to be replaced.")],
     push: Annotated[
         str, typer.Option(metavar="ORG/NAME", help="Upload it to the Hugging Face hub, privately; needs HF_TOKEN.")

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.markup import escape
 
+from anyprefer.cli.completion import of_setting
 from anyprefer.core.errors import SettingsError
 from anyprefer.core.server_settings import ServerSettings
 from anyprefer.core.settings import Origin, RunSettings, load_settings
@@ -100,6 +101,7 @@ def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
         help=_help(field),
         rich_help_panel=panel,
         metavar=_METAVARS.get(kind, "TEXT") + _range(field) if kind is not bool else None,
+        autocompletion=of_setting(name),
     )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, option]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,19 @@ def graph(
     to: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.mmd", help="Write it there.", show_default="print it")
     ] = None,
+    langgraph: Annotated[
+        bool,
+        typer.Option("--langgraph", help="Print langgraph.json, by which `langgraph dev` and Studio serve the game."),
+    ] = False,
 ) -> None:
     """Draw the game as a Mermaid diagram.
 
     [bold]anyprefer graph[/]
     [bold]anyprefer graph --out game.mmd[/]
     """
+    if langgraph:
+        typer.echo((files("anyprefer.graph") / "langgraph.json").read_text(encoding="utf-8"), nl=False)
+        return
     from langchain_core.language_models import FakeListChatModel
 
     from anyprefer.graph.build import build_graph

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from anyprefer.cli import completion
 from anyprefer.cli.console import out, table
 from anyprefer.core.errors import InputError, near
 
@@ -31,7 +32,9 @@ HOW = {
 
 
 def list_(
-    kind: Annotated[str | None, typer.Argument(metavar="KIND", help=", ".join(HOW))] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help=", ".join(HOW), autocompletion=completion.kinds)
+    ] = None,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="This one alone, with all it says.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

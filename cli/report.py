@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from anyprefer.cli import completion
 from anyprefer.cli.console import out
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder of synth or iterate.")]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A folder of synth or iterate.", autocompletion=completion.runs)
+]
 
 
 def report(

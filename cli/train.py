@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from anyprefer.cli import completion
 from anyprefer.cli.console import at_work, out, said_warnings, table
 from anyprefer.cli.estimate import of_text, show_estimate
 from anyprefer.cli.flags import Values, flags, literal
@@ -38,6 +39,7 @@ TrainerName = Annotated[
         metavar="NAME",
         help="What trains: text_dpo, image_dpo for models that see, a package's, or your own FILE.py:NAME.",
         show_default="--app's, or text_dpo",
+        autocompletion=completion.names("trainers"),
     ),
 ]
 TrainerOption = Annotated[
@@ -50,10 +52,19 @@ TrainerOption = Annotated[
 def train(
     base: Annotated[
         str,
-        typer.Option(metavar="MODEL", help="What to train: smollm2, scenes, hf:ID, a model's or an adapter's folder."),
+        typer.Option(
+            metavar="MODEL",
+            help="What to train: smollm2, scenes, hf:ID, a model's or an adapter's folder.",
+            autocompletion=completion.models,
+        ),
     ],
     pairs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN_OR_PAIRS...", help="Run folders, or .jsonl files of pairs.")
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN_OR_PAIRS...",
+            help="Run folders, or .jsonl files of pairs.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     to: Annotated[
         Path | None,

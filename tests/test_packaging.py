@@ -42,17 +42,17 @@ def test_the_list_of_packages_is_the_folders_with_code():
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel):
     names = {name for name in wheel.namelist() if not name.startswith("anyprefer-")}
-    kept = {".py", ".txt", ".jsonl", ".toml", ".yaml", ".typed", ".safetensors", ".html", ".css", ".js"}
     there = {
         installed(path.relative_to(ROOT))
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in kept and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
     assert names == there
     assert "anyprefer/nodes/judges/listwise.txt" in names
     assert "anyprefer/nodes/py.typed" in names
     assert "anyprefer/tools/facts.jsonl" in names
+    assert "anyprefer/graph/langgraph.json" in names
 
 
 def test_the_wheel_brings_the_licence(wheel):

@@ -13,6 +13,7 @@ from anyprefer.core.errors import AnypreferError, SettingsError
 from anyprefer.core.records import RECORDS
 from anyprefer.graph import served
 from anyprefer.graph.runs.marks import marks_by_row
+from tests.command_line import run
 from tests.scripted import Scripted
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +106,10 @@ def test_langgraph_json_asks_nobody_outside():
     given = json.loads((ROOT / "langgraph.json").read_text())
     assert given["env"] == {"LANGGRAPH_NO_VERSION_CHECK": "true"}
     assert given["http"]["cors"]["allow_origins"] == ["https://smith.langchain.com"]
+
+
+def test_an_installed_package_writes_the_same_file():
+    assert run("graph", "--langgraph").output == (ROOT / "langgraph.json").read_text()
 
 
 def test_langgraph_json_lets_the_server_read_the_game_s_records_back():
