@@ -35,14 +35,16 @@ class Rollouts:
     """Plays episodes of the policy `spec` (`policies/by_name.py`) in up to `workers` processes; 0: one a core for the
     small policy, and one for those that are large or answer elsewhere.
 
-    Processes are started when there is more than one share of `AT_ONCE` episodes, and kept until `close()`. Raises
-    `ModelSetupError` for a policy that cannot be loaded.
+    Processes are started when there is more than one share of `AT_ONCE` episodes, and kept until `close()`: Mesa keeps
+    10 MB of each simulator that drew, closed or not, until its process ends. A large policy that one process would play is
+    played in this one. Raises `ModelSetupError` for a policy that cannot be loaded.
     """
 
     def __init__(self, spec: str, workers: int = 0) -> None:
         self._small = spec.partition(":")[0] == "small"
         self.spec, self.workers = spec, workers or (cores() if self._small else 1)
         self.policy: Policy = policy(spec)
+        self._loaded_once = not self._small and self.workers < 2
         self._here = LockStep()
         self._pool: ProcessPoolExecutor | None = None
 
@@ -50,7 +52,7 @@ class Rollouts:
         """One trajectory an episode, in order. Raises `ModelError` where a process dies, `ModelSetupError` with what to
         install where the simulator cannot run."""
         shares = [episodes[first : first + AT_ONCE] for first in range(0, len(episodes), AT_ONCE)]
-        if min(self.workers, len(shares)) < 2:
+        if self._pool is None and (len(shares) < 2 or self._loaded_once):
             with _one_thread(self._small):
                 return self._here.play(self.policy, episodes, temperature)
         try:
