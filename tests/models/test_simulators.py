@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anyprefer.core.errors import InputError, SettingsError
-from anyprefer.models.simulators import expert
+from anyprefer.models.simulators import expert, shifts
 from anyprefer.models.simulators.by_name import simulator
 from anyprefer.models.simulators.scene_table import SCENES
 
@@ -97,7 +97,6 @@ def test_an_action_that_is_none_is_an_error(action):
         ("bullet:carrot", "no simulator is called 'bullet'"),
         ("mujoco:carot", "did you mean 'carrot'"),
         ("mujoco:carrot@camra", "did you mean 'camera'"),
-        ("mujoco:carrot@friction", "shift 'friction' has no size yet"),
         ("mujoco:carrot@camera=far", "no size between 0 and 0.06"),
         ("mujoco:carrot@camera=nan", "no size between"),
         ("mujoco:carrot@camera=7", "no size between"),
@@ -106,3 +105,9 @@ def test_an_action_that_is_none_is_an_error(action):
 def test_a_wrong_name_is_an_error_that_says_what_there_is(name, said):
     with pytest.raises(SettingsError, match=said):
         simulator(name)
+
+
+def test_a_shift_without_a_size_says_how_it_is_found(monkeypatch):
+    monkeypatch.setattr(shifts, "shipped", dict)
+    with pytest.raises(SettingsError, match="shift 'friction' has no size yet: `python -m benchmarks.shifts friction"):
+        simulator("mujoco:carrot@friction")
