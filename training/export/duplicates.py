@@ -6,7 +6,7 @@ that was played again with other answers is none. Of several the pair of the hig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,12 +14,15 @@ from typing import Any
 from anyprefer.core.values import stable_hash
 from anyprefer.training.export.exported import Dedup, Removed
 from anyprefer.training.export.exported_pair import ExportedPair
-from anyprefer.training.export.similarity import Numbers, jaccard, numbers, same, shingles
+from anyprefer.training.export.similarity import Numbers, jaccard, numbers, same, shingles, words
 
 NEAR = 0.6
 """Least Jaccard similarity of each part's shingles."""
 MEANING, ANSWER_MEANING = 0.8, 0.8
 """Least cosine of the prompts' vectors, and of each answer's."""
+WITH_ANSWERS, SAME_ANSWER = 0.65, 0.85
+"""The same where the answers tell something, so that prompts need not be as close. Letters, single words and numbers do not:
+they are the answers to many questions."""
 _LSH = 0.6
 _PERMUTATIONS = 128
 _BLOCK = 1024
@@ -47,6 +50,11 @@ class _Parts:
     @cached_property
     def numbers(self) -> list[Numbers]:
         return [numbers(text) for text in self.texts]
+
+    @cached_property
+    def telling(self) -> bool:
+        """Whether both answers are of more than one word."""
+        return all(len(words(text)) > 1 for text in self.texts[1:])
 
     def may_be(self, other: _Parts) -> bool:
         """Whether images and numbers are the same."""
@@ -100,27 +108,45 @@ def _likeness(one: _Parts, other: _Parts) -> float:
 
 def _same_meaning(parts: Sequence[_Parts], encoder: Callable[[], Encoder]) -> list[Removed]:
     """Prompts are compared first; answers only of pairs whose prompts are alike."""
-    import numpy as np
-
     if len(parts) < 2:
         return []
     encode = encoder()
-    asked = np.asarray(encode([one.pair.asked for one in parts]), dtype=np.float32)
-    close = list[tuple[int, int]]()
-    for start in range(0, len(parts), _BLOCK):
-        alike = asked[start : start + _BLOCK] @ asked.T >= MEANING
-        close += [(int(b), int(a) + start) for a, b in zip(*np.nonzero(alike), strict=True) if b < a + start]
-    close = [(first, later) for first, later in close if parts[first].may_be(parts[later])]
+    asked = _vectors(encode, [one.pair.asked for one in parts])
+    close = sorted(_close(parts, asked), key=lambda two: (two[1], two[0]))
     rows = sorted({at for two in close for at in two})
-    if not rows:
-        return []
-    answers = [np.asarray(encode([parts[at].texts[n] for at in rows]), dtype=np.float32) for n in (1, 2)]
     place = {at: n for n, at in enumerate(rows)}
+    answers = [_vectors(encode, [parts[at].texts[n] for at in rows]) for n in (1, 2)] if rows else []
     gone, found = set[int](), list[Removed]()
-    for first, later in sorted(close, key=lambda two: (two[1], two[0])):
+    for first, later in close:
         cosines = [float(part[place[first]] @ part[place[later]]) for part in answers]
-        if first not in gone and later not in gone and min(cosines) >= ANSWER_MEANING:
+        prompts = float(asked[first] @ asked[later])
+        telling = parts[first].telling and parts[later].telling
+        if first not in gone and later not in gone and _means_the_same(prompts, min(cosines), telling):
             gone.add(later)
-            score = round(min(float(asked[first] @ asked[later]), *cosines), 4)
-            found.append(Removed(parts[later].pair, "embedding", parts[first].pair.id, score))
+            found.append(
+                Removed(parts[later].pair, "embedding", parts[first].pair.id, round(min(prompts, *cosines), 4))
+            )
     return found
+
+
+def _vectors(encode: Encoder, texts: Sequence[str]) -> Any:
+    """Of length 1 (n, d)."""
+    import numpy as np
+
+    return np.asarray(encode(texts), dtype=np.float32)
+
+
+def _close(parts: Sequence[_Parts], asked: Any) -> Iterator[tuple[int, int]]:
+    """Pairs that may be duplicates by their prompts, as places in `parts`, the first one first."""
+    for start in range(0, len(parts), _BLOCK):
+        laters, firsts = (asked[start : start + _BLOCK] @ asked.T >= WITH_ANSWERS).nonzero()
+        for later, first in zip((laters + start).tolist(), firsts.tolist(), strict=True):
+            if first < later and parts[first].may_be(parts[later]):
+                yield first, later
+
+
+def _means_the_same(prompts: float, answers: float, telling: bool) -> bool:
+    """By the cosine of the prompts and the lower one of the answers."""
+    if prompts >= MEANING and answers >= ANSWER_MEANING:
+        return True
+    return telling and prompts >= WITH_ANSWERS and answers >= SAME_ANSWER

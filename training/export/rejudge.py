@@ -4,7 +4,8 @@
 
 The game itself is played with a target that gives both answers, shown in an order drawn by seed and id: tools, judge and
 reward do what they do in a synthesis. A pair whose answers the judge ranks as the data do is `kept`, one that it ranks the
-other way is `flipped`; where the pair does not reach τ, the scores are equal or no tool takes a side it is `undecided`.
+other way is `flipped`; where the pair does not reach τ, the scores are equal or no tool takes a side it is `undecided`. An
+answer that was verified is preferred to one that states nothing to verify (`nodes/pair_builders/verified.py`).
 
 The folder holds the run (`rows/`, resumed by the same call), `verdicts.jsonl` with the reason of each, and `dataset/`, the
 kept and flipped pairs exported; those undecided are in its `removed.jsonl`.
@@ -95,7 +96,7 @@ def rejudge(
 def rejudge_settings(config: str | Path | None = None, **values: Any) -> RunSettings:
     """`load_settings` with one round, in which both answers are judged; the target's prompt is never rewritten."""
     origins = load_settings(config, **values)[1]
-    usual: dict[str, Any] = {"max_rounds": 1, "feedback": ("judge", "tools"), "candidates": 2}
+    usual: dict[str, Any] = {"max_rounds": 1, "feedback": ("judge", "tools"), "candidates": 2, "pair": "verified"}
     return load_settings(config, **values, **{name: one for name, one in usual.items() if origins[name] == "default"})[
         0
     ]

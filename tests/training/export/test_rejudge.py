@@ -66,6 +66,26 @@ def test_planted_flips_are_found_and_the_rest_is_told(form):
     assert "| removed: undecided | 1 |" in Path("again/dataset/README.md").read_text()
 
 
+def test_what_is_verified_is_preferred_to_what_states_nothing():
+    says_little = "I would have to think about that for a while."
+    asked = {"prompt": "What is 20 + 30?"}
+    write(
+        "data.jsonl",
+        [
+            {**asked, "id": "held", "chosen": "20 + 30 = 50", "rejected": says_little},
+            {**asked, "id": "turned", "chosen": says_little, "rejected": "20 + 30 = 50"},
+            {**asked, "id": "wrong", "chosen": says_little, "rejected": "20 + 30 = 57"},
+        ],
+    )
+    assert run("rejudge", "data.jsonl", *JUDGE, "--out", "again").exit_code == 0
+    verdicts = {one["id"]: one for one in lines(Path("again"), "verdicts.jsonl")}
+    assert {name: one["verdict"] for name, one in verdicts.items()} == {
+        "held": "kept", "turned": "flipped", "wrong": "undecided",
+    }  # fmt: skip
+    assert (verdicts["turned"]["score_chosen"], verdicts["turned"]["score_rejected"]) == (None, 10.0)
+    assert [pair["margin"] for pair in rows(Path("again/dataset").absolute())] == [None, None]
+
+
 def test_it_is_resumed_and_data_without_a_decision_export_nothing():
     write("data.jsonl", sums())
     run("rejudge", "data.jsonl", *JUDGE, "--out", "again", "--limit", "3")
