@@ -109,5 +109,5 @@ def test_a_wrong_name_is_an_error_that_says_what_there_is(name, said):
 
 def test_a_shift_without_a_size_says_how_it_is_found(monkeypatch):
     monkeypatch.setattr(shifts, "shipped", dict)
-    with pytest.raises(SettingsError, match="shift 'friction' has no size yet: `python -m benchmarks.shifts friction"):
+    with pytest.raises(SettingsError, match=r"shift 'friction' has no size yet: `python -m benchmarks.shifts friction"):
         simulator("mujoco:carrot@friction")
