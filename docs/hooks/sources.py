@@ -18,7 +18,9 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "LICENSE": "license.md",
+    "examples/README.md": "examples.md",
 }
+"""Where the site has these; all else is under source/."""
 MADE: dict[str, Path] = {}
 """What each page that is made shows, by its place on the site."""
 AT_MOST = 300
