@@ -46,7 +46,7 @@ def shown(path: Path) -> str:
         return full.read_text(encoding="utf-8")
     if full.is_dir():
         files = sorted(one for one in full.rglob("*") if one.is_file() and one.suffix in LANGUAGES)
-        return f"# {path}\n\n" + "\n\n".join(block(one.relative_to(ROOT), "##") for one in files)
+        return f"# `{path}`\n\n" + "\n\n".join(block(one.relative_to(ROOT), "##") for one in files)
     return block(path, "#")
 
 
@@ -55,7 +55,7 @@ def block(path: Path, heading: str) -> str:
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     more = f"\n\n… and {len(lines) - AT_MOST} more lines." if len(lines) > AT_MOST else ""
     text = "\n".join(lines[:AT_MOST])
-    return f"{heading} {path}\n\n``````{LANGUAGES.get(path.suffix, 'text')}\n{text}\n``````{more}\n"
+    return f"{heading} `{path}`\n\n``````{LANGUAGES.get(path.suffix, 'text')}\n{text}\n``````{more}\n"
 
 
 def on_files(files: Any, config: Any) -> Any:
