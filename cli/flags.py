@@ -36,7 +36,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Tools": ("tools", "tool_options", "tool_timeout"),
     "Judging and pairs": ("judge_form", "judge_passes", "judge_max_new_tokens", "pair", "min_margin"),
     "Rounds": ("threshold", "max_rounds", "feedback", "feedback_mode", "prompt_scope"),
-    "Run": ("concurrency", "accept", "workers", "ray", "image_roots", "format", "record", "trace"),
+    "Run": ("concurrency", "accept", "workers", "ray", "image_roots", "format", "record", "trace", "trace_share"),
     "Budget": ("max_calls", "max_tokens", "max_cost", "prices"),
     "Servers": (*ServerSettings.model_fields, "servers"),
 }

@@ -16,7 +16,7 @@ from anyprefer.cli.console import at_work, out
 from anyprefer.cli.console import table as new_table
 from anyprefer.cli.flags import PANELS, Values, flags, settings_from
 from anyprefer.cli.progress import progress
-from anyprefer.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, source_of
+from anyprefer.cli.synth import Column, Config, Input, Limit, columns_of, default_folder, labels_of, source_of
 from anyprefer.cli.train import Preset, TrainerName, TrainerOption, chosen_trainer, trainer_options
 from anyprefer.core.errors import InputError, SettingsError
 from anyprefer.core.settings import RunSettings
@@ -37,7 +37,7 @@ LOOP_PANELS = {"Iterations": tuple(IterateSettings.model_fields)}
 """The fields of `IterateSettings` as help shows them."""
 
 
-@flags(RunSettings, into="values", panels=PANELS, leave_out=("record", "trace"))
+@flags(RunSettings, into="values", panels=PANELS, leave_out=("record",))
 @flags(
     TextSettings,
     into="training",
@@ -116,7 +116,16 @@ def iterate(
     if estimate:
         return _estimate(chosen, settings, trained)
     loop_settings = iterate_settings(**loop)
-    plan = Plan(settings, trained, count, lambda n: tasks[(n - 1) % len(tasks)], base, loop_settings, shares)
+    plan = Plan(
+        settings,
+        trained,
+        count,
+        lambda n: tasks[(n - 1) % len(tasks)],
+        base,
+        loop_settings,
+        shares,
+        labels=labels_of(chosen),
+    )
     _run(plan, folder, evaluation(measured, settings, columns_of(column)))
 
 

@@ -123,6 +123,10 @@ def _told(part: Shown, row: Row) -> Iterator[Text]:
     if row.pair:
         yield Text.assemble(("chosen   ", STYLES["accepted"]), _whole(row.pair.chosen))
         yield Text.assemble(("rejected ", STYLES["rejected"]), _whole(row.pair.rejected))
+    if row.trace:
+        yield Text.assemble(
+            ("trace    ", "dim"), row.trace, ("  its id in every viewer; anyprefer view shows MLflow's", "dim")
+        )
     for played in row.rounds:
         yield from _round(played)
 

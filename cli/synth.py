@@ -199,7 +199,9 @@ def _prepare(
     from anyprefer.graph.synthesis import source_name
 
     if isinstance(played, AppTasks):
-        return Synthesis(settings, folder, assemble(settings), played.chosen.label, repair), islice(played.tasks, limit)
+        label, labels = played.chosen.label, labels_of(played.chosen)
+        run = Synthesis(settings, folder, assemble(settings), label, repair, labels=labels)
+        return run, islice(played.tasks, limit)
     tasks = read_tasks(played, columns, settings.image_roots)
     first = next(tasks)
     run = Synthesis(settings, folder, assemble(settings), source_name(played, columns), repair)
@@ -208,6 +210,11 @@ def _prepare(
 
 def _expected(played: Played, limit: int | None) -> int | None:
     return _least(len(played.tasks) if isinstance(played, AppTasks) else count_rows(played), limit)
+
+
+def labels_of(chosen: Chosen) -> dict[str, str]:
+    """What traces are found by: the application, where there is one."""
+    return {"application": chosen.label} if chosen.app else {}
 
 
 def columns_of(given: list[str] | None) -> dict[str, str]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any
 
-from langchain_core.callbacks import BaseCallbackManager
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.callbacks import BaseCallbackManager, adispatch_custom_event
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 def unheard(config: RunnableConfig | None = None) -> bool:
@@ -22,8 +18,9 @@ def unheard(config: RunnableConfig | None = None) -> bool:
     return isinstance(callbacks, BaseCallbackManager) and not callbacks.handlers
 
 
-async def span(name: str, part: Callable[[Given], Awaitable[Made]], given: Given) -> Made:
-    """A part of a node: where anybody listens, a span of its own with this name."""
-    if unheard():
-        return await part(given)
-    return await RunnableLambda(part, name=name).ainvoke(given)
+async def note(name: str, **told: Any) -> None:
+    """Tells whoever listens to the node that is played here of something that is no call: a retry, with its `error`, or an
+    answer from the ledger."""
+    manager = (var_child_runnable_config.get() or {}).get("callbacks")
+    if isinstance(manager, BaseCallbackManager) and manager.handlers and manager.parent_run_id:
+        await adispatch_custom_event(name, told)

@@ -261,6 +261,8 @@ class Row(Record):
     usage: dict[str, Usage] = Field(default_factory=dict)
     """Model calls, tokens and cost per role, over all rounds."""
     seed: int = 0
+    trace: str = ""
+    """Id of the task's trace, 32 hex digits; empty where it was not traced."""
 
     @property
     def pair_round(self) -> Round | None:

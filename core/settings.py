@@ -139,7 +139,12 @@ class RunSettings(Settings, ServerSettings):
         description="Further folders that images of a file's rows may come from, beside its own and the working directory.",
     )
     record: str = Field("", description="File that records every model and tool call, for `replay:FILE`.")
-    trace: bool = Field(False, description="Record traces to traces.db in the run folder, for MLflow's page.")
+    trace: str = Field(
+        "",
+        pattern=r"^$|^mlflow$|^langsmith$|^otlp(=https?://.+)?$|^[a-z][a-z0-9+.-]+://.+",
+        description="Where traces go: mlflow, into the run folder; MLflow's URI; langsmith; otlp or otlp=URL, a collector such as Phoenix or Langfuse.",
+    )
+    trace_share: float = Field(1.0, gt=0, le=1, description="Share of the tasks that are traced; a task's id decides.")
     format: str = Field(
         "jsonl",
         pattern=r"^(jsonl|parquet)(:[1-9][0-9]{0,8})?$",

@@ -110,16 +110,16 @@ def wire(
     policy = policy or TaskPrompts(players.judge, players.engine, players.tools, settings)
     game = GameGraph(players, settings)
 
-    def add(name: str, **parts: Part) -> None:
-        game.add_node(name, Step(name, **parts))
+    def add(name: str, *parts: Part) -> None:
+        game.add_node(name, Step(name, *parts))
 
-    add("start", start=start(policy, settings))
-    add("sample", sample=sample(players.target, settings))
-    add("select_tools", choose=select_tools(players.judge, players.tools), task_tools=use_task_tools(players.tools))
-    add("use_tools", candidate_tools=use_candidate_tools(players.tools), aggregate=aggregate(players.judge))
-    add("judge", judge=judge_node(players.judge))
-    add("reward", reward=reward_node(players.build_pair, players.reward, settings))
-    add("update_prompts", update_prompts=update_prompts(policy))
+    add("start", start(policy, settings))
+    add("sample", sample(players.target, settings))
+    add("select_tools", select_tools(players.judge, players.tools), use_task_tools(players.tools))
+    add("use_tools", use_candidate_tools(players.tools), aggregate(players.judge))
+    add("judge", judge_node(players.judge))
+    add("reward", reward_node(players.build_pair, players.reward, settings))
+    add("update_prompts", update_prompts(policy))
 
     game.add_edge(START, "start")
     for begin in ("start", "update_prompts"):  # neither needs the other: candidates are sampled as tools are chosen

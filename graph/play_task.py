@@ -25,7 +25,7 @@ from anyprefer.core.records import Round, Row
 from anyprefer.core.settings import Settings
 from anyprefer.core.task import Task
 from anyprefer.graph.game_graph import GameGraph, PlayedState, compiled_for_run
-from anyprefer.graph.traces import Watch, untraced
+from anyprefer.graph.tracing.tracer import Watch, untraced
 from anyprefer.models import redact
 from anyprefer.models.account import Account, accounted
 from anyprefer.nodes.reward import close_round
@@ -68,7 +68,7 @@ class Game:
             except BaseException:
                 account.abandon()
                 raise
-            row = self._row(task, final, failure, account)
+            row = self._row(task, final, failure, account, watch.trace)
             watch.finish(row)
         return row
 
@@ -89,9 +89,10 @@ class Game:
         said = Task(id=texts["id"], prompt=text) if text else None
         return Row(**texts, outcome="failed", task=said, models=self.models, seed=self.settings.seed)
 
-    def _row(self, task: Task, state: PlayedState, failure: str, account: Account) -> Row:
+    def _row(self, task: Task, state: PlayedState, failure: str, account: Account, trace: str) -> Row:
         played = {**state, "rounds": [*state.get("rounds", ()), *(_cut_short(state, failure) if failure else ())]}
-        return row_of(task, cast("GameState", played), self.models, self.settings, failure, account)
+        row = row_of(task, cast("GameState", played), self.models, self.settings, failure, account)
+        return row.model_copy(update={"trace": trace}) if trace else row
 
 
 def row_of(

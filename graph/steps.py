@@ -9,17 +9,15 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from anyprefer.core.background_loop import exit_as_error, run_blocking
 from anyprefer.core.game_state import GameState
-from anyprefer.core.listening import span, unheard
 from anyprefer.models.account import current_account
 
 Part = Callable[[GameState], Awaitable[GameState]]
 
 
 class Step(Runnable[GameState, GameState]):
-    """A node that `invoke` can run too. Each of its parts is given what those before it made; in traces, parts of a
-    node that has several are spans by name."""
+    """A node that `invoke` can run too. Each of its parts is given what those before it made."""
 
-    def __init__(self, name: str, **parts: Part) -> None:
+    def __init__(self, name: str, *parts: Part) -> None:
         self.name = name
         self.parts = parts
 
@@ -28,12 +26,9 @@ class Step(Runnable[GameState, GameState]):
         if account := current_account():
             account.round = len(input.get("rounds", ())) + (self.name != "update_prompts")
         try:
-            if len(self.parts) == 1:
-                return await next(iter(self.parts.values()))(input)
-            made, quiet = dict[str, Any](), unheard(config)
-            for name, part in self.parts.items():
-                given = cast("GameState", {**input, **made})
-                made.update(await (part(given) if quiet else span(name, part, given)))
+            made: dict[str, Any] = {}
+            for part in self.parts:
+                made.update(await part(cast("GameState", {**input, **made}) if made else input))
             return cast("GameState", made)
         except (SystemExit, KeyboardInterrupt) as raised:
             exit_as_error(raised, f"step {self.name}")

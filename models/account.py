@@ -19,6 +19,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
 from anyprefer.core.errors import AnypreferError, ModelError
+from anyprefer.core.listening import note
 from anyprefer.core.records import Usage
 from anyprefer.core.secrets import redact
 from anyprefer.core.values import stable_hash
@@ -134,6 +135,7 @@ class Account:
             return await self._sheltered(self._made(place, make, form, call))
         value = form.unpack(recorded)
         self._count(place, value, self._spending(call, value))
+        await note(f"{call.role if call else key.partition(':')[0]} (recorded)", answer=value if call else None)
         return value
 
     def _next(self, key: str) -> str:

@@ -7,7 +7,6 @@ from typing import Literal
 
 from anyprefer.core.errors import ModelError
 from anyprefer.core.game_state import GameState
-from anyprefer.core.listening import span
 from anyprefer.core.records import PreferencePair, Reward, Round
 from anyprefer.core.roles import Builder, RewardModel
 from anyprefer.core.settings import Settings
@@ -20,7 +19,7 @@ def reward(build: Builder, model: RewardModel, settings: Settings) -> Callable[[
     form = pair(build, settings.min_margin)
 
     async def run(state: GameState) -> GameState:
-        formed = await span("pair", form, state)
+        formed = await form(state)
         if isinstance(formed, str):
             return _closed(state, settings, None, None, formed)
         rated = await model.rate(state, formed)

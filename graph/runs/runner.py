@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anyprefer.core.background_loop import run_blocking
-from anyprefer.core.errors import INTERRUPT, BudgetSpent, Enough, InputError, RunStopped, SettingsError
+from anyprefer.core.errors import INTERRUPT, BudgetSpent, Enough, InputError, RunStopped
 from anyprefer.core.input_rows import BadRow
 from anyprefer.core.records import Outcome, Row, Usage
 from anyprefer.core.settings import RunSettings
@@ -32,7 +32,7 @@ from anyprefer.graph.runs.folder import RunFolder
 from anyprefer.graph.runs.garbage import rarely_collecting
 from anyprefer.graph.runs.identity import recorded_at
 from anyprefer.graph.runs.workers.driver import Cluster
-from anyprefer.graph.traces import Tracer, untraced
+from anyprefer.graph.tracing.tracer import Tracer, keep_secrets_of, untraced
 from anyprefer.models.account import Account
 from anyprefer.models.calls import Budget, Calls
 from anyprefer.models.prices import Prices
@@ -68,9 +68,11 @@ class Synthesis:
         source: str = "",
         repair: bool = False,
         graph: GameGraph | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """`source` names the input, so that a folder is not resumed on another one; `repair` makes the best of a damaged
-        folder; `graph` is one that the user has changed."""
+        folder; `graph` is one that the user has changed; traces are found by `labels`, such as an application's name."""
+        keep_secrets_of(settings.trace)
         self.settings = settings
         self.players = players or assemble(settings)
         self.models = names(self.players, settings, graph)
@@ -81,8 +83,6 @@ class Synthesis:
             check_scope(self.players, settings)
         many = settings.workers > 1 or settings.ray
         self.cluster = Cluster(settings, self.players, prices, graph) if many else None
-        if settings.trace and folder is None:
-            raise SettingsError("trace needs a run folder to write traces.db to; give one")
         self.players.take_tape(folder is not None and recorded_at(Path(folder)) == Path(settings.record).absolute())
         recorded = self.players.recorded(settings)
         self.folder = RunFolder(folder, recorded, self.models, source, repair) if folder is not None else None
@@ -92,8 +92,10 @@ class Synthesis:
         """Rows of this call by outcome; a resumed folder's earlier rows are not among them."""
         self.calls = self._calls(prices)
         """The run's model calls: what was spent, and why no more are made."""
-        self._tracer = Tracer(self.folder.path) if settings.trace and self.folder else None
         where = self.folder.path if self.folder else None
+        found_by = {**self.models, **(labels or {})}
+        chats = self.players.chats()
+        self._tracer = Tracer(settings, where, prices, found_by, chats) if settings.trace else None
         self.shared_prompts = SharedPrompts(self.players, settings, where, graph) if shared else None
         traced = self._tracer.task if self._tracer else untraced
         played = wire(self.players, settings, self.shared_prompts, graph)

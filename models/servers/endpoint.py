@@ -20,7 +20,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from anyprefer.core.secrets import keep_secrets_in, public_url
+from anyprefer.core.listening import note
+from anyprefer.core.secrets import keep_secrets_in, public_url, redact
 from anyprefer.core.server_settings import ALONE, ServerSettings
 from anyprefer.core.settings import RunSettings
 from anyprefer.models.sending import another_request
@@ -74,6 +75,7 @@ class Endpoint:
                 return await self._attempt(traffic, call)
             except (HTTPStatusError, TransportError) as error:
                 wait = await self._after(error, traffic, call)
+                await note("retry", error=redact(str(error)), seconds=round(wait, 3))
             if wait:
                 await asyncio.sleep(wait)
             raise_given_up(call)

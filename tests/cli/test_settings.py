@@ -46,7 +46,8 @@ OTHER = {
     "seed": 4,
     "concurrency": 3,
     "record": "tape.jsonl",
-    "trace": True,
+    "trace": "otlp=http://127.0.0.1:4318",
+    "trace_share": 0.25,
     "accept": 5,
     "format": "parquet:1000",
     "workers": 2,
@@ -121,10 +122,10 @@ def test_a_key_is_taken_from_flag_file_and_keyword_and_never_shown(tmp_path):
 def test_toml_flags_and_keywords_fill_the_same_settings(tmp_path):
     file = tmp_path / "s.toml"
     file.write_text(
-        'threshold = 6\ntools = ["calculator"]\ntrace = true\n[tool_options.knowledge_search]\ncorpus = "x"\nk = 2\n'
+        'threshold = 6\ntools = ["calculator"]\ntrace = "mlflow"\n[tool_options.knowledge_search]\ncorpus = "x"\nk = 2\n'
     )
     from_flags = printed(
-        *("--threshold", "6", "--tools", "calculator", "--trace"),
+        *("--threshold", "6", "--tools", "calculator", "--trace", "mlflow"),
         *("--tool-option", "knowledge_search.corpus=x", "--tool-option", "knowledge_search.k=2"),
     )
     assert loaded(from_flags, tmp_path) == load_settings(file)[0]
@@ -134,10 +135,10 @@ def test_the_printed_settings_load_again_and_name_their_origin(tmp_path):
     file = tmp_path / "s.toml"
     odd = 'say "a" \\ b\nτ # no comment'
     file.write_text(f"threshold = 6\nsystem = {json.dumps(odd, ensure_ascii=False)}\n", encoding="utf-8")
-    text = printed("--config", str(file), "--seed", "3", "--no-trace")
+    text = printed("--config", str(file), "--seed", "3", "--trace", "mlflow")
     assert re.search(r"^threshold = 6\.0 # file; τ", text, re.MULTILINE)
     assert re.search(r"^seed = 3 # flag; ", text, re.MULTILINE)
-    assert re.search(r"^trace = false # flag; ", text, re.MULTILINE)
+    assert re.search(r'^trace = "mlflow" # flag; ', text, re.MULTILINE)
     assert re.search(r"^top_p = 1\.0 # default; ", text, re.MULTILINE)
     assert loaded(text, tmp_path) == RunSettings(threshold=6, seed=3, system=odd)
     assert loaded(printed(), tmp_path) == RunSettings()

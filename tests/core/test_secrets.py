@@ -162,7 +162,7 @@ def told(server):
     return answer
 
 
-@pytest.mark.parametrize("trace", [False, True])
+@pytest.mark.parametrize("trace", ["", "mlflow"])
 def test_headers_and_further_fields_that_are_secrets_are_in_no_file(tmp_path, caplog, trace):
     holder = []
     with Loopback(lambda asked, count: told(holder)(asked, count)) as server:
@@ -195,7 +195,7 @@ def test_a_trace_holds_no_key(tmp_path, monkeypatch):
         import sys
         from anyprefer.graph import synth
         spec = f"openai:any@{sys.argv[1]}"
-        list(synth(["1 + 1"], target=spec, judge=spec, tools=["calculator"], candidates=2, max_rounds=1, trace=True,
+        list(synth(["1 + 1"], target=spec, judge=spec, tools=["calculator"], candidates=2, max_rounds=1, trace="mlflow",
                    folder=sys.argv[2], key_env="THE_KEY"))
     """
     holder = []

@@ -84,7 +84,7 @@ def test_every_setting_says_what_it_is():
 def test_the_digest_changes_with_what_decides_a_row_and_with_nothing_else():
     first = RunSettings()
     assert first.digest() == RunSettings().digest()
-    assert RunSettings(concurrency=3, record="tape", trace=True).digest() == first.digest()
+    assert RunSettings(concurrency=3, record="tape", trace="mlflow", trace_share=0.5).digest() == first.digest()
     assert RunSettings(threshold=7).digest() != first.digest()
     assert RunSettings(tool_options={"look": {"depth": 1}}).digest() != first.digest()
 
@@ -92,7 +92,9 @@ def test_the_digest_changes_with_what_decides_a_row_and_with_nothing_else():
 def test_only_what_decides_a_row_is_digested_and_held_against_a_folder():
     assert set(Settings().deciding()) == set(RunSettings().deciding()) == set(Settings.model_fields)
     manner = set(RunSettings.model_fields) - set(Settings.model_fields)
-    assert {"concurrency", "accept", "workers", "trace", "servers"} | set(ServerSettings.model_fields) <= manner
+    assert {"concurrency", "accept", "workers", "trace", "trace_share", "servers"} | set(
+        ServerSettings.model_fields
+    ) <= manner
 
 
 SERVERS = {"http://gpu:8000": {"rpm": 5, "patience": 1}, "http://gpu:8000/v1": {"patience": 2}}

@@ -221,7 +221,7 @@ def test_players_that_cannot_be_sent_are_refused():
         Cluster(settings, assemble(settings, target=Locked()), Prices())
 
 
-@pytest.mark.parametrize("values", [{"trace": True}, {"record": "tape.jsonl"}])
+@pytest.mark.parametrize("values", [{"trace": "mlflow"}, {"record": "tape.jsonl"}])
 def test_what_needs_one_process_is_refused(values, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = load_settings(workers=2, **values)[0]

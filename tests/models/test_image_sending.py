@@ -12,7 +12,7 @@ from anyprefer.core.errors import InputError
 from anyprefer.core.images import image_key, image_url, load, loaded, smaller
 from anyprefer.graph import RunSettings, Synthesis, Task
 from anyprefer.graph.players import assemble
-from anyprefer.graph.traces import _cleaner
+from anyprefer.graph.tracing.sending import cleaner
 from anyprefer.models.image_tokens import image_tokens, surplus, text_size
 from anyprefer.models.load import load_model
 from anyprefer.models.messages import user
@@ -103,7 +103,7 @@ def test_a_shared_sample_is_of_the_image_as_it_is(tmp_path):
 
 def test_traces_hold_a_hash():
     said = f'{{"url": "{URL}", "other": "data:image/png;base64,short"}}'
-    assert _cleaner()(said) == said.replace(URL.partition(";")[2], f"sha256,{image_key(URL)}")
+    assert cleaner()(said) == said.replace(URL.partition(";")[2], f"sha256,{image_key(URL)}")
 
 
 @pytest.mark.parametrize(

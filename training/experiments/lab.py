@@ -133,6 +133,7 @@ class Lab:
             chosen.base,
             IterateSettings(gate=False),
             samples=self.folder / "samples.db",
+            labels={"application": f"{self.app.name}-{self.scale}", "arm": arm.name},
         )
 
     def settings(self, arm: Arm, seed: int) -> RunSettings:

@@ -11,7 +11,7 @@ from anyprefer.graph.runs.parts import RunPart
 from anyprefer.training.export.provenance import short_paths
 
 _IN_A_FILE = ("headers", "extra_body", "servers")
-_ELSEWHERE = ("record", "trace", "api_key", "api_key_file", "key_env")
+_ELSEWHERE = ("record", "trace", "trace_share", "api_key", "api_key_file", "key_env")
 
 
 def command_of(part: RunPart) -> str:

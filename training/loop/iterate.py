@@ -70,6 +70,8 @@ class Plan:
     """Among how many iterations one set of tasks is dealt out; with another number each would play other tasks."""
     samples: Path | str = ""
     """A file of the target's answers that several plans share."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What traces are found by, such as `application` and `arm`; the iteration joins them."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,8 @@ def _synthesised(plan: Plan, home: Path, target: str, number: int, steps: Steps,
     folder = home / "pairs"
     if not (home / TRAINED).exists():
         settings = plan.settings.model_copy(update={"target": target, "seed": plan.settings.seed + number - 1})
-        run = Synthesis(settings, folder, assemble(settings, samples=plan.samples))
+        labels = {**plan.labels, "iteration": str(number)}
+        run = Synthesis(settings, folder, assemble(settings, samples=plan.samples), labels=labels)
         if run.shared_prompts:
             run.shared_prompts.start_from(last_kept(before))
         run.play(plan.tasks(number), lambda row: steps.row(number, row))

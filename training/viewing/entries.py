@@ -53,6 +53,7 @@ class Entries:
             "rejected": self._answer(row, last, "rejected", roots) if last else None,
             "rounds": [self._round(played, task, roots) for played in row.rounds],
             "rewrites": [between(one, after) for one, after in zip(row.rounds, row.rounds[1:], strict=False)],
+            "trace": row.trace,
             "tokens": sum(used.input_tokens + used.output_tokens for used in row.usage.values()),
         }
 

@@ -84,7 +84,8 @@ function roundOf(entry, place, known) {
 }
 function entryView(entry, known, names) {
   const facts = [[entry.outcome, entry.outcome], entry.reward === null ? null : [`R ${number(entry.reward)}`], entry.margin === null ? null : [`margin ${number(entry.margin)}`],
-    [names[entry.part]], entry.source ? [entry.source] : null, [`${entry.rounds.length} round${entry.rounds.length === 1 ? "" : "s"}`], entry.tokens ? [`${entry.tokens} tokens`] : null];
+    [names[entry.part]], entry.source ? [entry.source] : null, [`${entry.rounds.length} round${entry.rounds.length === 1 ? "" : "s"}`], entry.tokens ? [`${entry.tokens} tokens`] : null,
+    entry.trace ? [`trace ${entry.trace}`] : null];
   const drawn = entry.rounds.length ? entry.rounds[entry.rounds.length - 1].found.filter((found) => found.candidate === null && found.images.length) : [];
   return [el("h3", {}, entry.id), el("p", { class: "chips" }, facts.filter(Boolean).map((one) => chip(...one))),
     entry.reason ? el("p", { class: entry.outcome }, entry.reason) : null,
