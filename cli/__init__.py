@@ -34,6 +34,7 @@ from anyprefer.cli.review import review
 from anyprefer.cli.show import show
 from anyprefer.cli.synth import synth
 from anyprefer.cli.train import train
+from anyprefer.cli.view import view
 from anyprefer.core.screen import visible
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    synth, show, report, review, train, evaluate, judge_eval, iterate, analyse, export, rejudge, reproduce, ablate, demo, apps, build, list_, graph, config
+    synth, show, report, review, view, train, evaluate, judge_eval, iterate, analyse, export, rejudge, reproduce, ablate, demo, apps, build, list_, graph, config
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)

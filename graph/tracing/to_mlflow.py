@@ -31,6 +31,8 @@ QUIET = {
 }
 STORE = "traces.db"
 """In a run folder."""
+EXPERIMENT = "anyprefer"
+"""What MLflow groups the traces of a store by."""
 _TYPES: dict[Kind, str] = {"task": "AGENT", "judgment": "EVALUATOR", "model": "CHAT_MODEL", "tool": "TOOL"}
 """MLflow's types of span; all others are a CHAIN."""
 
@@ -56,17 +58,17 @@ def imported() -> Any:
 
 
 class Mlflow:
-    """The experiment `anyprefer` of a store."""
+    """The experiment of a store; `client` and `experiment` are MLflow's."""
 
-    def __init__(self, uri: str, experiment: str = "anyprefer") -> None:
+    def __init__(self, uri: str) -> None:
         """Raises `SettingsError` for a store that cannot be opened."""
         self.name = f"MLflow at {public_url(uri)}"
-        self._mlflow = imported()
+        mlflow = imported()
         try:
-            self._client = self._mlflow.tracing.client.TracingClient(uri)
-            client = self._mlflow.MlflowClient(uri)
-            found = client.get_experiment_by_name(experiment)
-            self._experiment = found.experiment_id if found else client.create_experiment(experiment)
+            self.client = mlflow.tracing.client.TracingClient(uri)
+            store = mlflow.MlflowClient(uri)
+            found = store.get_experiment_by_name(EXPERIMENT)
+            self.experiment = found.experiment_id if found else store.create_experiment(EXPERIMENT)
         except Exception as error:
             said = redact(f"{type(error).__name__}: {error}")[:300]
             raise SettingsError(f"trace: {self.name} cannot be opened: {said}") from None
@@ -75,8 +77,8 @@ class Mlflow:
         """What is known of the trace with its assessments, then its spans."""
         from mlflow.entities import Span as Stored
 
-        self._client.start_trace(self._info(trace))
-        self._client.log_spans(self._experiment, [Stored(one) for one in spans(trace, _attributes, events=False)])
+        self.client.start_trace(self._info(trace))
+        self.client.log_spans(self.experiment, [Stored(one) for one in spans(trace, _attributes, events=False)])
 
     def close(self) -> None:
         """MLflow keeps its stores."""
@@ -88,7 +90,7 @@ class Mlflow:
         tokens = _tokens(trace.spans)
         return TraceInfo(
             trace_id=_id(trace),
-            trace_location=TraceLocation.from_experiment_id(self._experiment),
+            trace_location=TraceLocation.from_experiment_id(self.experiment),
             request_time=root.begun // 10**6,
             execution_duration=(root.ended - root.begun) // 10**6,
             state=TraceState.ERROR if root.error else TraceState.OK,

@@ -140,7 +140,7 @@ def test_the_printed_settings_load_again_and_name_their_origin(tmp_path):
     assert re.search(r"^seed = 3 # flag; ", text, re.MULTILINE)
     assert re.search(r'^trace = "mlflow" # flag; ', text, re.MULTILINE)
     assert re.search(r"^top_p = 1\.0 # default; ", text, re.MULTILINE)
-    assert loaded(text, tmp_path) == RunSettings(threshold=6, seed=3, system=odd)
+    assert loaded(text, tmp_path) == RunSettings(threshold=6, seed=3, system=odd, trace="mlflow")
     assert loaded(printed(), tmp_path) == RunSettings()
 
 
