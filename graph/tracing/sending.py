@@ -90,7 +90,7 @@ class Sending:
     def _lose(self, why: str) -> None:
         self.lost += 1
         if self.lost == 1:
-            log.warning("a trace was not sent to %s, the run goes on: %s", self._destination.name, why)
+            log.warning("a trace was not sent to %s, the run continues: %s", self._destination.name, why)
 
 
 _IMAGE = re.compile(r"(data:image/[\w.+-]+;)base64,[A-Za-z0-9+/=]{32,}")

@@ -17,7 +17,7 @@ from anyprefer.graph.tracing.tree import Trace
 HERE = "http://localhost:4318"
 PATH = "/v1/traces"
 TIMEOUT = 10.0
-"""Seconds until a collector that says nothing counts as away."""
+"""Seconds until a collector that says nothing has failed."""
 
 
 class Otlp:
