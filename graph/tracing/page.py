@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from anyprefer.core.errors import RunFolderError
 from anyprefer.graph.tracing.to_mlflow import EXPERIMENT, QUIET, STORE, Mlflow, imported, store_of
 
-WAIT = 120.0
+WAIT = 300.0
 """Seconds until a page that does not answer has failed to start."""
 
 
