@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +31,6 @@ from anyprefer.graph.build import state_graph
 from anyprefer.graph.game_graph import Graph
 from anyprefer.graph.players import ROLES
 from anyprefer.graph.review import with_node, with_review
-from anyprefer.models.load import split_server
 
 SETTINGS = "ANYPREFER_SETTINGS"
 """The environment variable of a TOML file of settings."""
@@ -42,6 +42,7 @@ CHOSEN = (
     "max_new_tokens", "pair", "min_margin", "threshold", "max_rounds", "feedback", "seed",
 )  # fmt: skip
 _NAMES = (*ROLES, "judge_form", "pair")
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -86,7 +87,7 @@ def _check(values: Mapping[str, Any], base: RunSettings) -> None:
         given = str(values.get(name, ""))
         if given != getattr(base, name) and is_own_code(given):
             raise SettingsError(f"{name} {given!r} is code; name it in the settings file ({SETTINGS})")
-        if given.startswith("openai:") and not _may_be_asked(split_server(given.removeprefix("openai:"))[1], base):
+        if not all(_may_be_asked(url, base) for url in _URL.findall(given)):
             raise SettingsError(
                 f"{name} {given!r} is at a server that the settings file ({SETTINGS}) does not name; "
                 'add a table [servers."URL"] to it'
@@ -98,8 +99,8 @@ def _check(values: Mapping[str, Any], base: RunSettings) -> None:
 
 def _may_be_asked(url: str, base: RunSettings) -> bool:
     """OpenAI itself, this machine, and what the settings name."""
-    named = [split_server(spec.removeprefix("openai:"))[1] for role in ROLES if "@" in (spec := getattr(base, role))]
-    return not url or urlsplit(url).hostname in _HERE or any(below(url, one) for one in (*base.servers, *named) if one)
+    named = (*base.servers, *(one for role in ROLES for one in _URL.findall(getattr(base, role))))
+    return urlsplit(url).hostname in _HERE or any(below(url, one) for one in named)
 
 
 def _choices() -> type[BaseModel]:

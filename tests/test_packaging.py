@@ -13,6 +13,12 @@ FOLDERS = ("public", "cli", "core", "graph", "models", "nodes", "tools", "traini
 SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
 
+OPTIONAL = (
+    "av", "gymnasium", "matplotlib", "mlflow", "mujoco", "nltk", "num2words", "onnxruntime", "plotly", "pycocotools",
+    "rapidocr", "ray", "sklearn", "tensorboard",
+)  # fmt: skip
+"""Modules that extras bring."""
+
 
 def installed(path: Path) -> str:
     """Where a file or folder of the checkout goes: `public` is the package itself."""
@@ -70,3 +76,17 @@ def test_the_wheel_declares_the_command(wheel):
 def test_files_stay_short_enough_to_read(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
     assert path.name != "utils.py"
+
+
+def test_what_there_is_can_be_listed_without_any_extra():
+    words = f"""import sys
+sys.modules.update(dict.fromkeys({OPTIONAL!r}))
+from anyprefer.cli import main
+for sys.argv[1:] in (["list"], ["list", "benchmarks"], ["list", "tools"], ["apps"], ["apps", "control"]):
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, sys.argv
+"""
+    told = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")

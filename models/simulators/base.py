@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from anyprefer.core.errors import InputError
 from anyprefer.models.simulators.camera import Camera
-from anyprefer.models.simulators.scene_table import Scene
+from anyprefer.models.simulators.scene_table import HERTZ, Scene
 
-WIDTH, HEIGHT, HERTZ = 224, 168, 5
+WIDTH, HEIGHT = 224, 168
 LIMITS = np.array([0.0459] * 3 + [0.204] * 3 + [1.0])
 """Largest action either way: the 1st and 99th percentiles of demonstrations lie at them."""
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import pi
 
 Triple = tuple[float, float, float]
+HERTZ = 5
+"""Actions and pictures a second."""
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,9 @@ async def test_what_a_page_may_not_name_is_refused(scripted, tmp_path, monkeypat
     for context, words in (
         ({"target": elsewhere}, "is at a server that the settings file"),
         ({"judge": elsewhere.replace("example.org", "example.org.evil")}, "does not name"),
+        ({"judge": f"pointwise:{elsewhere}"}, "does not name"),
+        ({"target": "policy:server:HTTP://models.example.org"}, "does not name"),
+        ({"target": "openai:x@http://127.0.0.1@models.example.org/v1"}, "does not name"),
         ({"reward": "mine.py:Reward"}, "is code; name it in the settings file"),
         ({"tools": ["os:system"]}, "tool 'os:system' is code"),
         ({"pair": "mine.py:pairs"}, "pair 'mine.py:pairs' is code"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.videos import Frame, read_video, write_video
-from anyprefer.models.simulators.base import HERTZ, Info, Simulator
+from anyprefer.models.simulators.scene_table import HERTZ
 from anyprefer.tools.control.replay import replayed
+
+if TYPE_CHECKING:
+    from anyprefer.models.simulators.base import Info, Simulator
 
 
 def frames_of(task: Task, walk: Trajectory) -> list[Frame]:

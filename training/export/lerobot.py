@@ -29,7 +29,7 @@ from anyprefer.core.task import Task
 from anyprefer.core.trajectories import Trajectory
 from anyprefer.core.values import stable_hash
 from anyprefer.core.videos import Frame, has_av1, write_video
-from anyprefer.models.simulators.base import HERTZ
+from anyprefer.models.simulators.scene_table import HERTZ
 from anyprefer.training.evaluation.films import frames_of
 from anyprefer.training.export.lerobot_tables import CHUNK, PICTURE, Statistics, episode_row, frame_schema, info
 

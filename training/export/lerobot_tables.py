@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anyprefer.core.videos import CODEC, OPTIONS, PIXELS, Frame
-from anyprefer.models.simulators.base import HERTZ
+from anyprefer.models.simulators.scene_table import HERTZ
 
 VERSION = "v3.0"
 PICTURE = "observation.images.front"
