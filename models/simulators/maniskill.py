@@ -41,7 +41,8 @@ def opened(environment: str) -> Any:
     Raises `ModelSetupError` with the lines that install it where ManiSkill, SIMPLER's files or Vulkan are missing.
     """
     base = getattr(_tasks(), environment)
-    middle = np.array([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1]])
+    # SAPIEN's first pixel goes from 0 to 1, `Camera`'s from -0.5 to 0.5
+    middle = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
     camera = {"shader_pack": "minimal", "width": WIDTH, "height": HEIGHT, "intrinsic": middle}
     try:
         return _own(base)(
@@ -61,7 +62,7 @@ def _tasks() -> Any:
         tasks = importlib.import_module(_TASKS)
     except ImportError as error:
         raise ModelSetupError(f"SIMPLER's scenes need ManiSkill 3 ({error}): {INSTALL}") from error
-    logging.getLogger("mani_skill").setLevel(logging.ERROR)  # it warns of its own scenes, twice an object
+    logging.getLogger("mani_skill ").setLevel(logging.ERROR)  # named so; it warns of its own scenes, twice an object
     return tasks
 
 

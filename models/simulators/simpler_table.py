@@ -57,7 +57,7 @@ SIMPLER_TASKS = {
             (0.02, 0.02),
         ),
         SimplerTask(
-            _scene("eggplant", (0.039, 0.0187, 0.019), (0.065, 0.04, 0.001), "put eggplant into yellow basket"),
+            _scene("eggplant", (0.039, 0.0187, 0.019), (0.065, 0.04, 0.001), "put eggplant into yellow basket", 0.068),
             "PutEggplantInBasketScene",
             (0.01, 0.0),
             steps=120,
