@@ -69,4 +69,5 @@ def checked(action: Array) -> Array:
     action = np.asarray(action, dtype=float)
     if action.shape != LIMITS.shape or not np.isfinite(action).all():
         raise InputError(f"an action is (7,) finite numbers, not {action.tolist()!r:.200}")
-    return np.minimum(np.maximum(action, -LIMITS), LIMITS)
+    cut: Array = np.minimum(np.maximum(action, -LIMITS), LIMITS)
+    return cut

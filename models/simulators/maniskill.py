@@ -79,5 +79,9 @@ def _own(base: Any) -> Any:
     def look(self: Any, info: dict[str, Any]) -> Any:
         return base.get_obs(self, info)["sensor_data"][CAMERA]
 
-    own = {"_objects_to_remove_from_greenscreen": [], "_rgb_overlay_images": {}, "SUPPORTED_OBS_MODES": [OBSERVED]}
+    own: dict[str, Any] = {
+        "_objects_to_remove_from_greenscreen": [],
+        "_rgb_overlay_images": {},
+        "SUPPORTED_OBS_MODES": [OBSERVED],
+    }
     return type(base.__name__, (base,), {**own, "get_obs": unseen, "look": look})

@@ -29,6 +29,17 @@ SHUT = 0.015
 class SimplerSimulator(Simulator):
     """One of SIMPLER's tasks; without `pixels` it draws when asked to, and observations hold no picture."""
 
+    _told: dict[str, Any]
+    """What ManiSkill says of this state."""
+    _seen: Any
+    """What it drew of this state; None where nobody has asked."""
+    _base: tuple[Array, Any]
+    """Where the robot's base is in ManiSkill's world, and how it is turned."""
+    _position: Array
+    _rotation: Any
+    _gripper: float
+    _steps: int
+
     def __init__(self, task: SimplerTask, pixels: bool = True) -> None:
         """Raises `ModelSetupError` with what to install where ManiSkill, its files or Vulkan are missing."""
         self._task, self.scene, self._pixels = task, task.scene, pixels
