@@ -27,7 +27,7 @@ def _of_candidates(played: Round, by_model: bool) -> list[Score]:
     told: set[str] = set()
     scores = []
     for one in played.judgments:
-        why = "" if one.analysis in told else one.analysis
+        why = "" if len(one.analysis) > GLANCE and one.analysis in told else one.analysis
         told.add(one.analysis)
         about = {"round": played.number, "answer": one.candidate + 1}
         said = f"answer {one.candidate + 1}: {clipped(why, WHY)}" if why else f"answer {one.candidate + 1}"

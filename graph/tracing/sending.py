@@ -56,7 +56,7 @@ class Sending:
         try:
             self._queue.put_nowait(trace)
         except Full:
-            self._lose("they come faster than they are sent; --trace-share traces fewer")
+            self.lose("they come faster than they are sent; --trace-share traces fewer")
 
     def close(self) -> None:
         """Sends what waits, as long as that succeeds."""
@@ -77,20 +77,21 @@ class Sending:
     def _work(self) -> None:
         while (trace := self._queue.get()) is not None:
             if self._closing.is_set() and self._failures:
-                self._lose("")
+                self.lose("")
                 continue
             try:
                 self._destination.send(trace.cleaned(cleaner()))
                 self._failures = 0
             except Exception as error:
                 self._failures += 1
-                self._lose(redact(f"{type(error).__name__}: {error}"))
+                self.lose(f"{type(error).__name__}: {error}")
                 self._closing.wait(min(LONGEST_PAUSE, 2.0 ** (self._failures - 1)))
 
-    def _lose(self, why: str) -> None:
+    def lose(self, why: str) -> None:
+        """Counts a trace that is not sent; the first one is a warning."""
         self.lost += 1
         if self.lost == 1:
-            log.warning("a trace was not sent to %s, the run continues: %s", self._destination.name, why)
+            log.warning("a trace was not sent to %s, the run continues: %s", self._destination.name, redact(why))
 
 
 _IMAGE = re.compile(r"(data:image/[\w.+-]+;)base64,[A-Za-z0-9+/=]{32,}")

@@ -83,8 +83,12 @@ class Tracer:
         recorder = Recorder(task, self._prices)
 
         def finish(row: Row) -> None:
-            recorder.finish(row)
-            add_scores(row, recorder.spans, self._models)
+            try:
+                recorder.finish(row)
+                add_scores(row, recorder.spans, self._models)
+            except Exception as error:  # whatever a user's own node or player holds: its row is worth more
+                self._sending.lose(f"{type(error).__name__}: {error}")
+                return
             labels = {**self._labels, "task": task.id, "outcome": row.outcome}
             self._sending.put(Trace(tuple(recorder.spans), self._session, labels))
 
