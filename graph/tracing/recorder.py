@@ -12,7 +12,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from anyprefer.core.records import Row
 from anyprefer.core.task import Task
@@ -128,10 +128,7 @@ class Recorder(BaseCallbackHandler):
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **more: Any) -> None:
         """Its answer, a message a choice."""
         if span := self._ended(run_id):
-            answers = [
-                one.message if isinstance(one, ChatGeneration) else AIMessage(one.text)
-                for one in response.generations[0]
-            ]
+            answers = [_answer(one) for one in response.generations[0]]
             self._count(span, answers)
             span.end(messages(answers))
 
@@ -199,15 +196,14 @@ class Recorder(BaseCallbackHandler):
             return message
         return {**message, "content": clipped(text, GLANCE)}
 
-    def _count(self, span: Span, answers: Sequence[BaseMessage]) -> None:
-        used, told = (
-            span.usage or Usage(),
-            [one.usage_metadata for one in answers if isinstance(one, AIMessage) and one.usage_metadata],
-        )
-        used.input_tokens = sum(one["input_tokens"] for one in told)
-        used.output_tokens = sum(one["output_tokens"] for one in told)
-        if told and (price := self._prices.named(used.model)):
-            used.cost = (used.input_tokens * price[0] + used.output_tokens * price[1]) / 1e6
+    def _count(self, span: Span, answers: Sequence[AIMessage]) -> None:
+        """Every choice of one request reports the whole request."""
+        told, taken = answers[0].usage_metadata, span.usage
+        if told is None or taken is None:
+            return
+        taken.input_tokens, taken.output_tokens = told["input_tokens"], told["output_tokens"]
+        if price := self._prices.named(taken.model):
+            taken.cost = (taken.input_tokens * price[0] + taken.output_tokens * price[1]) / 1e6
 
 
 _SETTINGS = (
@@ -225,3 +221,9 @@ _SETTINGS = (
 
 def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _answer(one: Generation) -> AIMessage:
+    """A choice as a message; a model that completes texts gives none."""
+    message = one.message if isinstance(one, ChatGeneration) else None
+    return message if isinstance(message, AIMessage) else AIMessage(one.text)

@@ -13,7 +13,7 @@ from uuid import uuid5
 
 from anyprefer.core.errors import SettingsError
 from anyprefer.graph.tracing.otel import as_json
-from anyprefer.graph.tracing.tree import Kind, Span, Trace
+from anyprefer.graph.tracing.tree import TAGS, Kind, Span, Trace
 
 TIMEOUT = 10.0
 _TYPES: dict[Kind, str] = {"model": "llm", "tool": "tool"}
@@ -72,7 +72,7 @@ class LangSmith:
         }
         parts: dict[str, Any] = {
             "": run,
-            ".extra": {"metadata": {**trace.labels, **span.facts, "session_id": trace.session, **_model(span)}},
+            ".extra": {"metadata": {**_labels(trace, span), **span.facts, "session_id": trace.session, **_model(span)}},
         }
         if span.usage and span.usage.settings:
             parts[".extra"]["invocation_params"] = span.usage.settings
@@ -80,6 +80,11 @@ class LangSmith:
             if value not in (None, "", {}, []):
                 parts[name] = value
         return parts
+
+
+def _labels(trace: Trace, span: Span) -> dict[str, str]:
+    """The task's and run's labels; below the root those that are tags, which filters on calls and tools need."""
+    return {name: value for name, value in trace.labels.items() if span.parent is None or name in TAGS}
 
 
 def dotted(span: Span) -> str:

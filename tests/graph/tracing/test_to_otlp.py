@@ -116,6 +116,17 @@ def test_a_call_has_its_tokens_and_a_tool_its_answers_number(sent):
     assert "out of order" in failed["status"]["message"]
 
 
+def test_the_choices_of_one_request_count_once():
+    """A server reports a request's tokens, and each of its choices repeats them."""
+    from tests.server import OpenAIServer
+
+    with Collector() as there, OpenAIServer() as server:
+        player = f"openai:any@{server.url}"
+        [row] = rows_of(f"otlp={there.url}", model=player, tools=[], max_rounds=1, candidates=4)
+        told = [span["attributes"].get("gen_ai.usage.input_tokens", 0) for span in there.spans()]
+    assert sum(told) == sum(used.input_tokens for used in row.usage.values()) == server.tokens["read"] > 0
+
+
 def test_a_node_tells_what_it_read_and_changed_and_not_the_whole_state(sent):
     _, _, spans = sent
     found = ways(spans)
