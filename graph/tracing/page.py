@@ -42,6 +42,7 @@ def gather(folders: Sequence[Path], into: Path) -> None:
             page = client.search_traces(locations=place, page_token=token)
             for trace in page:
                 trace.info.trace_location = TraceLocation.from_experiment_id(there.experiment)
+                trace.info.tags.pop("mlflow.artifactLocation", None)  # the store that it comes to adds its own
                 there.client.start_trace(trace.info)
                 there.client.log_spans(there.experiment, trace.data.spans)
             token = page.token
