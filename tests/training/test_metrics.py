@@ -120,7 +120,7 @@ def test_tasks_that_have_no_part_in_a_figure_make_it_no_more_certain():
     kinds = ("carrot", "spoon", "stack", "eggplant")
     told = {f"{kind}-{at}": {f"success {kind}": 1, f"trials {kind}": 1} for kind in kinds for at in range(50)}
     found = metric_over_tasks([told], ratio("success carrot", "trials carrot"))
-    assert (found.mean, found.low, found.high) == pytest.approx((1, wilson(50, 50)[0], 1))
+    assert (found.n, found.mean, found.low, found.high) == pytest.approx((50, 1, wilson(50, 50)[0], 1))
 
 
 def test_a_sum_over_sets_that_share_no_task():

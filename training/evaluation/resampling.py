@@ -26,7 +26,7 @@ NONE: Limits = (-math.inf, math.inf)
 def interval(columns: Any, figure: Figure, seed: int, limits: Limits = NONE) -> tuple[float, float, float]:
     """95% interval of the figure, and the two-sided p that it is 0."""
     mean = float(figure(columns.sum(axis=(0, 1))))
-    tasks = int(columns.any(axis=(0, 2)).sum())  # those that have a part in the figure
+    tasks = taking_part(columns)
     each = figure(columns)
     each = each[np.isfinite(each)]
     if math.isnan(mean):
@@ -39,6 +39,11 @@ def interval(columns: Any, figure: Figure, seed: int, limits: Limits = NONE) -> 
     half = float(stats.t.ppf(0.975, degrees)) * error
     p = 2 * float(stats.t.sf(abs(mean) / error, degrees))
     return max(limits[0], mean - half), min(limits[1], mean + half), p
+
+
+def taking_part(columns: Any) -> int:
+    """How many of the tasks have anything in the figure: a task of another kind says nothing of it."""
+    return int(columns.any(axis=(0, 2)).sum())
 
 
 def _sign_test(mean: float, tasks: int) -> float:

@@ -24,7 +24,7 @@ from scipy import stats
 
 from anyprefer.core.errors import InputError
 from anyprefer.core.results import Metric, Tallies, ratio, wilson
-from anyprefer.training.evaluation.resampling import NONE, Limits, interval
+from anyprefer.training.evaluation.resampling import NONE, Limits, interval, taking_part
 
 SEEDS = 5
 """Under so many seeds no difference is called one, whatever its interval: too few to know how seeds spread."""
@@ -183,7 +183,7 @@ def metric_over_tasks(
     """
     columns = _columns([tallies], metric, groups or {})[0]
     low, high, _ = interval(columns, metric.combined, seed, _limits(metric))
-    return Estimate(_value(columns, metric), low, high, columns.shape[1])
+    return Estimate(_value(columns, metric), low, high, taking_part(columns))
 
 
 def metric_difference(
@@ -203,7 +203,7 @@ def metric_difference(
         both, lambda sums: metric.combined(sums[..., half:]) - metric.combined(sums[..., :half]), seed, (-most, most)
     )
     by_seed = tuple(_value(new, metric) - _value(old, metric) for old, new in zip(first, second, strict=True))
-    return Difference(_value(second, metric) - _value(first, metric), low, high, p, first.shape[1], by_seed)
+    return Difference(_value(second, metric) - _value(first, metric), low, high, p, taking_part(both), by_seed)
 
 
 def correlate(x: Sequence[float], y: Sequence[float]) -> Correlation:
