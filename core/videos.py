@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,27 @@ def _mp4(first: Frame, rest: Iterator[Frame], file: Path, rate: int) -> None:
     with av.open(str(file), "w", format="mp4") as opened:
         stream: Any = opened.add_stream(CODEC, rate=rate, options=dict(OPTIONS))
         stream.pix_fmt, (stream.height, stream.width) = PIXELS, first.shape[:2]
+        with _same_priority():
+            stream.codec_context.open()
         for frame in _chained(first, rest):
             for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
                 opened.mux(packet)
         for packet in stream.encode():
             opened.mux(packet)
+
+
+@contextmanager
+def _same_priority() -> Iterator[None]:
+    """Under root, SVT-AV1 makes the thread that opens it a real-time one (SCHED_FIFO 99), for good: all other processes
+    of that core would wait for it from then on."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
 
 
 def _gif(first: Frame, rest: Iterator[Frame], file: Path, rate: int) -> None:

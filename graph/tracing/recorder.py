@@ -20,7 +20,6 @@ from anyprefer.graph.tracing.shown import (
     GLANCE,
     changed,
     clipped,
-    messages,
     plain,
     prompts_read,
     read,
@@ -28,6 +27,7 @@ from anyprefer.graph.tracing.shown import (
     tool_inputs,
     tool_output,
 )
+from anyprefer.graph.tracing.shown import messages as told_messages
 from anyprefer.graph.tracing.tree import Kind, Span, Usage
 from anyprefer.models.prices import Prices
 
@@ -108,14 +108,14 @@ class Recorder(BaseCallbackHandler):
         if span := self._ended(run_id):
             span.end(None, _said(error))
 
-    def on_chat_model_start(self, serialized: Any, asked: list[list[BaseMessage]], *, run_id: UUID,
+    def on_chat_model_start(self, serialized: Any, messages: list[list[BaseMessage]], *, run_id: UUID,
                             parent_run_id: UUID | None = None, metadata: dict[str, Any] | None = None,
                             name: str | None = None, **more: Any) -> None:  # fmt: skip
         """A call; it is named by its role."""
         given, about = more.get("invocation_params") or {}, metadata or {}
         settings = {key: value for key, value in given.items() if key in _SETTINGS and value is not None}
         model = about.get("ls_model_name") or given.get("model") or given.get("model_name") or ""
-        told = [self._once(one) for one in messages(asked[0])]
+        told = [self._once(one) for one in told_messages(messages[0])]
         span = self._open(run_id, name or "model", "model", self._parent(parent_run_id), told)
         span.usage = Usage(str(model), str(about.get("ls_provider") or ""), plain(settings))
 
@@ -130,17 +130,17 @@ class Recorder(BaseCallbackHandler):
         if span := self._ended(run_id):
             answers = [_answer(one) for one in response.generations[0]]
             self._count(span, answers)
-            span.end(messages(answers))
+            span.end(told_messages(answers))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
         """The same for one that failed."""
         self.on_chain_error(error, run_id=run_id)
 
-    def on_tool_start(self, serialized: Any, text: str, *, run_id: UUID, parent_run_id: UUID | None = None,
+    def on_tool_start(self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None,
                       inputs: dict[str, Any] | None = None, name: str | None = None, **more: Any) -> None:  # fmt: skip
         """A tool's use; of one that looks at an answer the number is in its name."""
         tool = name or str((serialized or {}).get("name") or "tool")
-        told = tool_inputs(inputs) if inputs is not None else {"input": plain(text)}
+        told = tool_inputs(inputs) if inputs is not None else {"input": plain(input_str)}
         number = told.get("answer")
         span = self._open(
             run_id, f"{tool} answer {number}" if number else tool, "tool", self._parent(parent_run_id), told

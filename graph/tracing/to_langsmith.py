@@ -50,9 +50,14 @@ class LangSmith:
             yield f"post.{span.id}{name}", as_json(value).encode("utf-8", "replace")
         for place, score in enumerate(span.scores):
             identifier = uuid5(span.id, f"{place} {score.name}")
-            number = {"value": score.value} if isinstance(score.value, str) else {"score": score.value}
+            number: dict[str, Any] = {"value": score.value} if isinstance(score.value, str) else {"score": score.value}
             source = {"type": "model" if score.by_model else "api", "metadata": dict(score.about)}
-            told = {"id": str(identifier), "run_id": str(span.id), "trace_id": str(trace.root.id), "key": score.name}
+            told: dict[str, Any] = {
+                "id": str(identifier),
+                "run_id": str(span.id),
+                "trace_id": str(trace.root.id),
+                "key": score.name,
+            }
             told |= {**number, "comment": score.why, "feedback_source": source}
             yield f"feedback.{identifier}", as_json(told).encode("utf-8", "replace")
 

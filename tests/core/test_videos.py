@@ -1,5 +1,7 @@
 """Frames as a video and back."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,13 @@ def test_a_video_holds_every_frame_at_its_time(tmp_path, monkeypatch, ending):
     read = list(videos.read_video(file))
     assert len(read) == len(FRAMES)
     assert all(np.abs(one.astype(int) - other).mean() < 6 for one, other in zip(read, FRAMES, strict=True))
+
+
+def test_writing_leaves_the_priority_of_this_process_as_it_is(tmp_path):
+    """SVT-AV1 would make it a real-time process where it may, as under root."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    videos.write_video(FRAMES, tmp_path / "walk", rate=5)
+    assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before
 
 
 def test_no_frames_are_no_video(tmp_path):

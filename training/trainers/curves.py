@@ -39,7 +39,7 @@ def writer(name: ReportTo, output: Path) -> Any:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(log_dir=str(output / FOLDER))  # type: ignore[no-untyped-call]
+    return SummaryWriter(log_dir=str(output / FOLDER))
 
 
 def callbacks(name: ReportTo, output: Path) -> list[Any]:
@@ -48,7 +48,7 @@ def callbacks(name: ReportTo, output: Path) -> list[Any]:
         return []
     from transformers.integrations import TensorBoardCallback
 
-    return [TensorBoardCallback(writer(name, output))]
+    return [TensorBoardCallback(writer(name, output))]  # type: ignore[no-untyped-call]
 
 
 def arguments(name: ReportTo, output: Path) -> dict[str, Any]:
