@@ -5,6 +5,7 @@ with Collector() as there: ... there.url, there.requests, there.spans(), there.r
 
 from __future__ import annotations
 
+import gzip
 import json
 from email import message_from_bytes
 from email.policy import HTTP
@@ -50,7 +51,12 @@ class Collector:
         self._thread.join()
 
     def bodies(self, path: str) -> list[bytes]:
-        return [body for at, _, body in self.requests if at == path]
+        """As they were before they were compressed."""
+        return [
+            gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+            for at, headers, body in self.requests
+            if at == path
+        ]
 
     def spans(self) -> list[dict[str, Any]]:
         """The spans of OTLP requests, attributes as a mapping."""

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from anyprefer.core.errors import SettingsError
@@ -41,11 +44,12 @@ class Otlp:
         from anyprefer.graph.tracing.otel import attributes, spans
 
         body = self._encode(spans(trace, attributes)).SerializeToString()
-        self.post(self.url, body, "application/x-protobuf")
+        # what a collector must take (OTLP specification, "OTLP/HTTP Request")
+        self.post(self.url, gzip.compress(body), "application/x-protobuf", {"Content-Encoding": "gzip"})
 
-    def post(self, url: str, body: bytes, kind: str) -> None:
+    def post(self, url: str, body: bytes, kind: str, more: Mapping[str, str] = MappingProxyType({})) -> None:
         """Sends a body. Raises with the status and the server's words where it is refused."""
-        said = {**self.headers, "Content-Type": kind}
+        said = {**self.headers, "Content-Type": kind, **more}
         answer = self._session.post(url, body, headers=said, timeout=TIMEOUT, allow_redirects=False)
         if not 200 <= answer.status_code < 300:
             raise ConnectionError(f"status {answer.status_code}: {answer.text[:200]}")

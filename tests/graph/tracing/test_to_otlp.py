@@ -38,6 +38,8 @@ def sent():
     with Collector() as there:
         [row] = rows_of(f"otlp={there.url}")
         [body] = there.bodies("/v1/traces")
+        [(_, _, compressed)] = there.requests
+        assert len(compressed) < len(body) / 3
         return row, body, there.spans()
 
 
