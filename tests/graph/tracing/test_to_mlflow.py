@@ -10,7 +10,7 @@ from anyprefer.core.errors import SettingsError
 from anyprefer.graph import state_graph, synth
 from anyprefer.graph.tracing.to_mlflow import imported, store_of
 from anyprefer.tools import tool
-from tests.graph.tracing.test_to_otlp import A_FIFTH
+from tests.graph.tracing.test_to_otlp import MOST
 from tests.scripted import Scripted, a_task, play
 from tests.traced import rows_of
 
@@ -54,7 +54,7 @@ def test_a_rejected_task(tmp_path):
     assert trace.data.spans[0].outputs["outcome"] == "rejected"
     with sqlite3.connect(tmp_path / "traces.db") as store:
         kept = sum(len(content.encode()) for (content,) in store.execute("select content from spans"))
-    assert kept <= A_FIFTH
+    assert kept <= MOST
 
 
 def test_rounds_and_steps_in_their_order(tmp_path):
