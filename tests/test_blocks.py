@@ -33,7 +33,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["p
 PACKAGED = [path.stem for path in (ROOT / "training" / "applications").glob("*.toml")]
 OWN = re.compile(r"\.\w+$|^(openai|hf|smollm2|scenes|policy)\b|[A-Z…/]")
 """Files, models and what a reader fills in."""
-OTHERS = {"curl", "git", "langgraph", "source", "export", "cd", "apt-get", "pre-commit", "hf"}
+OTHERS = {"curl", "git", "langgraph", "source", "export", "cd", "apt-get", "pre-commit", "hf", "tensorboard"}
 """Programs that are not ours and whose arguments are not looked at."""
 RUN = [page for page in PAGES if any(block.is_run for block in blocks(page, "sh", "python"))]
 ALL = [block for page in PAGES for block in blocks(page, "sh", "python", "toml", "json")]
