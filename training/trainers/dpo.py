@@ -110,7 +110,7 @@ def train(
     parts = [Dataset.from_list(part) for part in (tokens, dev) if part]
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), shared_rows(*parts) as ready:
         warnings.simplefilter("ignore", FutureWarning)  # the libraries' words to each other
-        trainer = _trainer(work, output, Path(scratch), *ready)
+        trainer = _trainer(work, Path(scratch), *ready, output=output)
         best = _run(trainer)
     history = trainer.state.log_history
     report = TrainReport(
@@ -160,7 +160,8 @@ def _check(output: Path, settings: TrainSettings) -> None:
         raise TrainingError(f"the adapter cannot be written to {output}: {error}; name another folder") from error
 
 
-def _trainer(work: Texts, output: Path, scratch: Path, rows: Any, dev: Any = None) -> DPOTrainer:
+def _trainer(work: Texts, scratch: Path, rows: Any, dev: Any = None, output: Path | None = None) -> DPOTrainer:
+    output = output or scratch
     settings, base = work.settings, work.base
     use_threads(settings.threads)
     arguments = _arguments(
