@@ -160,7 +160,7 @@ def _check(output: Path, settings: TrainSettings) -> None:
         raise TrainingError(f"the adapter cannot be written to {output}: {error}; name another folder") from error
 
 
-def _trainer(work: Texts, scratch: Path, rows: Any, dev: Any = None, output: Path | None = None) -> DPOTrainer:
+def _trainer(work: Texts, scratch: Path, rows: Any, dev: Any = None, *, output: Path | None = None) -> DPOTrainer:
     output = output or scratch
     settings, base = work.settings, work.base
     use_threads(settings.threads)
