@@ -85,7 +85,8 @@ def _same_priority() -> Iterator[None]:
     try:
         yield
     finally:
-        os.sched_setscheduler(0, policy, priority)
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, priority)
 
 
 def _gif(first: Frame, rest: Iterator[Frame], file: Path, rate: int) -> None:

@@ -8,7 +8,7 @@ its rotation (axis times angle in rad, base frame), and the gripper (> 0 opens).
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -46,6 +46,14 @@ class Simulator(gymnasium.Env[Observation, Array]):
     objects: tuple[str, str]
     """The names of the object to be moved and of the one where it belongs."""
     _max_episode_steps: int
+
+    def _set_spaces(self, pixels: bool) -> None:
+        """Gymnasium's spaces of what is done and seen."""
+        self.action_space = cast(Any, gymnasium.spaces.Box(-LIMITS, LIMITS, dtype=np.float64))
+        spaces: dict[str, Any] = {"agent_pos": gymnasium.spaces.Box(-np.inf, np.inf, (8,), np.float64)}
+        if pixels:
+            spaces["pixels"] = gymnasium.spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+        self.observation_space = cast(Any, gymnasium.spaces.Dict(spaces))
 
     @abstractmethod
     def depth(self) -> NDArray[np.float32]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from anyprefer.models.simulators.base import HEIGHT, LIMITS, WIDTH, Array, Info, Observation, Simulator, checked
+from anyprefer.models.simulators.base import Array, Info, Observation, Simulator, checked
 from anyprefer.models.simulators.camera import Camera
 from anyprefer.models.simulators.rendering import Pictures, load_mujoco
 from anyprefer.models.simulators.scene_mjcf import scene_mjcf, told_camera, true_camera
@@ -47,11 +46,7 @@ class MujocoSimulator(Simulator):
         self._site = self._model.site("pinch").id
         self._pictures = Pictures(self._model) if pixels else None
         self._home = self._angles_at_home()
-        self.action_space = cast(Any, gymnasium.spaces.Box(-LIMITS, LIMITS, dtype=np.float64))
-        spaces: dict[str, Any] = {"agent_pos": gymnasium.spaces.Box(-np.inf, np.inf, (8,), np.float64)}
-        if pixels:
-            spaces["pixels"] = gymnasium.spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-        self.observation_space = cast(Any, gymnasium.spaces.Dict(spaces))
+        self._set_spaces(pixels)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
         """A start state that the seed alone decides, whatever the shift; `options={"wording": 0..2}` picks the words."""

@@ -9,13 +9,12 @@ An episode has all its 60 steps (eggplant 120), and success is what holds at the
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from anyprefer.models.simulators.base import HEIGHT, LIMITS, WIDTH, Array, Info, Observation, Simulator, checked
+from anyprefer.models.simulators.base import HEIGHT, WIDTH, Array, Info, Observation, Simulator, checked
 from anyprefer.models.simulators.camera import Camera
 from anyprefer.models.simulators.maniskill import CAMERA, opened
 from anyprefer.models.simulators.simpler_table import SimplerTask
@@ -47,11 +46,7 @@ class SimplerSimulator(Simulator):
         self.task_description, self._max_episode_steps = task.scene.instructions[0], task.steps
         self._env = opened(task.environment)
         self._places = self._env.xyz_configs
-        self.action_space = cast(Any, gymnasium.spaces.Box(-LIMITS, LIMITS, dtype=np.float64))
-        spaces: dict[str, Any] = {"agent_pos": gymnasium.spaces.Box(-np.inf, np.inf, (8,), np.float64)}
-        if pixels:
-            spaces["pixels"] = gymnasium.spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-        self.observation_space = cast(Any, gymnasium.spaces.Dict(spaces))
+        self._set_spaces(pixels)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
         """A start state that the seed alone decides; `options={"episode_id": k}` is SIMPLER's initial state k (24 of each

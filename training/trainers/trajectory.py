@@ -33,7 +33,7 @@ class TrajectorySettings(BaseModel):
 
     epochs: int = Field(2, ge=1, description="Passes over the windows.")
     learning_rate: float = Field(
-        2e-5, gt=0, description="Peak rate of AdamW; five times as much ruins the small policy."
+        2e-5, gt=0, description="Peak rate of AdamW; without sft in the loss, twice as much ruins the small policy."
     )
     beta: float = Field(0.1, gt=0, description="β, how hard the policy is held to its reference.")
     loss_type: tuple[Literal["sigmoid", "sft"], ...] = Field(
